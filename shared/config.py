@@ -1,0 +1,174 @@
+"""The app's settings: the only reader of the environment.
+
+A field of Settings names its app setting, how its text becomes a value, and whether the app can do without.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.errors import SettingsError
+
+AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    # Azurite's published development key: the same for everyone, and no secret.
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _sid(prefix: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if len(value) != 34 or not value.startswith(prefix):
+            raise ValueError(f"must be {prefix} and 32 hexadecimal digits")
+        return value
+
+    return parse
+
+
+def _number(value: str) -> str:
+    if not (value.startswith("+") and value[1:].isdecimal() and value.isascii() and 8 <= len(value) <= 16):
+        raise ValueError("must be a phone number in E.164, such as +12025550100")
+    return value
+
+
+def _names(value: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in value.split(",") if part.strip())
+
+
+def _countries(value: str) -> frozenset[str]:
+    names = frozenset(name.upper() for name in _names(value))
+    if any(len(name) != 2 or not name.isalpha() for name in names):
+        raise ValueError("must be ISO 3166 country codes with commas between, such as US,CA")
+    return names
+
+
+def _hosts(value: str) -> frozenset[str]:
+    names = frozenset(name.lower() for name in _names(value))
+    if any("/" in name or ":" in name for name in names):
+        raise ValueError("must be host names with commas between, such as example.com,cdn.example.com")
+    return names
+
+
+def _positive(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise ValueError("must be a whole number above 0")
+    return int(value)
+
+
+def _rate(value: str) -> float:
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ValueError("must be a number above 0")
+    return rate
+
+
+def is_loopback(url: str) -> bool:
+    """Does this URL, or origin, lead to this machine alone?"""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+def _origin(value: str) -> str:
+    url = urlsplit(value.rstrip("/"))
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path or url.query or url.fragment:
+        raise ValueError("must be an origin, such as https://example.azurewebsites.net")
+    return value.rstrip("/")
+
+
+def _loopback_origin(value: str) -> str:
+    if not is_loopback(value):
+        raise ValueError(
+            "must be a loopback origin, such as http://127.0.0.1:4000: it is for the double alone"
+        )
+    return _origin(value)
+
+
+def _setting(
+    name: str, parse: Callable[[str], Any] = _text, *, default: Any = MISSING, secret: bool = False
+) -> Any:
+    metadata = {"name": name, "parse": parse}
+    if default is MISSING:
+        return field(repr=not secret, metadata=metadata)
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One reading of the app settings, parsed. Fields without a default must be set."""
+
+    account_sid: str = _setting("TWILIO_ACCOUNT_SID", _sid("AC"))
+    auth_token: str = _setting("TWILIO_AUTH_TOKEN", secret=True)
+    auth_token_secondary: str | None = _setting("TWILIO_AUTH_TOKEN_SECONDARY", default=None, secret=True)
+    api_key: str | None = _setting("TWILIO_API_KEY", _sid("SK"), default=None)
+    api_secret: str | None = _setting("TWILIO_API_SECRET", default=None, secret=True)
+    from_number: str = _setting("TWILIO_FROM_NUMBER", _number)
+    messaging_service_sid: str | None = _setting("TWILIO_MESSAGING_SERVICE_SID", _sid("MG"), default=None)
+    twiml_app_sid: str | None = _setting("TWILIO_TWIML_APP_SID", _sid("AP"), default=None)
+    twilio_base_url: str | None = _setting("TWILIO_BASE_URL", _loopback_origin, default=None)
+    public_base_url: str = _setting("PUBLIC_BASE_URL", _origin)
+    storage: str | None = _setting("AzureWebJobsStorage", default=None, secret=True)
+    storage_account: str | None = _setting("AzureWebJobsStorage__accountName", default=None)
+    storage_client_id: str | None = _setting("AzureWebJobsStorage__clientId", default=None)
+    sms_schedule: str = _setting("SMS_SCHEDULE")
+    allowed_countries: frozenset[str] = _setting("ALLOWED_COUNTRIES", _countries, default=frozenset())
+    allowed_twiml_hosts: frozenset[str] = _setting("ALLOWED_TWIML_HOSTS", _hosts, default=frozenset())
+    send_concurrency: int = _setting("SEND_CONCURRENCY", _positive, default=64)
+    max_per_second: float | None = _setting("MAX_PER_SECOND", _rate, default=None)
+    erasure_key: str | None = _setting("ERASURE_KEY", default=None, secret=True)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read every setting, from `environ` or from the process and its .env file.
+
+        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong.
+        python-dotenv leaves the .env file alone where PYTHON_DOTENV_DISABLED is set, as the tests do.
+        """
+        if environ is None:
+            from dotenv import load_dotenv
+
+            load_dotenv(".env")
+            environ = os.environ
+        values: dict[str, Any] = {}
+        missing: list[str] = []
+        invalid: list[tuple[str, str]] = []
+        for each in fields(cls):
+            name = each.metadata["name"]
+            text = environ.get(name, "").strip()
+            if not text:
+                if each.default is MISSING:
+                    missing.append(name)
+                continue
+            try:
+                values[each.name] = each.metadata["parse"](text)
+            except ValueError as exc:
+                invalid.append((name, str(exc)))
+        if "storage" not in values and "storage_account" not in values:
+            missing.append("AzureWebJobsStorage")
+        if ("api_key" in values) != ("api_secret" in values):
+            missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
+        if missing or invalid:
+            raise SettingsError(tuple(missing), tuple(invalid))
+        if values.get("storage") == "UseDevelopmentStorage=true":
+            values["storage"] = AZURITE
+        return cls(**values)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Every app setting the app reads, as documented in the README's table."""
+        return tuple(each.metadata["name"] for each in fields(cls))
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """The tokens that a webhook may be signed with: two while one is being rotated."""
+        return tuple(token for token in (self.auth_token, self.auth_token_secondary) if token)
