@@ -7,6 +7,7 @@ SwitchboardError
 ├── Conflict                it is there, but no longer in a state that allows this
 ├── Forbidden               a webhook that is not signed by our Twilio account
 ├── Contended               someone else changed the row first (ETag), so read it again
+├── StorageAway             storage does not answer: nothing is known of the request, try again later
 └── TwilioError             what Twilio answered, or that it did not
     ├── NotSent             the request never left, or was refused for now: may be repeated
     │   └── Throttled       429 or 20429: repeat later, slower
@@ -65,6 +66,10 @@ class Forbidden(SwitchboardError):
 
 class Contended(SwitchboardError):
     """The row changed since it was read (412), or is there already (409)."""
+
+
+class StorageAway(SwitchboardError):
+    """Storage did not answer, or answered 5xx. What was asked may or may not have been done."""
 
 
 class TwilioError(SwitchboardError):

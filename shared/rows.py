@@ -1,0 +1,68 @@
+"""What goes to and comes from a table: rows, and the writes of one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it was read. `values` are its columns without the keys; `etag` is its version."""
+
+    key: str
+    values: Mapping[str, Any]
+    etag: str
+
+    def text(self, column: str) -> str:
+        """A text column, or "" where the row has none."""
+        return str(self.values.get(column) or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Fails with Contended where the row is there already."""
+
+    key: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Insert or replace, whatever is there."""
+
+    key: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Set some columns of a row that exists; with an etag, only of that version."""
+
+    key: str
+    values: Mapping[str, Any]
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row that exists; with an etag, only that version."""
+
+    key: str
+    etag: str | None = None
+
+
+type Write = Insert | Put | Merge | Delete
+
+TRANSACTION_LIMIT = 100
+"""Writes in one entity group transaction, as Azure Table storage allows."""
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC time of fixed width, so that text order is time order: 2026-11-23T01:02:03.004Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(text: str) -> datetime:
+    """The time that `stamp` wrote."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,239 @@
+"""The small Twilio helper: verify a webhook, send an SMS, place a call, and say what went wrong.
+
+Twilio's REST client is imported on first use only: a webhook does without.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from twilio.request_validator import RequestValidator
+
+from shared import errors
+from shared.config import Settings
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+TIMEOUT = 15.0
+"""Seconds for one request to Twilio; well under the lease of what is being sent."""
+CONNECT_TIMEOUT = 5.0
+
+# Error codes, each as in Twilio's error and warning dictionary.
+CREDENTIALS = {20003, 20404}
+THROTTLED = {20429, 14107}
+OURS = {21212, 21606, 21609, 21659, 21660, 21661, 21703, 21408, 63038}
+OPTED_OUT = 21610
+
+MEANINGS = {
+    20003: "the account SID or the credentials are wrong",
+    20429: "too many requests",
+    21211: "the recipient is not a phone number",
+    21212: "the sender is not a phone number",
+    21214: "the number to call is not a phone number",
+    21215: "this country is not enabled for calls from the account",
+    21219: "a trial account calls verified numbers only",
+    21408: "this country is not enabled for SMS from the account",
+    21602: "the message has no body and no media",
+    21606: "the sender is not a number of this account that can send to this recipient",
+    21608: "a trial account sends to verified numbers only",
+    21609: "the status callback is not a URL that Twilio can reach",
+    21610: "the recipient has opted out with STOP",
+    21612: "the sender cannot reach this recipient",
+    21614: "the recipient is not a mobile number",
+    21617: "the body is longer than 1,600 characters",
+    21659: "the sender is not a number that Twilio knows",
+    21660: "the sender belongs to another account",
+    21661: "the sender cannot send SMS",
+    21703: "the Messaging Service has no sender for this recipient",
+    30001: "too many messages were waiting for this sender",
+    30003: "the handset cannot be reached",
+    30004: "the recipient blocks the message",
+    30005: "the number is unknown, or no longer in service",
+    30006: "a landline, or a carrier that cannot be reached",
+    30007: "the carrier filtered the message",
+    30008: "an unknown error of the carrier's",
+    63038: "the account's daily limit of messages is reached",
+}
+
+# At INFO it logs the parameters of every request, numbers and all.
+logging.getLogger("twilio").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What Twilio accepted, or lists. `created` is aware, UTC, to the second."""
+
+    sid: str
+    status: str
+    to: str
+    body: str
+    created: datetime | None
+
+
+def verified(settings: Settings, url: str, fields: Any, signature: str) -> bool:
+    """Is this request signed with one of our tokens? (Twilio docs: Webhooks Security.)
+
+    url: as Twilio called it, at PUBLIC_BASE_URL. fields: a MultiDict of the posted form, or the raw text of
+    another body, which is signed only where the URL carries bodySHA256.
+    """
+    for token in settings.auth_tokens:
+        try:
+            if RequestValidator(token).validate(url, fields, signature):
+                return True
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+            continue  # whatever the validator cannot digest is not signed
+    return False
+
+
+def public_url(settings: Settings, url: str) -> str:
+    """The URL as Twilio knows it: scheme and host of PUBLIC_BASE_URL, the rest exactly as it came."""
+    scheme, _, rest = url.partition("://")
+    slash = rest.find("/")
+    return settings.public_base_url + (rest[slash:] if scheme and slash >= 0 else "")
+
+
+class Twilio:
+    """Twilio's REST API, over one session of one event loop. Every request has a time limit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    async def send_sms(
+        self,
+        *,
+        to: str,
+        body: str,
+        status_callback: str,
+        media_urls: Sequence[str] = (),
+        sender: str | None = None,
+    ) -> Sent:
+        """POST one message. Raises a TwilioError, whose class says whether it may be repeated.
+
+        to, sender: E.164 or whatsapp:E.164; a sender may be a Messaging Service SID (MG...) as well.
+        status_callback: an absolute URL, which Twilio's status callbacks go to.
+        """
+        sender = sender or self._settings.messaging_service_sid or self._settings.from_number
+        arguments: dict[str, Any] = {"to": to, "status_callback": status_callback}
+        arguments["messaging_service_sid" if sender.startswith("MG") else "from_"] = sender
+        if body:
+            arguments["body"] = body
+        if media_urls:
+            arguments["media_url"] = list(media_urls)
+        return _sent(await self._request(self._api.messages.create_async(**arguments)))
+
+    async def place_call(self, *, to: str, status_callback: str, **options: Any) -> Sent:
+        """POST one call; `options` are those of Twilio's Calls resource, by twilio-python's names."""
+        options.setdefault("from_", self._settings.from_number)
+        call = self._api.calls.create_async(to=to, status_callback=status_callback, **options)
+        return _sent(await self._request(call))
+
+    async def messages_to(self, to: str, *, limit: int = 200) -> list[Sent]:
+        """The newest messages to one recipient.
+
+        By To alone: while a message is queued its From and DateSent are empty, and a filter would miss it.
+        """
+        return [
+            _sent(each) for each in await self._request(self._api.messages.list_async(to=to, limit=limit))
+        ]
+
+    async def calls_to(self, to: str, *, limit: int = 200) -> list[Sent]:
+        """The newest calls to one number."""
+        return [_sent(each) for each in await self._request(self._api.calls.list_async(to=to, limit=limit))]
+
+    async def message(self, sid: str) -> Any:
+        """One message as Twilio has it: price, segments, error text."""
+        return await self._request(self._api.messages(sid).fetch_async())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client:
+            await self._client.http_client.close()
+            self._client = None
+
+    @property
+    def _api(self) -> Any:
+        if self._client is None:
+            self._client = _rest_client(self._settings)
+        return self._client.api.v2010.accounts(self._settings.account_sid)
+
+    async def _request(self, request: Any) -> Any:
+        from aiohttp import ClientConnectionError, ClientConnectorError, ClientError, ConnectionTimeoutError
+        from twilio.base.exceptions import TwilioException, TwilioRestException
+
+        try:
+            return await request
+        except (ClientConnectorError, ConnectionTimeoutError) as exc:
+            raise errors.NotSent("could not connect to Twilio") from exc
+        except TwilioRestException as exc:
+            raise _classified(exc.code, exc.status, str(exc.msg)) from exc
+        except (ClientConnectionError, ClientError, TimeoutError, asyncio.IncompleteReadError) as exc:
+            raise errors.Uncertain("Twilio did not answer in time, or the connection broke") from exc
+        except (TwilioException, ValueError, OSError) as exc:
+            raise errors.Uncertain("Twilio's answer could not be read") from exc
+
+
+def meaning(code: int | None, message: str = "") -> str:
+    """Twilio's error code in words."""
+    return MEANINGS.get(code or 0) or message or "no reason given"
+
+
+def _classified(code: int | None, status: int, message: str) -> errors.TwilioError:
+    """DESIGN: Twilio outcomes. The answer came, so the class follows from its status and code."""
+    kind: type[errors.TwilioError]
+    if status == 429 or code in THROTTLED:
+        kind = errors.Throttled
+    elif status >= 500:
+        kind = errors.Uncertain
+    elif status == 401 or code in CREDENTIALS:
+        kind = errors.BadCredentials
+    elif code in OURS:
+        kind = errors.Misconfigured
+    elif code == OPTED_OUT:
+        kind = errors.OptedOut
+    elif status >= 400:
+        kind = errors.Refused
+    else:
+        kind = errors.Uncertain
+    return kind(meaning(code, message), code=code, status=status)
+
+
+def _sent(instance: Any) -> Sent:
+    return Sent(
+        sid=instance.sid,
+        status=str(instance.status),
+        to=str(instance.to),
+        body=str(getattr(instance, "body", None) or ""),
+        created=instance.date_created,
+    )
+
+
+def _rest_client(settings: Settings) -> "Client":
+    """A client whose one session carries the timeout and as many connections as there are sends at once.
+
+    AsyncTwilioHttpClient ignores its own `timeout` and caps its connector at 100; its `max_retries` would
+    repeat a POST on 5xx, a second SMS. So the session is ours.
+    """
+    from aiohttp import ClientSession, ClientTimeout, TCPConnector
+    from twilio.http.async_http_client import AsyncTwilioHttpClient
+    from twilio.rest import Client
+
+    http = AsyncTwilioHttpClient(pool_connections=False)
+    http.session = ClientSession(
+        connector=TCPConnector(limit=settings.send_concurrency + 8),
+        timeout=ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+    )
+    client = Client(
+        settings.api_key or settings.account_sid,
+        settings.api_secret or settings.auth_token,
+        settings.account_sid,
+        http_client=http,
+    )
+    if settings.twilio_base_url:
+        client.region = client.edge = None  # TWILIO_REGION and TWILIO_EDGE would rewrite the host
+        client.api.base_url = settings.twilio_base_url
+    return client
