@@ -29,10 +29,11 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Insert or replace, whatever is there."""
+    """Insert or replace, whatever is there; with an etag, replace only that version."""
 
     key: str
     values: Mapping[str, Any]
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,8 +159,11 @@ def _operation(partition: str, write: Write) -> Any:
     match write:
         case Insert():
             return ("create", entity)
-        case Put():
+        case Put(etag=None):
             return ("upsert", entity, {"mode": UpdateMode.REPLACE})
+        case Put(etag=etag):
+            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            return ("update", entity, {"mode": UpdateMode.REPLACE, **condition})
         case Merge(etag=None):
             return ("update", entity, {"mode": UpdateMode.MERGE})
         case Merge(etag=etag):

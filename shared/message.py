@@ -1,0 +1,295 @@
+"""One SMS or WhatsApp message: as asked for, as kept in its row, and as shown in JSON."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from shared import phone_numbers, when
+from shared.config import Settings
+from shared.errors import InvalidRequest
+from shared.rows import Row, moment, stamp
+from shared.segments import segments
+from shared.states import State
+
+SHARDS = 16
+"""Partitions that the messages are spread over, by recipient: bench/scale.py says why so many."""
+MAX_BODY = 1600
+MAX_MEDIA = 10
+FIELDS = frozenset(
+    ["to", "body", "media_urls", "from", "send_at", "time_zone", "expires_after", "repeat", "quiet_hours", "idempotency_key"]
+)
+
+
+def shard(recipient: str) -> str:
+    """The partition of all that concerns one recipient: messages, index and opt-out change as one."""
+    return f"{hashlib.sha256(recipient.encode()).digest()[0] % SHARDS:02x}"
+
+
+def new_id(recipient: str, due: datetime, unique: str = "") -> str:
+    """A message id, 32 hexadecimal digits: shard (2), due time in ms (11), and 19 that make it unique.
+
+    It names its own partition, and ids of one shard sort by time. With `unique` the same input gives the
+    same id, which makes an insert safe to repeat.
+    """
+    tail = hashlib.sha256(unique.encode()).hexdigest()[:19] if unique else secrets.token_hex(10)[:19]
+    return f"{shard(recipient)}{int(due.timestamp() * 1000):011x}{tail}"
+
+
+def is_id(text: str) -> bool:
+    """Does this look like what `new_id` makes?"""
+    return len(text) == 32 and all(character in "0123456789abcdef" for character in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is known of one message. Times are aware and in UTC."""
+
+    id: str
+    to: str
+    body: str = field(repr=False)
+    due: datetime
+    created: datetime
+    state: State = State.PENDING
+    retry: datetime | None = None
+    media_urls: tuple[str, ...] = ()
+    sender: str = ""
+    time_zone: str = ""
+    expires: datetime | None = None
+    expires_after: int = 0
+    repeat: str = ""
+    series: str = ""
+    first: datetime | None = None
+    quiet_hours: str = ""
+    attempt: str = ""
+    attempts: int = 0
+    posted: datetime | None = None
+    looks: int = 0
+    sid: str = ""
+    code: int = 0
+    reason: str = ""
+    price: str = ""
+    updated: datetime | None = None
+    etag: str = field(default="", repr=False)
+
+    @property
+    def partition(self) -> str:
+        """The shard that its id names."""
+        return self.id[:2]
+
+    @property
+    def next(self) -> datetime:
+        """When it is looked at: its due time, or later where a send has to be repeated."""
+        return self.retry or self.due
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The recipient's time zone, UTC where none was given."""
+        return when.zone(self.time_zone or "UTC")
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns; what is empty is left out, so that a row holds only what it has."""
+        values: dict[str, Any] = {}
+        for name in _COLUMNS:
+            value = getattr(self, name)
+            if isinstance(value, datetime):
+                value = stamp(value)
+            elif isinstance(value, tuple):
+                value = json.dumps(value) if value else ""
+            elif isinstance(value, State):
+                value = value.value
+            if value:
+                values[name] = value
+        return values
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Message":
+        """The message in a row, whether its own or its place among what is due."""
+        values = dict(row.values)
+        for name in _TIMES:
+            if name in values:
+                values[name] = moment(values[name])
+        values["media_urls"] = tuple(json.loads(values.get("media_urls") or "[]"))
+        values["state"] = State(values.get("state", State.PENDING))
+        known = {name: values[name] for name in _COLUMNS if name in values}
+        return cls(**{**known, "id": row.key.rpartition("|")[2], "etag": row.etag})
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        count, encoding = segments(self.body)
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "to": self.to,
+            "body": self.body,
+            "media_urls": list(self.media_urls),
+            "from": self.sender or None,
+            "send_at": stamp(self.due),
+            "time_zone": self.time_zone or None,
+            "expires_at": stamp(self.expires) if self.expires else None,
+            "repeat": self.repeat or None,
+            "series": self.series or None,
+            "quiet_hours": self.quiet_hours or None,
+            "segments": count,
+            "encoding": encoding,
+            "sid": self.sid or None,
+            "error_code": self.code or None,
+            "reason": self.reason or None,
+            "price": self.price or None,
+            "attempts": self.attempts,
+            "retry_at": stamp(self.retry) if self.retry else None,
+            "created_at": stamp(self.created),
+            "posted_at": stamp(self.posted) if self.posted else None,
+            "updated_at": stamp(self.updated or self.created),
+        }
+
+    def following(self, now: datetime) -> "Message | None":
+        """The next of its series after both its own time and now, or None where it does not repeat."""
+        if not self.repeat:
+            return None
+        first = self.first or self.due
+        due = when.following(self.repeat, first, self.zone, after=max(self.due, now))
+        if due is None:
+            return None
+        series = self.series or self.id
+        return replace(
+            self,
+            id=new_id(self.to, due, f"{series}|{stamp(due)}"),
+            state=State.PENDING,
+            due=due,
+            created=now,
+            series=series,
+            first=first,
+            expires=due + timedelta(seconds=self.expires_after) if self.expires_after else self.expires,
+            retry=None,
+            attempt="",
+            attempts=0,
+            posted=None,
+            code=0,
+            reason="",
+            updated=None,
+            etag="",
+        )
+
+
+_COLUMNS = tuple(name for name in Message.__dataclass_fields__ if name not in ("id", "etag"))
+_TIMES = ("due", "created", "retry", "expires", "first", "posted", "updated")
+
+
+def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> tuple[Message, str]:
+    """A new message from a JSON object, checked; and its idempotency key, or "".
+
+    Raises InvalidRequest that names the first field that is wrong and what would be right.
+    """
+    for name in request:
+        if name not in FIELDS:
+            raise InvalidRequest(name, f"is not a field; the fields are {', '.join(sorted(FIELDS))}")
+    to = recipient(request.get("to"), settings)
+    media = media_urls(request.get("media_urls"))
+    body = check_body(request.get("body"), needed=not media)
+    zone = _optional_text(request, "time_zone")
+    tz = when.zone(zone) if zone else None
+    due = now if request.get("send_at") is None else when.send_time(request["send_at"], tz, now=now)
+    expires, after = _expiry(request.get("expires_after"), due, tz)
+    repeat = request.get("repeat")
+    quiet = request.get("quiet_hours")
+    key = _optional_text(request, "idempotency_key", limit=200)
+    message = Message(
+        id=new_id(to, due),
+        to=to,
+        body=body,
+        due=due,
+        created=now,
+        media_urls=media,
+        sender=_sender(request.get("from"), to),
+        time_zone=zone,
+        expires=expires,
+        expires_after=after,
+        repeat=when.check_rule(repeat, due, tz or ZoneInfo("UTC")) if repeat is not None else "",
+        first=due if repeat is not None else None,
+        quiet_hours=when.check_quiet_hours(quiet) if quiet is not None else "",
+    )
+    return message, key
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """The content of a request, for telling whether an idempotency key came with the same one."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+def recipient(value: object, settings: Settings) -> str:
+    """`to`: an allowed number in E.164, alone or behind whatsapp:."""
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest("to", "must be a phone number in E.164, such as +12025550101")
+    channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
+    number = phone_numbers.parse(number, "to")
+    if not phone_numbers.allowed(number, settings):
+        raise InvalidRequest("to", "is in a country or range that ALLOWED_COUNTRIES does not allow")
+    return channel + number
+
+
+def check_body(value: object, *, needed: bool = True) -> str:
+    """`body`: 1 to 1,600 characters, as Twilio counts them (error 21617)."""
+    if value is None and not needed:
+        return ""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest("body", "must be a text of 1 to 1,600 characters")
+    if len(value) > MAX_BODY:
+        raise InvalidRequest("body", f"must be at most 1,600 characters; it has {len(value):,}")
+    return value
+
+
+def media_urls(value: object) -> tuple[str, ...]:
+    """`media_urls`: up to ten https URLs, which Twilio fetches."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_MEDIA:
+        raise InvalidRequest("media_urls", "must be a list of 1 to 10 https URLs")
+    for url in value:
+        if not isinstance(url, str) or not url.startswith("https://") or len(url) > 2048:
+            raise InvalidRequest("media_urls", "must be a list of 1 to 10 https URLs")
+    return tuple(value)
+
+
+def _sender(value: object, to: str) -> str:
+    if value is None:
+        return ""
+    right = "must be one of your Twilio numbers in E.164, or a Messaging Service SID (MG...)"
+    if not isinstance(value, str):
+        raise InvalidRequest("from", right)
+    if value.startswith("MG") and len(value) == 34:
+        return value
+    channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
+    if channel != ("whatsapp:" if to.startswith("whatsapp:") else ""):
+        raise InvalidRequest("from", "must be of the same channel as `to`")
+    try:
+        return channel + phone_numbers.parse(number, "from")
+    except InvalidRequest as exc:
+        raise InvalidRequest("from", right) from exc
+
+
+def _optional_text(request: Mapping[str, Any], name: str, limit: int = 100) -> str:
+    value = request.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise InvalidRequest(name, f"must be a text of 1 to {limit} characters")
+    return value
+
+
+def _expiry(value: object, due: datetime, tz: ZoneInfo | None) -> tuple[datetime | None, int]:
+    """`expires_after`: a time as `send_at` has it, or seconds after it (kept for each of a series)."""
+    if value is None:
+        return None, 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 < value <= 366 * 86400:
+            raise InvalidRequest("expires_after", "must be 1 to 31,622,400 seconds after send_at")
+        return due + timedelta(seconds=value), value
+    expires = when.parse(value, "expires_after", tz)
+    if expires <= due:
+        raise InvalidRequest("expires_after", "must lie after send_at")
+    return expires, 0

@@ -1,0 +1,265 @@
+"""The messages in their table, laid out so that every look-up is a point or a range read.
+
+One partition holds all that concerns a recipient (message.shard), so that what belongs together changes in
+one transaction. The row keys in it:
+
+m|ID                    the message
+q|TIME|m|ID             what is due when: waiting messages only, each with all that a send needs
+q|TIME|l|ATTEMPT        the lease of a batch that is being sent, until TIME
+q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
+q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
+t|RECIPIENT|TIME|ID     the messages of a recipient
+o|RECIPIENT             an opt-out
+n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Protocol
+
+from shared.errors import Conflict, Contended, NotFound
+from shared.message import SHARDS, Message, shard
+from shared.rows import Delete, Insert, Merge, Put, Row, Write, stamp
+from shared.states import WAITING, State
+
+PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
+END = "~"
+"""Sorts behind everything that a row key may hold."""
+
+
+class Rows(Protocol):
+    """A table, as shared/tables.py has it."""
+
+    async def get(self, partition: str, key: str) -> Row | None: ...
+    async def read(
+        self,
+        partition: str,
+        low: str,
+        high: str,
+        *,
+        limit: int,
+        where: str = "",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> list[Row]: ...
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages, and the token that the next ones begin behind, or ""."""
+
+    messages: tuple[Message, ...]
+    token: str = ""
+
+
+class MessageStore:
+    """Every read and write of messages, each atomic on its own."""
+
+    def __init__(self, table: Rows) -> None:
+        self.table = table
+
+    async def create(self, message: Message, key: str = "", fingerprint: str = "") -> Message:
+        """Keep a new message; it is due from here on, or suppressed where its recipient has opted out.
+
+        With an idempotency key the same content answers the same message. Raises Conflict for other content.
+        The key's row comes first: a crash behind it leaves a key that the repeated request completes.
+        """
+        if key:
+            message = replace(message, id=await self._reserve(message, key, fingerprint))
+        if await self.opted_out(message.to):
+            message = replace(message, state=State.SUPPRESSED, reason="the recipient has opted out")
+        try:
+            await self.table.commit(message.partition, creation(message))
+        except Contended:
+            pass  # it is there already: the same key, or a write that landed and was repeated
+        return await self.get(message.id)
+
+    async def _reserve(self, message: Message, key: str, fingerprint: str) -> str:
+        digest = sha256(key.encode()).hexdigest()
+        partition, row_key = f"k{digest[:2]}", f"k|{digest}"
+        values = {"message": message.id, "fingerprint": fingerprint}
+        try:
+            await self.table.commit(partition, [Insert(row_key, values)])
+        except Contended:
+            row = await self.table.get(partition, row_key)
+            if row is None or row.text("fingerprint") != fingerprint:
+                raise Conflict("idempotency_key was used before with other content") from None
+            return row.text("message")
+        return message.id
+
+    async def get(self, message_id: str) -> Message:
+        """The message by its id. Raises NotFound."""
+        row = await self.table.get(message_id[:2], f"m|{message_id}")
+        if row is None:
+            raise NotFound(f"there is no message {message_id}")
+        return Message.from_row(row)
+
+    async def change(self, message: Message, new: Message) -> Message:
+        """Replace a message by `new`, with its place among what is due. Raises Contended if it has changed."""
+        writes = [Put(f"m|{message.id}", new.columns(), message.etag), *_moved(message, new)]
+        etags = await self.table.commit(message.partition, writes)
+        return replace(new, etag=etags[0])
+
+    async def agenda(self, partition: str, now: datetime, *, after: str = "", limit: int = 200) -> list[Row]:
+        """What is due in one partition, oldest first: messages, leases, look-ups, STOPs; behind `after`."""
+        return await self.table.read(partition, after or "q|", f"q|{stamp(now)}|{END}", limit=limit)
+
+    async def leave(self, partition: str, row: Row, new: Message, following: Message | None = None) -> None:
+        """Move a due message on without sending it. `row` is its place among what is due, and the guard.
+
+        following: the next of its series, which comes into being with it.
+        """
+        writes: list[Write] = [Delete(row.key, row.etag), Merge(f"m|{new.id}", new.columns())]
+        if new.state in WAITING:
+            writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
+        if following:
+            writes += creation(following)
+        await self.table.commit(partition, writes)
+
+    async def claim(
+        self,
+        partition: str,
+        rows: Sequence[Row],
+        attempt: str,
+        *,
+        now: datetime,
+        lease: datetime,
+        extra: Sequence[Write] = (),
+    ) -> list[Message]:
+        """Take due messages and write that their requests may leave now, in one transaction.
+
+        Raises Contended, and takes none, where another drain, an edit, a cancel or a STOP was quicker.
+        """
+        messages = [Message.from_row(row) for row in rows]
+        writes: list[Write] = [
+            Put(f"q|{stamp(lease)}|l|{attempt}", {"ids": json.dumps([m.id for m in messages])})
+        ]
+        writes += [Delete(row.key, row.etag) for row in rows]
+        taken = [
+            replace(
+                message,
+                state=State.POSTING,
+                attempt=attempt,
+                attempts=message.attempts + 1,
+                posted=now,
+                updated=now,
+                reason="",
+                code=0,
+            )
+            for message in messages
+        ]
+        first = len(writes)
+        for message in taken:
+            columns = ("state", "attempt", "attempts", "posted", "updated")
+            writes.append(Merge(f"m|{message.id}", _only(message, columns)))
+        etags = await self.table.commit(partition, [*writes, *extra])
+        return [replace(message, etag=etags[first + n]) for n, message in enumerate(taken)]
+
+    async def page(
+        self,
+        *,
+        state: State | None = None,
+        after: datetime | None = None,
+        before: datetime | None = None,
+        token: str = "",
+        limit: int = 50,
+    ) -> Page:
+        """Messages by time, oldest first: a range read of each partition, merged.
+
+        What waits is listed by when it is due; anything else by when it was first due, which its id says.
+        """
+        waiting = state in WAITING
+
+        def order(message: Message) -> str:
+            return f"{stamp(message.next)}|m|{message.id}" if waiting else message.id[2:]
+
+        def bounds(partition: str) -> tuple[str, str]:
+            if waiting:
+                return "q|" + (token or (stamp(after) if after else "")), "q|" + (
+                    stamp(before) if before else END
+                )
+            prefix = f"m|{partition}"
+            low, high = token or (_due_key(after) if after else ""), _due_key(before) if before else END
+            return prefix + low, prefix + high
+
+        async def part(partition: str) -> list[Message]:
+            rows = await self.table.read(
+                partition,
+                *bounds(partition),
+                limit=limit + 1,
+                where="state eq @state" if state else "",
+                parameters={"state": state.value} if state else None,
+            )
+            return [Message.from_row(row) for row in rows]
+
+        parts = await asyncio.gather(*(part(partition) for partition in PARTITIONS))
+        found = sorted((message for messages in parts for message in messages), key=order)
+        shown = found[:limit]
+        return Page(tuple(shown), order(shown[-1]) if len(found) > limit else "")
+
+    async def to(self, recipient: str, *, token: str = "", limit: int = 50) -> Page:
+        """The messages of one recipient, by due time."""
+        prefix, partition = f"t|{recipient}|", shard(recipient)
+        rows = await self.table.read(partition, token or prefix, prefix + END, limit=limit + 1)
+        ids = [row.key.rpartition("|")[2] for row in rows[:limit]]
+        found = await self.many(ids)
+        return Page(tuple(found), rows[limit - 1].key if len(rows) > limit else "")
+
+    async def many(self, ids: Iterable[str]) -> list[Message]:
+        """The messages by these ids; one that is not there is left out."""
+
+        async def one(message_id: str) -> Message | None:
+            row = await self.table.get(message_id[:2], f"m|{message_id}")
+            return Message.from_row(row) if row else None
+
+        return [each for each in await asyncio.gather(*map(one, ids)) if each]
+
+    async def sids(self, recipient: str, *, since: datetime) -> set[str]:
+        """The SIDs that messages of this recipient have, of those due since then."""
+        prefix = f"t|{recipient}|"
+        rows = await self.table.read(shard(recipient), prefix + stamp(since), prefix + END, limit=1000)
+        return {each.sid for each in await self.many(row.key.rpartition("|")[2] for row in rows) if each.sid}
+
+    def put(self, message: Message) -> list[Write]:
+        """The write that replaces a message, only if it has not changed since it was read."""
+        return [Put(f"m|{message.id}", message.columns(), message.etag)]
+
+    async def opted_out(self, recipient: str) -> bool:
+        """Has this recipient said STOP?"""
+        return await self.table.get(shard(recipient), f"o|{recipient}") is not None
+
+
+def creation(message: Message) -> list[Write]:
+    """The writes that make a message: its row, its place in its recipient's list and among what is due."""
+    columns = message.columns()
+    writes: list[Write] = [
+        Insert(f"m|{message.id}", columns),
+        Insert(f"t|{message.to}|{stamp(message.due)}|{message.id}", {"state": message.state.value}),
+    ]
+    if message.state in WAITING:
+        writes.append(Insert(f"q|{stamp(message.next)}|m|{message.id}", columns))
+    return writes
+
+
+def _moved(old: Message, new: Message) -> list[Write]:
+    writes: list[Write] = []
+    if old.state in WAITING:
+        writes.append(Delete(f"q|{stamp(old.next)}|m|{old.id}"))
+    if new.state in WAITING:
+        writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
+    if old.state in WAITING and new.state in WAITING and old.next == new.next:
+        writes = [Put(f"q|{stamp(new.next)}|m|{new.id}", new.columns())]
+    return writes
+
+
+def _only(message: Message, names: Sequence[str]) -> dict[str, Any]:
+    columns = message.columns()
+    return {name: columns[name] for name in names if name in columns}
+
+
+def _due_key(moment: datetime) -> str:
+    return f"{int(moment.timestamp() * 1000):011x}"

@@ -1,0 +1,78 @@
+"""What concerns a recipient rather than a message: opt-outs, and the erasure of personal data.
+
+A STOP is one transaction in the recipient's partition: the opt-out, and a marker among what is due. While the
+marker stands, a drain suppresses what it finds for that recipient, so that a message created while the STOP
+came in cannot slip through; at its end everything is suppressed once more, and the marker goes.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared import errors
+from shared.message import Message, shard
+from shared.message_store import END, MessageStore
+from shared.rows import Delete, Put, Write, stamp
+from shared.states import WAITING, State
+
+RACE = timedelta(minutes=10)
+"""Longer than any creation can be under way."""
+RECENT = timedelta(days=2)
+OPTED_OUT = "the recipient has opted out"
+
+
+async def opt_out(store: MessageStore, recipient: str, *, now: datetime, source: str) -> None:
+    """Never send to this address again, and suppress what waits for it. Safe to repeat.
+
+    source: STOP, 21610, a key press: what the console shows.
+    """
+    marker = f"q|{stamp(now)}|s|{recipient}"
+    writes: list[Write] = [
+        Put(f"o|{recipient}", {"since": stamp(now), "source": source, "marker": marker}),
+        Put(marker, {"until": stamp(now + RACE)}),
+    ]
+    await store.table.commit(shard(recipient), writes)
+    await suppress_all(store, recipient, now=now, since=now - RECENT)
+
+
+async def opt_in(store: MessageStore, recipient: str) -> None:
+    """The recipient may be sent to again. What was suppressed stays suppressed."""
+    partition = shard(recipient)
+    row = await store.table.get(partition, f"o|{recipient}")
+    if row is None:
+        return
+    for key in (row.key, row.text("marker")):
+        try:
+            await store.table.commit(partition, [Delete(key)])
+        except errors.Contended:
+            continue  # gone already
+
+
+async def suppress_all(
+    store: MessageStore, recipient: str, *, now: datetime, since: datetime | None = None
+) -> int:
+    """Suppress every message that waits for this recipient; how many there were."""
+    prefix = f"t|{recipient}|"
+    after = prefix + (stamp(since) if since else "")
+    count = 0
+    while rows := await store.table.read(shard(recipient), after, prefix + END, limit=100):
+        after = rows[-1].key
+        messages = await store.many(row.key.rpartition("|")[2] for row in rows)
+        waiting = [message for message in messages if message.state in WAITING and message.to == recipient]
+        count += sum(await asyncio.gather(*(_suppress(store, message, now) for message in waiting)))
+    return count
+
+
+async def _suppress(store: MessageStore, message: Message, now: datetime) -> bool:
+    for _ in range(5):
+        try:
+            await store.change(
+                message, replace(message, state=State.SUPPRESSED, reason=OPTED_OUT, updated=now)
+            )
+        except errors.Contended:
+            message = await store.get(message.id)
+            if message.state not in WAITING:
+                return False
+        else:
+            return True
+    return False
