@@ -4,12 +4,16 @@ A field of Settings names its app setting, how its text becomes a value, and whe
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from shared.business_hours import Opening
 
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -62,6 +66,68 @@ def _positive(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise ValueError("must be a whole number above 0")
     return int(value)
+
+
+def _callers(value: str) -> frozenset[str]:
+    return frozenset(name if name == "anonymous" else _number(name) for name in _names(value))
+
+
+def _targets(value: str) -> tuple[str, ...]:
+    targets = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    for target in targets:
+        if not target.startswith(("sip:", "client:")):
+            _number(target)
+    if len(targets) > 10:
+        raise ValueError("must be at most ten, which is how many <Dial> rings at once")
+    return targets
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return value
+
+    return parse
+
+
+def _ring(value: str) -> int:
+    if not value.isdecimal() or not 5 <= int(value) <= 600:
+        raise ValueError("must be whole seconds from 5 to 600")
+    return int(value)
+
+
+def _openings(value: str) -> Any:
+    from shared import business_hours
+
+    return business_hours.parse(value)
+
+
+def _zone(value: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as exc:
+        raise ValueError("must be an IANA time zone, such as America/New_York") from exc
+    return value
+
+
+def _rooms(value: str) -> tuple[tuple[str, str], ...]:
+    rooms = [
+        (pin.strip(), room.strip()) for room, _, pin in (part.partition(":") for part in value.split(","))
+    ]
+    pins = {pin for pin, room in rooms if room and re.fullmatch("[0-9]{4,12}", pin)}
+    if len(pins) < len(rooms):
+        raise ValueError("must be rooms, each with its own PIN of 4 to 12 digits: standup:4321,board:8765")
+    return tuple(rooms)
+
+
+def _media(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError("must be the URL of an audio file, such as https://example.com/hold.mp3")
+    return value
 
 
 def _rate(value: str) -> float:
@@ -126,6 +192,22 @@ class Settings:
     send_concurrency: int = _setting("SEND_CONCURRENCY", _positive, default=64)
     max_per_second: float | None = _setting("MAX_PER_SECOND", _rate, default=None)
     erasure_key: str | None = _setting("ERASURE_KEY", default=None, secret=True)
+    # What the call flows know of the company; an option whose setting is missing is left out of the menu.
+    company_name: str | None = _setting("COMPANY_NAME", default=None)
+    company_address: str | None = _setting("COMPANY_ADDRESS", default=None)
+    owner_number: str | None = _setting("OWNER_NUMBER", _number, default=None)
+    team_numbers: tuple[str, ...] = _setting("TEAM_NUMBERS", _targets, default=())
+    team_ring: str = _setting("TEAM_RING", _one_of("in-turn", "all"), default="in-turn")
+    ring_seconds: int = _setting("RING_SECONDS", _ring, default=20)
+    business_hours: "tuple[Opening, ...]" = _setting("BUSINESS_HOURS", _openings, default=())
+    time_zone: str = _setting("TIME_ZONE", _zone, default="UTC")
+    language: str | None = _setting("VOICE_LANGUAGE", _one_of("en-US", "ko-KR"), default=None)
+    blocked_numbers: frozenset[str] = _setting("BLOCKED_NUMBERS", _callers, default=frozenset())
+    blocked_reason: str = _setting("BLOCKED_REASON", _one_of("rejected", "busy"), default="rejected")
+    hold_music: str | None = _setting("HOLD_MUSIC", _media, default=None)
+    conference_rooms: tuple[tuple[str, str], ...] = _setting(
+        "CONFERENCE_ROOMS", _rooms, default=(), secret=True
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -157,6 +239,10 @@ class Settings:
             missing.append("AzureWebJobsStorage")
         if ("api_key" in values) != ("api_secret" in values):
             missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
+        music = urlsplit(values.get("hold_music", "")).hostname
+        ours = urlsplit(values.get("public_base_url", "")).hostname
+        if music and music != ours and music not in values.get("allowed_twiml_hosts", ()):
+            invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
         if missing or invalid:
             raise SettingsError(tuple(missing), tuple(invalid))
         if values.get("storage") == "UseDevelopmentStorage=true":
