@@ -1,0 +1,195 @@
+"""Every trigger of Switchboard. Each adapts, makes one call into shared/, and logs."""
+
+import logging
+from functools import partial
+from uuid import uuid4
+
+import azure.functions as func
+
+from shared import api, calls, drain, messaging, schedule, twimlets, voice, webhook
+from shared.errors import SettingsError
+from shared.message import Message
+from shared.outbound import CallRequest
+from shared.services import Services, utcnow
+
+log = logging.getLogger("switchboard")
+
+STORAGE = "AzureWebJobsStorage"
+ANONYMOUS = func.AuthLevel.ANONYMOUS
+WEBHOOK = ["GET", "POST"]
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+services = Services()
+
+# Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
+
+
+@app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: a call came in."""
+    return await webhook.reply(req, services, voice.greeting)
+
+
+@app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
+@app.queue_output(arg_name="ring", queue_name=calls.QUEUE, connection=STORAGE)
+async def voice_step(req: func.HttpRequest, ring: func.Out[list[str]]) -> func.HttpResponse:
+    """Twilio: a call takes a further step; its caller may ask to be called back."""
+    return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
+
+
+@app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: the softphone places a call."""
+    return await webhook.reply(req, services, voice.client)
+
+
+@app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: a call's state changed."""
+    return await webhook.record(req, services, lambda request: calls.reported(request, services.calls))
+
+
+@app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: a text came in."""
+    return await webhook.reply(
+        req, services, lambda request, known: messaging.inbound(request, known, services.messages)
+    )
+
+
+@app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: a message's state changed."""
+    return await webhook.record(req, services, lambda request: schedule.reported(request, services.messages))
+
+
+@app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
+async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
+    """Twilio: a call asks for one of the Twimlets."""
+    return await webhook.reply(req, services, partial(twimlets.twimlet, req.route_params["name"]))
+
+
+# Scheduled SMS.
+
+
+@app.timer_trigger(arg_name="timer", schedule="%SMS_SCHEDULE%")
+@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+async def send_due_sms(timer: func.TimerRequest, shards: func.Out[list[str]]) -> None:
+    """Send the SMS whose time has come, and settle what is in doubt."""
+    if timer.past_due:
+        log.warning("the timer is late: what fell due meanwhile is sent now")
+    report = await drain.tick(services, now=utcnow())
+    log.info("drained: %s", report)
+    shards.set(report.to_do)
+
+
+@app.queue_trigger(arg_name="message", queue_name="sms-drain", connection=STORAGE)
+@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+async def drain_sms(message: func.QueueMessage, shards: func.Out[list[str]]) -> None:
+    """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
+    report = await drain.one_shard(message.get_body(), services, now=utcnow())
+    log.info("drained a shard: %s", report)
+    shards.set(report.to_do)
+
+
+@app.route("messages", methods=["POST"])
+@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+async def message_create(req: func.HttpRequest, shards: func.Out[list[str]]) -> func.HttpResponse:
+    """Send an SMS now, or schedule it."""
+
+    async def create() -> Message:
+        message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
+        if drain.leaves_now(message, services.settings, now=utcnow()):
+            shards.set([message.partition])
+        return message
+
+    return await api.respond(create, 201)
+
+
+@app.route("messages", methods=["GET"])
+async def message_list(req: func.HttpRequest) -> func.HttpResponse:
+    """List messages by state and time."""
+    return await api.respond(lambda: schedule.listed(req.params, services.messages, limit=api.limit(req)))
+
+
+@app.route("messages/{id}", methods=["GET"])
+async def message_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Show one message."""
+    message_id = req.route_params["id"]
+    return await api.respond(lambda: schedule.show(message_id, services, now=utcnow()))
+
+
+@app.route("messages/{id}", methods=["PATCH"])
+async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
+    """Edit a message that still waits."""
+    message_id = req.route_params["id"]
+    return await api.respond(lambda: schedule.edit(message_id, api.body(req), services, now=utcnow()))
+
+
+@app.route("messages/{id}", methods=["DELETE"])
+async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
+    """Cancel a message that still waits."""
+    message_id = req.route_params["id"]
+    return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
+
+
+@app.route("messages/{id}/resend", methods=["POST"])
+async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
+    """Send a message again whose fate nobody can say: a person's decision alone."""
+    message_id = req.route_params["id"]
+    return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
+
+
+# Outbound calls.
+
+
+@app.queue_trigger(arg_name="message", queue_name=calls.QUEUE, connection=STORAGE)
+async def place_outbound_call(message: func.QueueMessage) -> None:
+    """Ring the number in one queued request; raising puts it back on the queue."""
+    await calls.place(message.get_body(), message.id or "", services, now=utcnow())
+
+
+@app.queue_trigger(arg_name="message", queue_name=f"{calls.QUEUE}-poison", connection=STORAGE)
+async def bury_outbound_call(message: func.QueueMessage) -> None:
+    """Keep what the host gave up, with its reason."""
+    await calls.bury(message.get_body(), message.id or "", services, now=utcnow())
+
+
+@app.route("calls", methods=["POST"])
+@app.queue_output(arg_name="ring", queue_name=calls.QUEUE, connection=STORAGE)
+async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+    """Put a call on the queue."""
+
+    async def accept() -> dict[str, str]:
+        request = CallRequest.from_json(api.body(req), uuid4().hex, services.settings)
+        ring.set(await calls.accept(request, services.calls, now=utcnow()))
+        return {"id": request.id}
+
+    return await api.respond(accept, 202)
+
+
+@app.route("calls", methods=["GET"])
+async def call_list(req: func.HttpRequest) -> func.HttpResponse:
+    """List calls as they came."""
+    token = req.params.get("token", "")
+    return await api.respond(lambda: services.calls.page(token=token, limit=api.limit(req)))
+
+
+@app.route("calls/{id}", methods=["GET"])
+async def call_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Show one call: its SID and state."""
+    return await api.respond(lambda: services.calls.get(req.route_params["id"]))
+
+
+# Health.
+
+
+@app.route("health", methods=["GET"], auth_level=ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
+    """200, or 503 naming the settings that are missing or wrong."""
+    try:
+        _ = services.settings
+    except SettingsError as exc:
+        wrong = [f"{name} {problem}" for name, problem in exc.invalid]
+        return api.answer({"status": "unhealthy", "missing": list(exc.missing), "invalid": wrong}, 503)
+    return api.answer({"status": "healthy"})

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.errors import SettingsError
+from shared.errors import InvalidRequest, SettingsError
 
 if TYPE_CHECKING:
     from shared.business_hours import Opening
@@ -140,6 +140,21 @@ def _rate(value: str) -> float:
     return rate
 
 
+def _yes_or_no(value: str) -> bool:
+    if value.lower() not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value.lower() == "true"
+
+
+def _quiet_hours(value: str) -> str:
+    from shared.when import check_quiet_hours
+
+    try:
+        return check_quiet_hours(value)
+    except InvalidRequest as exc:
+        raise ValueError(exc.message) from exc
+
+
 def is_loopback(url: str) -> bool:
     """Does this URL, or origin, lead to this machine alone?"""
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
@@ -192,6 +207,10 @@ class Settings:
     send_concurrency: int = _setting("SEND_CONCURRENCY", _positive, default=64)
     max_per_second: float | None = _setting("MAX_PER_SECOND", _rate, default=None)
     erasure_key: str | None = _setting("ERASURE_KEY", default=None, secret=True)
+    quiet_hours: str = _setting("QUIET_HOURS", _quiet_hours, default="")
+    daily_limit: int | None = _setting("DAILY_LIMIT", _positive, default=None)
+    reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
+    call_time_limit: int = _setting("CALL_TIME_LIMIT", _positive, default=1800)
     # What the call flows know of the company; an option whose setting is missing is left out of the menu.
     company_name: str | None = _setting("COMPANY_NAME", default=None)
     company_address: str | None = _setting("COMPANY_ADDRESS", default=None)

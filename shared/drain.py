@@ -14,14 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from shared import errors, recipients, reconcile, when
+from shared import calls, errors, recipients, reconcile, when
 from shared.config import Settings
 from shared.message import Message
 from shared.message_store import PARTITIONS, MessageStore
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
 from shared.states import State, advance
 from shared.twilio_helper import TIMEOUT, Twilio
+
+if TYPE_CHECKING:
+    from shared.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,11 @@ class Report:
     states: Counter[str] = field(default_factory=Counter)
     stopped: str = ""
     left: set[str] = field(default_factory=set)
+
+    @property
+    def to_do(self) -> list[str]:
+        """The partitions that other instances shall drain at once: none where the reason to stop holds."""
+        return [] if self.stopped else sorted(self.left)
 
     def __str__(self) -> str:
         done = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())) or "nothing due"
@@ -132,6 +141,39 @@ class _Outcome:
             [Put(f"m|{self.message.id}", self.message.columns(), self.message.etag)] if self.message else []
         )
         return [*kept, *self.extra]
+
+
+TICK_SECONDS = 10.0
+"""How long one tick sends: well under the shortest schedule, so that ticks never pile up."""
+SHARD_SECONDS = 120.0
+
+
+async def tick(services: "Services", *, now: datetime) -> Report:
+    """Once per schedule: send what is due, and settle calls in doubt."""
+    report = await drain(services.messages, services.twilio, services.settings, now=now, seconds=TICK_SECONDS)
+    await calls.reconcile(services.calls, services.twilio, now=now)
+    return report
+
+
+async def one_shard(raw: bytes, services: "Services", *, now: datetime) -> Report:
+    """Send what is due in the shard that a message on `sms-drain` names."""
+    partition = raw.decode("utf-8", "replace").strip()
+    if partition not in PARTITIONS:
+        log.error("a message on sms-drain names no shard")
+        return Report()
+    return await drain(
+        services.messages,
+        services.twilio,
+        services.settings,
+        now=now,
+        seconds=SHARD_SECONDS,
+        partitions=[partition],
+    )
+
+
+def leaves_now(message: Message, settings: Settings, *, now: datetime) -> bool:
+    """Shall its shard be drained at once? With MAX_PER_SECOND only the timer sends, at that pace."""
+    return message.state is State.PENDING and message.due <= now and not settings.max_per_second
 
 
 class _Drain:

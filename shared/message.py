@@ -20,9 +20,8 @@ SHARDS = 16
 """Partitions that the messages are spread over, by recipient: bench/scale.py says why so many."""
 MAX_BODY = 1600
 MAX_MEDIA = 10
-FIELDS = frozenset(
-    ["to", "body", "media_urls", "from", "send_at", "time_zone", "expires_after", "repeat", "quiet_hours", "idempotency_key"]
-)
+CHANGEABLE = ("to", "body", "media_urls", "send_at", "time_zone", "expires_after", "quiet_hours")
+FIELDS = frozenset({*CHANGEABLE, "from", "repeat", "idempotency_key"})
 
 
 def shard(recipient: str) -> str:
@@ -214,6 +213,44 @@ def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> t
         quiet_hours=when.check_quiet_hours(quiet) if quiet is not None else "",
     )
     return message, key
+
+
+def edited(message: Message, request: Mapping[str, Any], settings: Settings, *, now: datetime) -> Message:
+    """The message with some fields changed, each checked as at first. Raises InvalidRequest."""
+    for name in request:
+        if name not in CHANGEABLE:
+            raise InvalidRequest(name, f"cannot be changed; what can is {', '.join(CHANGEABLE)}")
+    if not request:
+        raise InvalidRequest(None, f"name at least one of {', '.join(CHANGEABLE)}")
+    zone = _optional_text(request, "time_zone") or message.time_zone
+    tz = when.zone(zone) if zone else None
+    media = media_urls(request["media_urls"]) if "media_urls" in request else message.media_urls
+    due = when.send_time(request["send_at"], tz, now=now) if "send_at" in request else message.due
+    expires, after = message.expires, message.expires_after
+    if "expires_after" in request:
+        expires, after = _expiry(request["expires_after"], due, tz)
+    elif after:
+        expires = due + timedelta(seconds=after)
+    if expires and expires <= due:
+        raise InvalidRequest("send_at", "must lie before the message expires")
+    quiet = request.get("quiet_hours", message.quiet_hours)
+    return replace(
+        message,
+        state=State.PENDING,
+        to=recipient(request["to"], settings) if "to" in request else message.to,
+        body=check_body(request["body"], needed=not media) if "body" in request else message.body,
+        media_urls=media,
+        due=due,
+        retry=None,
+        first=due if message.repeat and "send_at" in request else message.first,
+        time_zone=zone,
+        expires=expires,
+        expires_after=after,
+        quiet_hours=when.check_quiet_hours(quiet) if quiet else "",
+        reason="",
+        code=0,
+        updated=now,
+    )
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:

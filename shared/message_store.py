@@ -16,6 +16,7 @@ n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limi
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -55,6 +56,10 @@ class Page:
     messages: tuple[Message, ...]
     token: str = ""
 
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {"messages": [message.view() for message in self.messages], "token": self.token or None}
+
 
 class MessageStore:
     """Every read and write of messages, each atomic on its own."""
@@ -72,10 +77,10 @@ class MessageStore:
             message = replace(message, id=await self._reserve(message, key, fingerprint))
         if await self.opted_out(message.to):
             message = replace(message, state=State.SUPPRESSED, reason="the recipient has opted out")
-        try:
+        with suppress(
+            Contended
+        ):  # it is there already: the same key, or a write that landed and was repeated
             await self.table.commit(message.partition, creation(message))
-        except Contended:
-            pass  # it is there already: the same key, or a write that landed and was repeated
         return await self.get(message.id)
 
     async def _reserve(self, message: Message, key: str, fingerprint: str) -> str:
@@ -99,7 +104,7 @@ class MessageStore:
         return Message.from_row(row)
 
     async def change(self, message: Message, new: Message) -> Message:
-        """Replace a message by `new`, with its place among what is due. Raises Contended if it has changed."""
+        """Replace a message, and its place among what is due. Raises Contended where it has changed."""
         writes = [Put(f"m|{message.id}", new.columns(), message.etag), *_moved(message, new)]
         etags = await self.table.commit(message.partition, writes)
         return replace(new, etag=etags[0])

@@ -61,7 +61,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.COMPLETED: frozenset(),
     S.BUSY: frozenset(),
     S.NO_ANSWER: frozenset(),
-    S.FAILED: frozenset({S.DELIVERED, S.READ}),
+    S.FAILED: frozenset({S.DELIVERED, S.READ, S.PENDING}),  # pending: a call that never left is replayed
     S.CANCELED: frozenset(),
     S.EXPIRED: frozenset(),
     S.SUPPRESSED: frozenset(),

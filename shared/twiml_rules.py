@@ -12,12 +12,26 @@ from shared.errors import InvalidRequest
 MAX_INLINE = 4_000
 MAX_DOCUMENT = 64_000
 
-SSML = frozenset("break emphasis lang p phoneme prosody s say-as sub w".split())
+SSML = frozenset(["break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w"])
 DIALED = frozenset({"Number", "Client", "Sip", "Conference", "Queue"})
 # What may stand in what. Verbs that reach further (Connect, Start, Pay, Refer) are not taken from outside.
 CHILDREN: dict[str, frozenset[str]] = {
     "Response": frozenset(
-        "Say Play Pause Gather Record Dial Enqueue Leave Hangup Reject Redirect Sms Message".split()
+        [
+            "Say",
+            "Play",
+            "Pause",
+            "Gather",
+            "Record",
+            "Dial",
+            "Enqueue",
+            "Leave",
+            "Hangup",
+            "Reject",
+            "Redirect",
+            "Sms",
+            "Message",
+        ]
     ),
     "Gather": frozenset({"Say", "Play", "Pause"}),
     "Dial": DIALED,

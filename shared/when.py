@@ -24,8 +24,8 @@ def zone(name: str, field: str = "time_zone") -> ZoneInfo:
 def instant(wall: datetime, tz: ZoneInfo) -> datetime:
     """The instant, in UTC, at which clocks in `tz` show `wall`.
 
-    A wall time that DST skips moves forward by the gap (RFC 5545, 3.3.5: the offset before it holds); one that
-    comes twice means its first coming, so it happens once.
+    A wall time that DST skips moves forward by the gap (RFC 5545, 3.3.5: the offset before it holds); one
+    that comes twice means its first coming, so it happens once.
     """
     return wall.replace(tzinfo=tz, fold=0).astimezone(UTC)
 

@@ -1,0 +1,388 @@
+"""Outbound calls: a ledger in which one id rings once, and the placing of a call by it.
+
+The protocol is that of the messages (shared/drain.py): `posting` is written, conditionally, before the
+request may leave, and whatever is in doubt afterwards is looked up, never rung again. Twilio places a call
+or two a second for an account, so one partition holds them all:
+
+c|ID            the call
+q|TIME|ID       a call in doubt, to be looked up at TIME
+a|TIME|ID       the calls by the time they came
+s|SID           whose SID this is, so that a look-up gives no call another's
+"""
+
+import logging
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared import errors, voice
+from shared.config import Settings
+from shared.effects import Reply
+from shared.message_store import END, Rows
+from shared.outbound import ID, CallRequest, decode
+from shared.recipients import OPTED_OUT
+from shared.reconcile import BLIND, FIRST_LOOK, GRACE, SKEW
+from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
+from shared.states import State, advance, from_twilio
+from shared.twilio_helper import Twilio
+from shared.twilio_request import TwilioRequest
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+log = logging.getLogger(__name__)
+
+PARTITION = "calls"
+LEASE = timedelta(seconds=90)
+QUEUE = "outbound-calls"
+EVENTS = ["initiated", "ringing", "answered", "completed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What is known of one call. Times are aware and in UTC."""
+
+    id: str
+    to: str = ""
+    sender: str = ""
+    direction: str = "outbound"
+    say: str = field(default="", repr=False)
+    state: State = State.PENDING
+    created: datetime
+    attempt: str = ""
+    posted: datetime | None = None
+    looks: int = 0
+    sid: str = ""
+    code: int = 0
+    reason: str = ""
+    seconds: int = 0
+    answered_by: str = ""
+    updated: datetime | None = None
+    etag: str = field(default="", repr=False)
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns, without what is empty."""
+        values = {name: getattr(self, name) for name in _COLUMNS}
+        values["state"] = self.state.value
+        return {k: stamp(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Call":
+        """The call in a row."""
+        values = {name: row.values[name] for name in _COLUMNS if name in row.values}
+        for name in ("created", "posted", "updated"):
+            if name in values:
+                values[name] = moment(values[name])
+        values["state"] = State(values["state"])
+        return cls(**values, id=row.key.partition("|")[2], etag=row.etag)
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "direction": self.direction,
+            "to": self.to or None,
+            "from": self.sender or None,
+            "sid": self.sid or None,
+            "duration": self.seconds,
+            "answered_by": self.answered_by or None,
+            "error_code": self.code or None,
+            "reason": self.reason or None,
+            "created_at": stamp(self.created),
+            "updated_at": stamp(self.updated or self.created),
+        }
+
+
+_COLUMNS = tuple(name for name in Call.__dataclass_fields__ if name not in ("id", "etag"))
+
+
+class CallLedger:
+    """Every read and write of calls, each atomic on its own."""
+
+    def __init__(self, table: Rows) -> None:
+        self._table = table
+
+    async def find(self, call_id: str) -> Call | None:
+        """The call by its id, or None."""
+        row = await self._table.get(PARTITION, f"c|{call_id}")
+        return Call.from_row(row) if row else None
+
+    async def get(self, call_id: str) -> Call:
+        """Raises NotFound."""
+        call = await self.find(call_id)
+        if call is None:
+            raise errors.NotFound(f"there is no call {call_id}")
+        return call
+
+    async def add(self, call: Call, *extra: Write) -> Call:
+        """Enter a new call. Raises Contended where its id is there already."""
+        listed = Insert(f"a|{stamp(call.created)}|{call.id}", {})
+        etags = await self._table.commit(PARTITION, [Insert(f"c|{call.id}", call.columns()), listed, *extra])
+        return replace(call, etag=etags[0])
+
+    async def write(self, call: Call, *extra: Write) -> Call:
+        """Replace a call, only if it has not changed since it was read. Raises Contended."""
+        etags = await self._table.commit(PARTITION, [Put(f"c|{call.id}", call.columns(), call.etag), *extra])
+        return replace(call, etag=etags[0])
+
+    async def page(self, *, token: str = "", limit: int = 50) -> dict[str, Any]:
+        """Calls as they came, oldest first, as the API shows them, and the token of the next page."""
+        rows = await self._table.read(PARTITION, token or "a|", "a|" + END, limit=limit + 1)
+        calls = [await self.find(row.key.split("|", 2)[2]) for row in rows[:limit]]
+        following = rows[limit - 1].key if len(rows) > limit else None
+        return {"calls": [call.view() for call in calls if call], "token": following}
+
+    async def in_doubt(self, now: datetime) -> list[Row]:
+        """What is to be looked up by now."""
+        return await self._table.read(PARTITION, "q|", f"q|{stamp(now)}|{END}", limit=200)
+
+    async def owner(self, sid: str) -> str:
+        """The id of the call that has this SID, or ""."""
+        row = await self._table.get(PARTITION, f"s|{sid}")
+        return row.text("call") if row else ""
+
+    async def drop(self, row: Row) -> None:
+        """Look no more."""
+        try:
+            await self._table.commit(PARTITION, [Delete(row.key)])
+        except errors.Contended:
+            return
+
+
+async def accept(request: CallRequest, ledger: CallLedger, *, now: datetime) -> str:
+    """Enter a call as pending, for GET calls/{id}; the queue message to send.
+
+    Safe to repeat while it is pending. Raises Conflict afterwards.
+    """
+    call = Call(id=request.id, to=request.to, sender=request.sender, created=now)
+    try:
+        await ledger.add(call)
+    except errors.Contended:
+        present = await ledger.get(request.id)
+        if present.state is not State.PENDING:
+            raise errors.Conflict(f"call {request.id} was requested before", state=present.state) from None
+    return request.to_json()
+
+
+async def place(raw: bytes, message_id: str, services: "Services", *, now: datetime) -> None:
+    """Ring the number in one queue message. Raises where the queue shall bring it again.
+
+    What retrying cannot help goes to the dead letters at once, and so does what Twilio refuses.
+    """
+    settings, ledger, dead = services.settings, services.calls, services.dead_letters
+    try:
+        request = CallRequest.parse(raw, message_id, settings)
+    except errors.InvalidRequest as exc:
+        await dead.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
+        return
+    call = await _claim(request, ledger, now)
+    if call is None:
+        return
+    if await services.messages.opted_out(request.to):
+        await _outcome(ledger, replace(call, state=State.SUPPRESSED, reason=OPTED_OUT), now)
+        return
+    query = f"id={call.id}&attempt={call.attempt}"
+    base = f"{settings.public_base_url}/api/voice"
+    options: dict[str, Any] = {"status_callback_event": EVENTS, "time_limit": request.time_limit}
+    if request.twiml:
+        options["twiml"] = request.twiml
+    else:
+        options["url"] = request.url or f"{base}/step/outbound?id={call.id}"
+    if request.sender:
+        options["from_"] = request.sender
+    for name in ("machine_detection", "timeout", "record"):
+        if getattr(request, name):
+            options[name] = getattr(request, name)
+    try:
+        sent = await services.twilio.place_call(
+            to=request.to, status_callback=f"{base}/status?{query}", **options
+        )
+    except errors.Uncertain as exc:
+        log.warning("call %s may or may not have left: %s", call.id, exc)
+        await _outcome(ledger, replace(call, state=State.UNKNOWN, reason=str(exc)), now)
+    except (errors.NotSent, errors.BadCredentials) as exc:
+        await _outcome(ledger, replace(call, state=State.PENDING, reason=str(exc), code=exc.code or 0), now)
+        raise
+    except errors.TwilioError as exc:
+        await _outcome(ledger, replace(call, state=State.FAILED, reason=str(exc), code=exc.code or 0), now)
+        await dead.add(raw, f"Twilio error {exc.code}: {exc}", call_id=call.id, queue=QUEUE, now=now)
+    else:
+        await _outcome(ledger, replace(call, state=State.SUBMITTED, sid=sent.sid, reason="", code=0), now)
+        log.info("call %s is placed as %s", call.id, sent.sid)
+
+
+async def bury(raw: bytes, message_id: str, services: "Services", *, now: datetime) -> None:
+    """Keep what the host gave up, with the last reason known."""
+    try:
+        call_id = str(decode(raw).get("id") or message_id)
+    except errors.InvalidRequest:
+        call_id = message_id
+    call = await services.calls.find(call_id) if ID.fullmatch(call_id) else None
+    reason = (
+        f"given up after {call.state}: {call.reason or 'no reason noted'}" if call else "never got so far"
+    )
+    await services.dead_letters.add(raw, reason, call_id=call_id, queue=QUEUE, now=now)
+
+
+async def step(name: str, services: "Services", request: TwilioRequest, settings: Settings) -> Reply:
+    """A further step of a call; that of a queued call with `say` knows its text by the id in its URL."""
+    if name != "outbound":
+        return voice.step(name, request, settings)
+    call = await services.calls.get(request.state("id"))
+    return voice.outbound(request, settings, call.say)
+
+
+async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Call | None:
+    """The call, ours to ring, with its lease; None where it has rung, or may have."""
+    attempt = secrets.token_hex(8)
+
+    def claimed(call: Call) -> Call:
+        return replace(
+            call,
+            state=State.POSTING,
+            attempt=attempt,
+            posted=now,
+            updated=now,
+            say=request.say,
+            sender=request.sender,
+        )
+
+    lease = Insert(f"q|{stamp(now + LEASE)}|{request.id}", {"attempt": attempt})
+    call = await ledger.find(request.id)
+    try:
+        if call is None:
+            return await ledger.add(claimed(Call(id=request.id, to=request.to, created=now)), lease)
+        if call.state is State.PENDING:
+            return await ledger.write(claimed(call), lease)
+    except errors.Contended:
+        call = await ledger.get(request.id)
+        if call.attempt == attempt:
+            return call  # our own write landed, and its answer was lost
+    if call.state in (State.PENDING, State.POSTING) and call.posted and now < call.posted + LEASE:
+        # Another delivery is at it. Should it fail before the request leaves, this one is needed.
+        raise errors.Contended(f"call {call.id} is being placed")
+    log.info("call %s is not rung again: it is %s", call.id, call.state)
+    return None
+
+
+async def _outcome(ledger: CallLedger, call: Call, now: datetime) -> None:
+    """Write what became of a call; a callback may have been quicker. The lease goes, or becomes a look-up."""
+    assert call.posted is not None  # noqa: S101 - it was claimed
+    writes: list[Write] = [Delete(f"q|{stamp(call.posted + LEASE)}|{call.id}")]
+    if call.state is State.UNKNOWN:
+        writes.append(Insert(f"q|{stamp(now + FIRST_LOOK)}|{call.id}", {"attempt": call.attempt}))
+    if call.sid:
+        writes.append(Put(f"s|{call.sid}", {"call": call.id}))
+    outcome = replace(call, updated=now)
+    for _ in range(5):
+        try:
+            await ledger.write(outcome, *writes)
+        except errors.Contended:
+            present = await ledger.get(call.id)
+            state = advance(present.state, call.state)
+            joined = present if state == present.state else replace(call, etag=present.etag, state=state)
+            outcome = replace(joined, sid=present.sid or call.sid, updated=now)
+            writes = writes[:1] if state == call.state else []
+        else:
+            return
+    log.error("call %s keeps changing; its lease will settle it", call.id)
+
+
+async def reported(request: TwilioRequest, ledger: CallLedger) -> None:
+    """A call status callback: ours by the id in its URL; an inbound call by its SID."""
+    call_id = request.state("id") or request.get("CallSid")
+    state = from_twilio(request.get("CallStatus"))
+    if state is None or not call_id:
+        log.warning("a call status callback without a status that we know")
+        return
+    for _ in range(8):
+        call = await ledger.find(call_id)
+        try:
+            if call is None and request.state("id"):
+                log.warning("a status callback for call %s, which is not ours", call_id)
+                return
+            if call is None:
+                await ledger.add(_noted(_inbound(call_id, request), state, request))
+            else:
+                await ledger.write(_noted(call, state, request))
+        except errors.Contended:
+            continue
+        return
+    raise errors.Contended(f"call {call_id} keeps changing")
+
+
+def _inbound(sid: str, request: TwilioRequest) -> Call:
+    return Call(
+        id=sid,
+        to=request.get("To"),
+        sender=request.get("From"),
+        direction="inbound",
+        state=State.SUBMITTED,
+        created=request.now,
+    )
+
+
+def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
+    sid = request.get("CallSid")
+    if call.sid and sid and call.sid != sid:
+        log.error("call %s has two SIDs: %s and %s", call.id, call.sid, sid)
+        return call
+    seconds = request.get("CallDuration")
+    present = (
+        State.SUBMITTED if call.state in (State.POSTING, State.UNKNOWN, State.UNRESOLVED) else call.state
+    )
+    return replace(
+        call,
+        state=advance(present, state),
+        sid=call.sid or sid,
+        seconds=int(seconds) if seconds.isdecimal() else call.seconds,
+        answered_by=request.get("AnsweredBy") or call.answered_by,
+        updated=request.now,
+    )
+
+
+async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> None:
+    """Look up the calls in doubt, where no callback has settled them, in Twilio's list."""
+    for row in await ledger.in_doubt(now):
+        call = await ledger.find(row.key.split("|", 2)[2])
+        if call is None or call.state not in (State.POSTING, State.UNKNOWN) or call.posted is None:
+            await ledger.drop(row)
+            continue
+        try:
+            listed = await twilio.calls_to(call.to)
+        except errors.TwilioError as exc:
+            log.warning("call %s cannot be looked up yet: %s", call.id, exc)
+            listed = None
+        since, until = call.posted - SKEW, call.posted + SKEW
+        near = [each for each in listed or [] if each.created and since <= each.created <= until]
+        free = [each for each in near if not await ledger.owner(each.sid)]
+        found = free[0] if free else None
+        age = now - call.posted
+        writes: list[Write] = [Delete(row.key, row.etag)]
+        if found:
+            state = advance(State.UNKNOWN, from_twilio(found.status) or State.SUBMITTED)
+            settled = replace(call, state=state, sid=found.sid, reason="", updated=now)
+            writes.append(Insert(f"s|{found.sid}", {"call": call.id}))
+        elif (listed is None and age > BLIND) or (listed is not None and call.looks and age > GRACE):
+            log.error("call %s is unresolved: Twilio does not list it", call.id)
+            settled = replace(call, state=State.UNRESOLVED, reason="Twilio does not list it", updated=now)
+        else:
+            settled = replace(call, state=State.UNKNOWN, looks=call.looks + (listed is not None), updated=now)
+            later = max(now + FIRST_LOOK, call.posted + GRACE + FIRST_LOOK)
+            writes.append(Insert(f"q|{stamp(later)}|{call.id}", {"attempt": call.attempt}))
+        try:
+            await ledger.write(settled, *writes)
+        except errors.Contended:
+            continue  # a callback was quicker; the next look drops the row
+
+
+async def reopen(call_id: str, ledger: CallLedger, *, now: datetime) -> None:
+    """Let a call that never left be rung after all. Raises Conflict once it may have left."""
+    call = await ledger.find(call_id)
+    if call is None or call.state is State.PENDING:
+        return
+    if call.sid or call.state is not State.FAILED:
+        raise errors.Conflict(f"call {call_id} is {call.state}: it may have left", state=call.state)
+    await ledger.write(replace(call, state=State.PENDING, reason="replayed", code=0, updated=now))

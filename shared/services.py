@@ -1,0 +1,91 @@
+"""What the triggers work with, built from the settings on first use and kept for the life of the worker."""
+
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared import recipients, schedule
+from shared.calls import CallLedger
+from shared.config import Settings
+from shared.dead_letters import DeadLetters
+from shared.effects import CallBack, Effect, OptIn, OptOut, Text
+from shared.message_store import MessageStore
+from shared.twilio_helper import Twilio
+
+if TYPE_CHECKING:
+    from shared.tables import Tables
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """One of each; nothing is read and nothing is connected before it is needed."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        if settings:
+            self.settings = settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The app settings. Raises SettingsError, and reads them anew next time, while some are missing."""
+        return Settings.from_env()
+
+    @cached_property
+    def twilio(self) -> Twilio:
+        """Twilio's REST API."""
+        return Twilio(self.settings)
+
+    @cached_property
+    def tables(self) -> "Tables":
+        """The storage account's tables."""
+        from shared.tables import Tables
+
+        return Tables.connect(self.settings)
+
+    @cached_property
+    def messages(self) -> MessageStore:
+        """The messages, and who has opted out."""
+        return MessageStore(self.tables.table("messages"))
+
+    @cached_property
+    def calls(self) -> CallLedger:
+        """The calls."""
+        return CallLedger(self.tables.table("calls"))
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """What was given up."""
+        return DeadLetters(self.tables.table("deadletters"))
+
+    async def carry_out(self, effects: Iterable[Effect]) -> list[str]:
+        """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
+        ring: list[str] = []
+        for effect in effects:
+            match effect:
+                case Text():
+                    request = {"to": effect.to, "body": effect.body, "idempotency_key": effect.id}
+                    await schedule.create(request, self.messages, self.settings, now=utcnow())
+                case CallBack():
+                    ring.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
+                case OptOut():
+                    await recipients.opt_out(self.messages, effect.address, now=utcnow(), source="asked for")
+                case OptIn():
+                    await recipients.opt_in(self.messages, effect.address)
+                case _:
+                    log.warning("a call flow warns: %s", effect.reason)
+        return ring
+
+    async def close(self) -> None:
+        """Close every connection that was opened."""
+        if "twilio" in self.__dict__:
+            await self.twilio.close()
+        if "tables" in self.__dict__:
+            await self.tables.close()
+
+
+def utcnow() -> datetime:
+    """The one look at the clock, made by a trigger and passed on."""
+    return datetime.now(UTC)

@@ -1,0 +1,101 @@
+"""A signed request of Twilio's in, TwiML out; 403 with an empty body for anything else."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from inspect import isawaitable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import azure.functions as func
+
+from shared import twilio_helper
+from shared.config import Settings
+from shared.effects import Reply
+from shared.errors import Forbidden, NotFound, SettingsError
+from shared.services import Services
+from shared.twilio_request import TwilioRequest
+
+log = logging.getLogger(__name__)
+
+type Flow = Callable[[TwilioRequest, Settings], Reply | Awaitable[Reply]]
+type Note = Callable[[TwilioRequest], Awaitable[None]]
+FORM = "application/x-www-form-urlencoded"
+
+
+async def reply(
+    req: func.HttpRequest, services: Services, flow: Flow, ring: func.Out[list[str]] | None = None
+) -> func.HttpResponse:
+    """Check the signature, let the flow answer, carry out what it wants done besides.
+
+    ring: the output binding that takes the calls to place.
+    """
+
+    async def work() -> func.HttpResponse:
+        request = receive(req, services.settings, now=datetime.now(UTC))
+        answer = flow(request, services.settings)
+        if isawaitable(answer):
+            answer = await answer
+        if answer.effects and (asked := await services.carry_out(answer.effects)) and ring:
+            ring.set(asked)
+        return func.HttpResponse(str(answer.twiml), mimetype="text/xml", charset="utf-8")
+
+    return await _guarded(req, work)
+
+
+async def record(req: func.HttpRequest, services: Services, note: Note) -> func.HttpResponse:
+    """Check the signature of a status callback and note what it says; 204."""
+
+    async def work() -> func.HttpResponse:
+        await note(receive(req, services.settings, now=datetime.now(UTC)))
+        return func.HttpResponse(status_code=204)
+
+    return await _guarded(req, work)
+
+
+async def _guarded(
+    req: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]
+) -> func.HttpResponse:
+    try:
+        return await work()
+    except Forbidden as exc:
+        log.warning("refused a webhook at %s: %s", _path(req.url), exc)
+        return func.HttpResponse(status_code=403)
+    except NotFound as exc:
+        log.warning("no such webhook: %s", exc)
+        return func.HttpResponse(status_code=404)
+    except SettingsError as exc:
+        log.error("a webhook cannot be answered: %s", exc)
+        return func.HttpResponse(status_code=503)
+
+
+def receive(req: func.HttpRequest, settings: Settings, *, now: datetime) -> TwilioRequest:
+    """The request, once its X-Twilio-Signature is good for PUBLIC_BASE_URL. Raises Forbidden."""
+    url = twilio_helper.public_url(settings, req.url)
+    query = tuple(parse_qsl(url.partition("?")[2], keep_blank_values=True))
+    form, signed = _fields(req)
+    if not twilio_helper.verified(settings, url, signed, req.headers.get("X-Twilio-Signature", "")):
+        raise Forbidden("its X-Twilio-Signature is missing or does not fit PUBLIC_BASE_URL and the token")
+    pairs = form if req.method == "POST" else query
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values.setdefault(name, value)
+    if values.get("AccountSid", settings.account_sid) != settings.account_sid:
+        raise Forbidden("it is signed, but of another account")
+    return TwilioRequest(values, query, form, req.method, url, now)
+
+
+def _fields(req: func.HttpRequest) -> tuple[tuple[tuple[str, str], ...], Any]:
+    """The posted pairs, and what the signature covers besides the URL."""
+    if req.method != "POST":
+        return (), {}
+    if req.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM:
+        form = req.form
+        return tuple(form.items(multi=True)), form
+    body = req.get_body()
+    # An empty body carries no field; any other is signed only through bodySHA256 in the URL.
+    return (), body.decode("utf-8", "replace") if body else {}
+
+
+def _path(url: str) -> str:
+    return url.partition("?")[0]
