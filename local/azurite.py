@@ -1,0 +1,59 @@
+"""The storage of the laptop edition: Azurite, Microsoft's emulator, from npm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.config import AZURITE
+
+ACCOUNT = "devstoreaccount1"
+KEY = next(part for part in AZURITE.split(";") if part.startswith("AccountKey=")).removeprefix("AccountKey=")
+PROGRAM = Path(__file__).parent.parent / "node_modules" / ".bin" / "azurite"
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePorts:
+    """Where Azurite listens, on 127.0.0.1."""
+
+    blob: int
+    queue: int
+    table: int
+
+    @classmethod
+    def starting_at(cls, first: int) -> "StoragePorts":
+        return cls(first, first + 1, first + 2)
+
+    def all(self) -> tuple[int, int, int]:
+        return (self.blob, self.queue, self.table)
+
+    def connection_string(self, account: str = ACCOUNT) -> str:
+        """For AzureWebJobsStorage and for every storage SDK."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={KEY};"
+            f"BlobEndpoint=http://127.0.0.1:{self.blob}/{account};"
+            f"QueueEndpoint=http://127.0.0.1:{self.queue}/{account};"
+            f"TableEndpoint=http://127.0.0.1:{self.table}/{account};"
+        )
+
+
+def command(ports: StoragePorts, folder: Path | None) -> list[str]:
+    """The command line. Without a folder, everything is kept in memory.
+
+    azure-storage-queue and -blob speak a newer REST version than Azurite knows: hence skipApiVersionCheck.
+    """
+    where = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
+    return [
+        str(PROGRAM),
+        *where,
+        "--silent",
+        "--disableTelemetry",
+        "--skipApiVersionCheck",
+        *("--blobHost", "127.0.0.1", "--blobPort", str(ports.blob)),
+        *("--queueHost", "127.0.0.1", "--queuePort", str(ports.queue)),
+        *("--tableHost", "127.0.0.1", "--tablePort", str(ports.table)),
+    ]
+
+
+def accounts(names: Sequence[str]) -> str:
+    """AZURITE_ACCOUNTS for these account names, all with the development key."""
+    return ";".join(f"{name}:{KEY}" for name in names)

@@ -1,0 +1,137 @@
+"""Who may come in: function keys, the Host header, and what counts as this machine.
+
+The host answers on 127.0.0.1 alone, yet a tunnel makes it public, and any page in the developer's own
+browser can send requests to localhost. Both are why this module exists.
+"""
+
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from shared.config import is_loopback
+
+_LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
+# What proxies and tunnels add: with any of these the request has come from elsewhere.
+_FORWARDING = {
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "disguised-host",
+}
+_FORWARDING_PREFIXES = ("x-forwarded-", "x-original-", "x-azure-", "cf-", "ngrok-")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """master opens everything, default the functions of level FUNCTION."""
+
+    master: str = field(repr=False)
+    default: str = field(repr=False)
+
+    @classmethod
+    def kept_in(cls, folder: Path) -> "Keys":
+        """Read the keys of this folder, or make new ones there, readable by the owner alone."""
+        path = folder / "keys.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            path.chmod(0o600)
+            values = json.loads(path.read_text())
+            return cls(values["master"], values["default"])
+        keys = cls(secrets.token_urlsafe(40), secrets.token_urlsafe(40))
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"master": keys.master, "default": keys.default}, file)
+        return keys
+
+    def open(self, level: str, key: str) -> bool:
+        """Does this key open a function of this level? Takes as long for a wrong key as for a right one."""
+        given = key.encode(errors="surrogateescape")
+        is_master = hmac.compare_digest(given, self.master.encode())
+        is_default = hmac.compare_digest(given, self.default.encode())
+        return level == "anonymous" or is_master or (level == "function" and is_default)
+
+
+def must_enforce(environ: Mapping[str, str]) -> str | None:
+    """Why function keys cannot be off: real money or a public address. None if all is on this machine."""
+    public, twilio = environ.get("PUBLIC_BASE_URL", ""), environ.get("TWILIO_BASE_URL", "")
+    if public and not is_loopback(public):
+        return f"PUBLIC_BASE_URL is {public}"
+    if twilio and not is_loopback(twilio):
+        return f"TWILIO_BASE_URL is {twilio}"
+    if not twilio and environ.get("TWILIO_ACCOUNT_SID"):
+        return "no TWILIO_BASE_URL is set, so Twilio is the real one"
+    return None
+
+
+def host_name(value: str) -> str:
+    """The name in a Host header, an authority or an origin; nothing if it is malformed."""
+    try:
+        return urlsplit(value if "//" in value else f"//{value}").hostname or ""
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Decides on each request before any function sees it."""
+
+    keys: Keys
+    enforced: bool
+    public_host: str = ""
+
+    def knows_host(self, host: str) -> bool:
+        """Loopback names and the name that PUBLIC_BASE_URL gives us; anything else is DNS rebinding."""
+        name = host_name(host)
+        return bool(name) and (name in _LOOPBACK_NAMES or name == self.public_host)
+
+    def admits(self, request: web.Request, level: str) -> bool:
+        """May this request call a function of this level?"""
+        if level == "anonymous":
+            return True
+        if not self.enforced:
+            return not self._from_another_site(request)
+        key = request.headers.get("x-functions-key") or request.query.get("code", "")
+        return self.keys.open(level, key)
+
+    def admits_admin(self, request: web.Request) -> bool:
+        """This machine, by a loopback name, nothing forwarded; with the master key where keys are on."""
+        return (
+            _is_loopback_peer(request.remote)
+            and host_name(request.host) in _LOOPBACK_NAMES
+            and not _is_forwarded(request)
+            and not self._from_another_site(request)
+            and self.admits(request, "admin")
+        )
+
+    def _from_another_site(self, request: web.Request) -> bool:
+        """A page of someone else's that is open in the developer's browser."""
+        if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
+            return True
+        origin = request.headers.get("Origin")
+        return origin is not None and not self.knows_host(origin)
+
+
+def _is_loopback_peer(address: str | None) -> bool:
+    try:
+        return bool(address) and ip_address(str(address).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_forwarded(request: web.Request) -> bool:
+    names = [name.lower() for name in request.headers]
+    return any(name in _FORWARDING or name.startswith(_FORWARDING_PREFIXES) for name in names)

@@ -1,0 +1,76 @@
+"""The host's log: one readable line an event, coloured on a terminal."""
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from local.host.worker import running_function
+
+log = logging.getLogger("host")
+
+_RESET, _DIM, _CYAN = "\x1b[0m", "\x1b[2m", "\x1b[36m"
+_LEVELS = {
+    logging.DEBUG: _DIM,
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[31m",
+}
+# Worker, server and SDK chatter: what they do at INFO is a line or more for each request.
+_QUIET = ("azure", "azure.functions", "aiohttp", "asyncio", "watchfiles", "urllib3")
+
+
+class LineFormatter(logging.Formatter):
+    """`14:03:22 voice_incoming      POST /api/voice 200, 12 ms`"""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        source = getattr(record, "function", "") or running_function() or record.name.partition(".")[0]
+        message = record.getMessage().rstrip()
+        if record.levelno >= logging.WARNING:
+            message = f"{record.levelname.lower()}: {message}"
+        trace = getattr(record, "trace", "")
+        if record.exc_info and not trace:
+            trace = self.formatException(record.exc_info)
+        if not self._colour:
+            return f"{clock} {source:<22} {message}" + (f"\n{trace}" if trace else "")
+        tint = _LEVELS.get(record.levelno, "")
+        line = f"{_DIM}{clock}{_RESET} {_CYAN}{source:<22}{_RESET} {tint}{message}{_RESET if tint else ''}"
+        return line + (f"\n{_DIM}{trace}{_RESET}" if trace else "")
+
+
+def wants_colour(stream: object) -> bool:
+    """NO_COLOR and FORCE_COLOR as no-color.org and force-color.org have them; else a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or bool(getattr(stream, "isatty", lambda: False)())
+
+
+def set_up(*, verbose: bool = False) -> None:
+    """Send every record of this process to stderr, the app's own at INFO."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(colour=wants_colour(sys.stderr)))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def shortened(trace: str) -> str:
+    """A worker's stack trace without the worker's own frames: those say nothing about the app."""
+    kept: list[str] = []
+    skipping = False
+    library = f"{os.sep}azure_functions_runtime{os.sep}"
+    for line in trace.rstrip().splitlines():
+        if line.startswith('  File "'):
+            skipping = library in line or f"{os.sep}concurrent{os.sep}futures{os.sep}" in line
+        elif not line.startswith("    "):
+            skipping = False
+        if not skipping:
+            kept.append(line.replace(f"{Path.cwd()}{os.sep}", ""))
+    return "\n".join(kept)

@@ -1,0 +1,42 @@
+"""The messages between the Functions host and its workers (FunctionRpc.proto), compiled.
+
+azure-functions-runtime ships without them. Its sibling, the wheel azure-functions-runtime-v1, carries them
+as `tests/protos`, a top-level name that belongs to our own tests: so they are found by the wheel's file list
+and loaded under a name of their own. Only the messages are loaded; the gRPC stubs beside them need grpcio.
+"""
+
+import importlib
+import sys
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+_WHEEL = "azure-functions-runtime-v1"
+_PACKAGE = "_functions_rpc"
+
+
+@cache
+def load() -> Any:
+    """One namespace with every message class, as the worker library expects in `properties["protos"]`."""
+    folder = next(
+        (
+            Path(str(file.locate())).parent
+            for file in distribution(_WHEEL).files or ()
+            if file.as_posix() == "tests/protos/FunctionRpc_pb2.py"
+        ),
+        None,
+    )
+    if folder is None:
+        raise ImportError(f"{_WHEEL} no longer carries tests/protos; pin the version in requirements-dev.txt")
+    package = ModuleType(_PACKAGE)
+    package.__path__ = [str(folder)]
+    sys.modules[_PACKAGE] = package
+    modules = (
+        importlib.import_module(f"{_PACKAGE}.shared.NullableTypes_pb2"),
+        importlib.import_module(f"{_PACKAGE}.FunctionRpc_pb2"),
+    )
+    return SimpleNamespace(
+        **{name: value for each in modules for name, value in vars(each).items() if not name.startswith("_")}
+    )

@@ -1,0 +1,204 @@
+"""Storage queue listeners, with the real host's rules for retrying and giving up.
+
+Source: QueueListener, QueueProcessor and QueueListenerFactory in azure-webjobs-sdk's queue extension.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.queue import QueueMessage
+
+from local.host.console import log
+from local.host.errors import InvocationFailed
+from local.host.settings import QueueSettings
+from local.host.storage import QueueStorage
+from local.host.triggers import QUEUE_NAME, QueueTrigger
+from local.host.worker import QueuedMessage, Result
+
+LEASE = timedelta(minutes=10)
+_SHORTEST_PAUSE = 0.1
+_LONGEST_OUTAGE_PAUSE = 15.0
+
+type Invoke = Callable[[QueueTrigger, QueuedMessage, str], Awaitable[Result]]
+
+
+def poison_queue(queue: str) -> str | None:
+    """Where a message goes that failed too often; None for a poison queue itself."""
+    name = f"{queue}-poison"
+    return None if queue.endswith("-poison") or not QUEUE_NAME.fullmatch(name) else name
+
+
+class QueueListener:
+    """Takes messages off one queue and hands them to its function, many at once.
+
+    lease: how long a message stays invisible while its function runs; renewed at half time.
+    """
+
+    def __init__(
+        self,
+        trigger: QueueTrigger,
+        storage: QueueStorage,
+        settings: QueueSettings,
+        invoke: Invoke,
+        *,
+        lease: timedelta = LEASE,
+    ) -> None:
+        self._trigger = trigger
+        self._storage = storage
+        self._settings = settings
+        self._invoke = invoke
+        self._lease = int(lease.total_seconds())
+        self._client = storage.client(trigger.connection, trigger.queue)
+        self._arrivals = storage.arrivals(trigger.connection, trigger.queue)
+        self._handling: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def listen(self) -> None:
+        """Until `stop`. What is in hand then goes on; see `finish`."""
+        pause, outage = _SHORTEST_PAUSE, 0.0
+        longest = max(self._settings.max_polling_interval.total_seconds(), _SHORTEST_PAUSE)
+        is_made = False
+        while not self._stopping:
+            self._arrivals.clear()
+            try:
+                if not is_made:
+                    await self._storage.create(self._trigger.connection, self._trigger.queue)
+                    is_made = True
+                found = await self._take_batch()
+            except ResourceNotFoundError:
+                is_made = False
+                continue
+            except AzureError as exc:
+                outage = min(max(outage * 2, 1.0), _LONGEST_OUTAGE_PAUSE)
+                reason = str(exc).partition("\n")[0]
+                self._log(
+                    "storage is away, trying again in %.0f s: %s", outage, reason, level=logging.WARNING
+                )
+                await self._rest(outage)
+                continue
+            if outage:
+                outage = 0.0
+                self._log("storage is back")
+            busy = found or await self._rest(pause)
+            pause = _SHORTEST_PAUSE if busy else min(pause * 2, longest)
+            while len(self._handling) > self._settings.new_batch_threshold and not self._stopping:
+                await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        """Take no further batch. A batch that is being fetched still comes, and is handled."""
+        self._stopping = True
+        self._arrivals.set()
+
+    async def finish(self) -> None:
+        """Wait until every message in hand is settled; call it once its functions have ended."""
+        if self._handling:
+            await asyncio.wait(self._handling)
+
+    async def _take_batch(self) -> int:
+        size = self._settings.batch_size
+        pages = self._client.receive_messages(
+            messages_per_page=size, max_messages=size, visibility_timeout=self._lease
+        )
+        found = 0
+        async for message in pages:
+            task = asyncio.create_task(self._handle(message))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+            found += 1
+        return found
+
+    async def _rest(self, seconds: float) -> bool:
+        """Wait for the next poll; True if this host itself put a message there meanwhile."""
+        try:
+            await asyncio.wait_for(self._arrivals.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _handle(self, message: QueueMessage) -> None:
+        """Run the function for one message, then delete, release or give up the message."""
+        tries = message.dequeue_count or 1
+        most = self._settings.max_dequeue_count
+        try:
+            if tries > most and poison_queue(self._trigger.queue):
+                await self._give_up(message, f"it was taken {tries} times")
+                return
+            try:
+                body = self._storage.decode(message.content)
+            except ValueError:
+                await self._give_up(message, "it is not base64, as messageEncoding in host.json asks")
+                return
+            renewing = asyncio.create_task(self._renew(message))
+            try:
+                await self._invoke(
+                    self._trigger, _as_trigger(message, body), f"message {message.id}, try {tries}"
+                )
+                succeeded = True
+            except InvocationFailed:
+                succeeded = False
+            finally:
+                renewing.cancel()
+            await self._settle(message, succeeded=succeeded, is_last=tries >= most)
+        except AzureError as exc:
+            reason = str(exc).partition("\n")[0]
+            self._log(
+                "message %s was not settled and will come again: %s",
+                message.id,
+                reason,
+                level=logging.WARNING,
+            )
+
+    async def _settle(self, message: QueueMessage, *, succeeded: bool, is_last: bool) -> None:
+        if succeeded:
+            await self._client.delete_message(message)
+        elif poison_queue(self._trigger.queue) is None:
+            # Nowhere to give it up to: the lease runs out first, so that it does not fail in a tight loop.
+            return
+        elif is_last:
+            await self._give_up(message, f"it failed {message.dequeue_count} times")
+        else:
+            wait = int(self._settings.visibility_timeout.total_seconds())
+            await self._client.update_message(message, visibility_timeout=wait)
+            if not wait:
+                self._arrivals.set()
+
+    async def _give_up(self, message: QueueMessage, reason: str) -> None:
+        target = poison_queue(self._trigger.queue)
+        if target is None:
+            return
+        await self._storage.send_encoded(self._trigger.connection, target, message.content)
+        await self._client.delete_message(message)
+        self._log("message %s moved to %s: %s", message.id, target, reason, level=logging.WARNING)
+
+    async def _renew(self, message: QueueMessage) -> None:
+        """Keep the message invisible; its new receipt is the one that deletes it."""
+        while True:
+            await asyncio.sleep(self._lease / 2)
+            try:
+                renewed = await self._client.update_message(message, visibility_timeout=self._lease)
+                message.pop_receipt = renewed.pop_receipt
+            except AzureError as exc:
+                reason = str(exc).partition("\n")[0]
+                self._log("message %s was not renewed: %s", message.id, reason, level=logging.WARNING)
+
+    def _log(self, text: str, *args: object, level: int = logging.INFO) -> None:
+        extra = {"function": self._trigger.function.name}
+        log.log(level, text, *args, extra=extra)
+
+
+def _as_trigger(message: QueueMessage, body: str) -> QueuedMessage:
+    fields = {
+        "inserted_at": message.inserted_on,
+        "expires_at": message.expires_on,
+        "next_visible_at": message.next_visible_on,
+    }
+    return QueuedMessage(
+        body,
+        message.id,
+        message.dequeue_count or 1,
+        message.pop_receipt or "",
+        **{name: value for name, value in fields.items() if value is not None},
+    )

@@ -1,0 +1,179 @@
+"""The HTTP side of the host: aiohttp in front, functions behind.
+
+What a function is handed, and what a caller gets back, is as the real host does it; where that surprises
+(404 for a wrong method, no body without Content-Length), so does this.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from local.host.access import Gate
+from local.host.admin import Admin
+from local.host.console import log
+from local.host.errors import InvocationFailed
+from local.host.invoker import Invoker
+from local.host.settings import HttpSettings
+from local.host.triggers import App, HttpTrigger
+from local.host.worker import Answer
+
+# Azure's front end closes a connection that has been silent for this long.
+RESPONSE_LIMIT = timedelta(seconds=230)
+_LONGEST_URL = 8192
+_HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
+_SAME_SITE = {1: "Lax", 2: "Strict", 3: "None"}
+
+
+class Server:
+    """Routes requests to functions. max_body and the rest: see HttpSettings."""
+
+    def __init__(
+        self,
+        app: App,
+        invoker: Invoker,
+        gate: Gate,
+        settings: HttpSettings,
+        *,
+        response_limit: timedelta = RESPONSE_LIMIT,
+    ) -> None:
+        self._app = app
+        self._invoker = invoker
+        self._gate = gate
+        self._settings = settings
+        self._response_limit = response_limit.total_seconds()
+        self._admin = Admin(app, invoker)
+        self._outstanding = 0
+        self._turn = asyncio.Semaphore(settings.max_concurrent) if settings.max_concurrent else None
+
+    def application(self) -> web.Application:
+        application = web.Application(client_max_size=self._settings.max_body)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        return application
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if not self._gate.knows_host(request.host):
+            log.warning(
+                "refused a request for the host %r: not this machine, nor PUBLIC_BASE_URL", request.host
+            )
+            return _plain(
+                HTTPStatus.MISDIRECTED_REQUEST, "This host answers for localhost and PUBLIC_BASE_URL only."
+            )
+        if len(request.raw_path) > _LONGEST_URL:
+            return _plain(
+                HTTPStatus.REQUEST_URI_TOO_LONG, f"A URL is at most {_LONGEST_URL} characters long."
+            )
+        path = request.raw_path.partition("?")[0]
+        if path == "/":
+            return _plain(HTTPStatus.OK, "The Functions host of Switchboard's laptop edition is running.")
+        if path.lower().startswith("/admin"):
+            if not self._gate.admits_admin(request):
+                return _plain(
+                    HTTPStatus.FORBIDDEN,
+                    "/admin is for this machine alone, with the master key if keys are on.",
+                )
+            return await self._admin.answer(request, path)
+        for trigger in self._app.http:
+            if trigger.takes(request.method) and (found := trigger.template.match(path)) is not None:
+                return await self._serve(request, trigger, found)
+        return web.Response(status=HTTPStatus.NOT_FOUND)
+
+    async def _serve(
+        self, request: web.Request, trigger: HttpTrigger, route_params: Mapping[str, str]
+    ) -> web.StreamResponse:
+        name = trigger.function.name
+        if not self._gate.admits(request, trigger.level):
+            status = HTTPStatus.UNAUTHORIZED if self._gate.enforced else HTTPStatus.FORBIDDEN
+            why = "no valid key" if self._gate.enforced else "it comes from a page of another site"
+            log.warning(
+                "%s %s %d: %s", request.method, _shown(request), status, why, extra={"function": name}
+            )
+            return web.Response(status=status)
+        most = self._settings.max_outstanding
+        if most is not None and self._outstanding >= most:
+            return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS)
+        if (request.content_length or 0) > self._settings.max_body:
+            return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self._outstanding += 1
+        try:
+            if self._turn is None:
+                return await self._invoke(request, trigger, route_params)
+            async with self._turn:
+                return await self._invoke(request, trigger, route_params)
+        finally:
+            self._outstanding -= 1
+
+    async def _invoke(
+        self, request: web.Request, trigger: HttpTrigger, route_params: Mapping[str, str]
+    ) -> web.StreamResponse:
+        function = trigger.function
+        body = await request.read() if request.content_length else b""
+        headers = _headers(request)
+        url = f"{_scheme(request)}://{headers.get('host', '')}{request.raw_path}"
+        task = self._invoker.start(
+            function,
+            lambda: self._invoker.worker.http(
+                function.name, request.method, url, headers, body, route_params
+            ),
+            f"{request.method} {_shown(request)}",
+        )
+        done, _ = await asyncio.wait([task], timeout=self._response_limit)
+        if not done:
+            seconds = f"{self._response_limit:g}"
+            log.error("no answer within %s s, as Azure allows", seconds, extra={"function": function.name})
+            return web.Response(status=HTTPStatus.GATEWAY_TIMEOUT)
+        try:
+            answer = task.result().answer
+        except (InvocationFailed, asyncio.CancelledError):
+            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _response(answer) if answer else web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    """Names in lower case, repeated ones joined, as ASP.NET's StringValues are."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]},{value}" if key in headers else value
+    # AppServiceHeaderFixupMiddleware in azure-functions-host.
+    if disguised := headers.get("disguised-host"):
+        headers["host"] = disguised
+    return headers
+
+
+def _scheme(request: web.Request) -> str:
+    forwarded = request.headers.get("X-Forwarded-Proto", request.scheme).partition(",")[0].strip()
+    return "https" if forwarded.lower() == "https" else "http"
+
+
+def _shown(request: web.Request) -> str:
+    """The path for the log. A query may hold a key or a number."""
+    return urlsplit(request.raw_path).path
+
+
+def _plain(status: HTTPStatus, text: str) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n")
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+    response = web.Response(status=answer.status, headers=headers, body=answer.body)
+    for each in answer.cookies:
+        has = each.HasField
+        response.set_cookie(
+            each.name,
+            each.value,
+            domain=each.domain.value or None,
+            path=each.path.value,
+            secure=each.secure.value or None,
+            httponly=each.http_only.value or None,
+            max_age=int(each.max_age.value) if has("max_age") else None,
+            expires=each.expires.value.ToDatetime().strftime("%a, %d %b %Y %H:%M:%S GMT")
+            if has("expires")
+            else None,
+            samesite=_SAME_SITE.get(each.same_site),
+        )
+    return response

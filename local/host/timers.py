@@ -1,0 +1,88 @@
+"""Timer functions, run when they are due. Source: TimerListener and ScheduleMonitor in azure-webjobs-sdk."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Protocol
+
+from local.host.console import log
+from local.host.errors import InvocationFailed
+from local.host.schedule import TimerStatus, TimerStatuses, on_start
+from local.host.triggers import TimerTrigger
+from local.host.worker import Result
+
+type Fire = Callable[[TimerTrigger, bool, Mapping[str, str]], Awaitable[Result]]
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now(self) -> datetime: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class WallClock:
+    """The machine's own clock, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class TimerLoop:
+    """Runs one timer function, never twice at once; ticks missed during a long run are not made up for."""
+
+    def __init__(self, trigger: TimerTrigger, statuses: TimerStatuses, fire: Fire, clock: Clock) -> None:
+        self._trigger = trigger
+        self._statuses = statuses
+        self._fire = fire
+        self._clock = clock
+        self._stopping = False
+        self._nap: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until `stop`. A run that was missed while the host was down comes first, once."""
+        name = self._trigger.function.name
+        now = self._clock.now()
+        known = self._statuses.load(name) if self._trigger.is_monitored else None
+        status = on_start(self._trigger.schedule, known, now)
+        self._save(status)
+        if now > status.next:
+            missed = status.next.isoformat(timespec="seconds")
+            log.info("past due: %s was missed", missed, extra={"function": name})
+            status = await self._tick(status, past_due=True)
+        while await self._until(status.next):
+            status = await self._tick(status, past_due=False)
+
+    def stop(self) -> None:
+        """Run no more; a run in progress is finished and remembered."""
+        self._stopping = True
+        if self._nap:
+            self._nap.cancel()
+
+    async def _until(self, due: datetime) -> bool:
+        """Wait until then; False if it was stopped first."""
+        # In short naps: a laptop that slept, or a clock that was set, must not delay the run.
+        while not self._stopping and (wait := (due - self._clock.now()).total_seconds()) > 0:
+            self._nap = asyncio.ensure_future(self._clock.sleep(min(wait, 30.0)))
+            await asyncio.wait([self._nap])
+        return not self._stopping
+
+    async def _tick(self, status: TimerStatus, *, past_due: bool) -> TimerStatus:
+        began = self._clock.now()
+        # A failure is logged already; the real host does not repeat a timer that failed either.
+        with suppress(InvocationFailed):
+            await self._fire(self._trigger, past_due, status.as_json())
+        # Written after the run: a crash in the middle runs it again.
+        now = self._clock.now()
+        done = TimerStatus(began, self._trigger.schedule.after(began), now)
+        self._save(done)
+        return done if done.next >= now else TimerStatus(began, self._trigger.schedule.after(now), now)
+
+    def _save(self, status: TimerStatus) -> None:
+        if self._trigger.is_monitored:
+            self._statuses.save(self._trigger.function.name, status)

@@ -1,0 +1,284 @@
+"""Microsoft's worker library, driven in process: what runs here is what runs in Azure.
+
+The library keeps its registry in module globals, so a process holds one app and one Worker.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import azure_functions_runtime as runtime
+
+from local.host import protocol
+from local.host.errors import InvocationFailed, NotIndexed
+
+# The function whose code is running, for the log. A thread of the pool only knows the invocation's id.
+running: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="")
+_names_by_invocation: dict[str, str] = {}
+
+
+def running_function() -> str:
+    """The name of the function that is running here, or nothing."""
+    return running.get() or _names_by_invocation.get(runtime.invocation_id_cv.get() or "", "")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One binding as the app declared it. properties: as in function.json, `%SETTING%` not resolved."""
+
+    name: str
+    type: str
+    is_out: bool
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the app."""
+
+    name: str
+    id: str
+    bindings: tuple[Binding, ...]
+
+    @cached_property
+    def trigger(self) -> Binding:
+        """Raises NotIndexed where the app gave the function no trigger, or several."""
+        found = [each for each in self.bindings if not each.is_out and each.type.endswith("Trigger")]
+        if len(found) != 1:
+            raise NotIndexed(f"{self.name}: a function has exactly one trigger, this one has {len(found)}")
+        return found[0]
+
+    @property
+    def outputs(self) -> tuple[Binding, ...]:
+        """Output bindings, without the answer of an HTTP trigger."""
+        return tuple(each for each in self.bindings if each.is_out and each.type != "http")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an HTTP function returned. cookies: RpcHttpCookie messages."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cookies: Sequence[Any] = ()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One invocation's outcome.
+
+    answer: of an HTTP function. outputs: queue messages by binding name, `$return` included.
+    """
+
+    answer: Answer | None = None
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A queue message as the trigger sees it."""
+
+    body: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    dequeue_count: int = 1
+    pop_receipt: str = ""
+    inserted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    expires_at: datetime | None = None
+    next_visible_at: datetime | None = None
+
+
+class Worker:
+    """An indexed app, ready to be invoked. Make one with `await Worker.start(app_dir)`."""
+
+    def __init__(self, functions: tuple[Function, ...]) -> None:
+        self.functions = functions
+        self._by_name = {each.name: each for each in functions}
+
+    @classmethod
+    async def start(cls, app_dir: Path) -> "Worker":
+        """Import and index the app in this process. Raises NotIndexed with the worker's own reason."""
+        folder = os.path.abspath(app_dir)  # noqa: ASYNC240  (no I/O)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
+        runtime.start_threadpool_executor()
+        protos = protocol.load()
+        reply = await runtime.worker_init_request(
+            _request(worker_init_request=protos.WorkerInitRequest(function_app_directory=folder))
+        )
+        if reply.result.status != protos.StatusResult.Success:
+            failure = reply.result.exception
+            raise NotIndexed(f"the app does not load: {failure.message}\n{failure.stack_trace}".rstrip())
+        reply = await runtime.functions_metadata_request(
+            _request(functions_metadata_request=protos.FunctionsMetadataRequest())
+        )
+        found = tuple(
+            Function(each.name, each.function_id, tuple(_binding(raw) for raw in each.raw_bindings))
+            for each in reply.function_metadata_results
+        )
+        if not found:
+            raise NotIndexed(f"no functions found in {Path(folder) / 'function_app.py'}")
+        for each in found:
+            await runtime.function_load_request(
+                _request(function_load_request=protos.FunctionLoadRequest(function_id=each.id))
+            )
+        return cls(found)
+
+    async def stop(self) -> None:
+        """Let the thread pool's functions finish."""
+        await asyncio.to_thread(runtime.stop_threadpool_executor)
+
+    def function(self, name: str) -> Function:
+        """Raises KeyError where the app has no function of that name."""
+        return self._by_name[name]
+
+    async def http(
+        self,
+        name: str,
+        method: str = "GET",
+        url: str = "http://localhost:7071/",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        route_params: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Invoke an HTTP function the way the real host hands a request over.
+
+        Header names in lower case, query values joined by commas and left out when empty, a body only where
+        there is one (GrpcMessageConversionExtensions.ToRpcHttp in azure-functions-host).
+        """
+        query: dict[str, str] = {}
+        for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+            query[key] = f"{query[key]},{value}" if key in query else value
+        protos = protocol.load()
+        message = protos.RpcHttp(
+            method=method,
+            url=url,
+            headers={key.lower(): value for key, value in (headers or {}).items()},
+            query={key: value for key, value in query.items() if value},
+            params=dict(route_params or {}),
+        )
+        if body:
+            message.body.CopyFrom(protos.TypedData(bytes=body))
+        return await self.invoke(name, protos.TypedData(http=message))
+
+    async def queue(self, name: str, message: QueuedMessage | str) -> Result:
+        """Invoke a queue function with one message."""
+        if isinstance(message, str):
+            message = QueuedMessage(message)
+        expires = message.expires_at or message.inserted_at + timedelta(days=7)
+        metadata = {
+            "QueueTrigger": message.body,
+            "Id": message.id,
+            "DequeueCount": message.dequeue_count,
+            "PopReceipt": message.pop_receipt,
+            "InsertionTime": message.inserted_at.isoformat(),
+            "ExpirationTime": expires.isoformat(),
+            "NextVisibleTime": (message.next_visible_at or message.inserted_at).isoformat(),
+        }
+        typed = protocol.load().TypedData
+        return await self.invoke(
+            name,
+            typed(string=message.body),
+            {
+                key: typed(string=value) if isinstance(value, str) else typed(json=json.dumps(value))
+                for key, value in metadata.items()
+            },
+        )
+
+    async def timer(
+        self, name: str, past_due: bool = False, schedule_status: Mapping[str, str] | None = None
+    ) -> Result:
+        """Invoke a timer function. schedule_status: Last, Next and LastUpdated as ISO 8601."""
+        status = {
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": schedule_status,
+            "IsPastDue": past_due,
+        }
+        return await self.invoke(name, protocol.load().TypedData(json=json.dumps(status)))
+
+    async def invoke(self, name: str, data: Any, metadata: Mapping[str, Any] | None = None) -> Result:
+        """Hand one TypedData to a function. Raises InvocationFailed when the function raises."""
+        function = self.function(name)
+        protos = protocol.load()
+        invocation = protos.InvocationRequest(
+            invocation_id=str(uuid.uuid4()),
+            function_id=function.id,
+            input_data=[protos.ParameterBinding(name=function.trigger.name, data=data)],
+            trigger_metadata=dict(metadata or {}),
+        )
+        _names_by_invocation[invocation.invocation_id] = name
+        token = running.set(name)
+        try:
+            reply = await runtime.invocation_request(_request(invocation_request=invocation))
+        finally:
+            running.reset(token)
+            del _names_by_invocation[invocation.invocation_id]
+        if reply.result.status != protos.StatusResult.Success:
+            failure = reply.result.exception
+            raise InvocationFailed(name, failure.message, failure.stack_trace)
+        return _result(function, reply)
+
+
+def _request(**message: Any) -> SimpleNamespace:
+    """A request in the shape that the worker library's handlers read."""
+    protos = protocol.load()
+    return SimpleNamespace(
+        request=protos.StreamingMessage(**message), properties={"host": "127.0.0.1", "protos": protos}
+    )
+
+
+def _binding(raw: str) -> Binding:
+    properties = json.loads(raw)
+    return Binding(
+        name=properties["name"],
+        type=properties["type"],
+        is_out=properties["direction"].upper() == "OUT",
+        properties=properties,
+    )
+
+
+def _result(function: Function, reply: Any) -> Result:
+    outputs = {each.name: _messages(each.data) for each in reply.output_data}
+    if function.trigger.type == "httpTrigger":
+        return Result(_answer(reply.return_value), outputs)
+    if reply.return_value.WhichOneof("data"):
+        outputs["$return"] = _messages(reply.return_value)
+    return Result(None, outputs)
+
+
+def _answer(value: Any) -> Answer:
+    if value.WhichOneof("data") == "http":
+        http = value.http
+        return Answer(int(http.status_code), dict(http.headers), bytes(http.body.bytes), tuple(http.cookies))
+    return Answer(200, {"content-type": "text/plain; charset=utf-8"}, value.string.encode())
+
+
+def _messages(data: Any) -> tuple[str, ...]:
+    """The queue messages in one output value: a text, or a JSON list of them."""
+    kind = data.WhichOneof("data")
+    if kind == "bytes":
+        return (data.bytes.decode(),)
+    if kind == "json":
+        value = json.loads(data.json)
+        items = value if isinstance(value, list) else [value]
+        return tuple(each if isinstance(each, str) else json.dumps(each) for each in items)
+    return (data.string,) if kind == "string" else ()
