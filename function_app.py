@@ -1,6 +1,7 @@
 """Every trigger of Switchboard. Each adapts, makes one call into shared/, and logs."""
 
 import logging
+import typing
 from functools import partial
 from uuid import uuid4
 
@@ -18,6 +19,9 @@ STORAGE = "AzureWebJobsStorage"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 WEBHOOK = ["GET", "POST"]
 
+# Several messages at once; the worker library knows typing's List, and not list.
+Queued = func.Out[typing.List[str]]  # noqa: UP006
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 services = Services()
 
@@ -32,7 +36,7 @@ async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
 @app.queue_output(arg_name="ring", queue_name=calls.QUEUE, connection=STORAGE)
-async def voice_step(req: func.HttpRequest, ring: func.Out[list[str]]) -> func.HttpResponse:
+async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
     return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
 
@@ -74,27 +78,29 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.timer_trigger(arg_name="timer", schedule="%SMS_SCHEDULE%")
 @app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
-async def send_due_sms(timer: func.TimerRequest, shards: func.Out[list[str]]) -> None:
+async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
     """Send the SMS whose time has come, and settle what is in doubt."""
     if timer.past_due:
         log.warning("the timer is late: what fell due meanwhile is sent now")
     report = await drain.tick(services, now=utcnow())
     log.info("drained: %s", report)
-    shards.set(report.to_do)
+    if report.to_do:
+        shards.set(report.to_do)
 
 
 @app.queue_trigger(arg_name="message", queue_name="sms-drain", connection=STORAGE)
 @app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
-async def drain_sms(message: func.QueueMessage, shards: func.Out[list[str]]) -> None:
+async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
     """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
     report = await drain.one_shard(message.get_body(), services, now=utcnow())
     log.info("drained a shard: %s", report)
-    shards.set(report.to_do)
+    if report.to_do:
+        shards.set(report.to_do)
 
 
 @app.route("messages", methods=["POST"])
 @app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
-async def message_create(req: func.HttpRequest, shards: func.Out[list[str]]) -> func.HttpResponse:
+async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResponse:
     """Send an SMS now, or schedule it."""
 
     async def create() -> Message:
