@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from shared import calls, errors, recipients, reconcile, when
+from shared import calls, errors, limits, recipients, reconcile, when
 from shared.config import Settings
-from shared.message import Message
-from shared.message_store import PARTITIONS, MessageStore
-from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
+from shared.message import Message, shard
+from shared.message_store import PARTITIONS, MessageStore, creation
+from shared.rows import TRANSACTION_LIMIT, Delete, Insert, Put, Row, Write, moment, stamp
 from shared.states import State, advance
 from shared.twilio_helper import TIMEOUT, Twilio
 
@@ -189,7 +189,6 @@ class _Drain:
         self.report = Report()
         self.results: dict[str, list[_Outcome]] = {}
         self.closing = False
-        self.contended: set[str] = set()
         self.sends: set[asyncio.Task[None]] = set()
         self.failures: Counter[str] = Counter()
 
@@ -238,10 +237,6 @@ class _Drain:
         stopped: frozenset[str] = frozenset()
         while True:
             rows = await self.store.agenda(partition, self.now, after=after)
-            if not rows and partition in self.contended:
-                self.contended.discard(partition)  # someone else was quicker with some: what of the others?
-                after = ""
-                continue
             if not rows:
                 return
             if self.over:
@@ -254,22 +249,35 @@ class _Drain:
             )
             due = [row for row in rows if row.key.split("|")[2] == "m"]
             ready = [row for row in due if await self._is_ready(partition, row, stopped)]
+            ready = [row for row in ready if self.failures[row.text("sender")] < GIVE_UP_AFTER]
             while ready and not self.over:
-                taken = await self.slots.take(min(len(ready), self.batch))
+                taken = await self.slots.take(min(self._fitting(ready), self.batch))
                 batch, ready = ready[:taken], ready[taken:]
-                batch = [row for row in batch if self.failures[row.text("sender")] < GIVE_UP_AFTER]
-                sent = await self._claim_and_send(partition, batch) if batch else 0
-                if sent < taken:
+                sent = 0
+                try:
+                    sent = await self._claim_and_send(partition, batch)
+                finally:
                     await self.slots.give_back(taken - sent)
             if ready:
                 self.report.left.add(partition)
                 return
 
+    def _fitting(self, rows: Sequence[Row]) -> int:
+        """How many of these one transaction can claim: a message of a series brings its next one with it."""
+        room = TRANSACTION_LIMIT - 1
+        for count, row in enumerate(rows):
+            room -= 2 + (3 if row.text("repeat") else 0) + (1 if self.settings.daily_limit else 0)
+            if room < 0:
+                return count
+        return len(rows)
+
     async def _is_ready(self, partition: str, row: Row, stopped: frozenset[str]) -> bool:
         """May it leave now? What may not is moved on: expired, quiet hours, opted out."""
         now = self.clock()
         message: Message | None = None
-        if row.text("to") in stopped:
+        to = row.text("to")
+        # A message whose recipient was edited lies in another partition than that recipient's STOP.
+        if to in stopped or (shard(to) != partition and await self.store.opted_out(to)):
             message = replace(
                 Message.from_row(row), state=State.SUPPRESSED, reason="the recipient has opted out"
             )
@@ -284,8 +292,9 @@ class _Drain:
                 message = replace(asleep, state=State.DEFERRED, due=until, retry=None, reason="quiet hours")
         if message is None:
             return True
+        following = message.following(now) if message.state is State.EXPIRED else None
         with suppress(errors.Contended):
-            await self.store.leave(partition, row, replace(message, updated=now))
+            await self.store.leave(partition, row, replace(message, updated=now), following)
             self.report.states[message.state.value] += 1
         return False
 
@@ -293,23 +302,42 @@ class _Drain:
         """Claim these and start their sends; how many were started."""
         attempt = secrets.token_hex(8)
         now = self.clock()
-        messages = await self._claim(partition, rows, attempt, now)
-        batch = _Batch(f"q|{stamp(now + LEASE)}|l|{attempt}", len(messages))
+        rows, extra = await limits.admit(self.store, partition, rows, self.settings, now=now)
+        if not rows:
+            return 0
+        for row in rows:
+            if following := Message.from_row(row).following(now):
+                extra += creation(following)
+        try:
+            lease = now + LEASE
+            messages = await self.store.claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
+        except errors.Contended:
+            # Another drain was quicker, or storage lost the answer of a write of ours that landed.
+            found = await self.store.many(row.key.rpartition("|")[2] for row in rows)
+            messages = [message for message in found if message.attempt == attempt]
+            if not messages:
+                return await self._claim_what_is_left(partition, rows)
+        batch = _Batch(f"q|{stamp(lease)}|l|{attempt}", len(messages))
         for message in messages:
             task = asyncio.create_task(self._send(partition, message, batch))
             self.sends.add(task)
             task.add_done_callback(self.sends.discard)
         return len(messages)
 
-    async def _claim(self, partition: str, rows: Sequence[Row], attempt: str, now: datetime) -> list[Message]:
-        extra: list[Write] = []
-        try:
-            return await self.store.claim(partition, rows, attempt, now=now, lease=now + LEASE, extra=extra)
-        except errors.Contended:
-            # Another drain was quicker, or storage lost the answer of a write of ours that landed.
-            found = await self.store.many(row.key.rpartition("|")[2] for row in rows)
-            self.contended.add(partition)
-            return [message for message in found if message.attempt == attempt]
+    async def _claim_what_is_left(self, partition: str, rows: Sequence[Row]) -> int:
+        """After a claim that failed: those that nobody has taken; halved until the one at fault is alone."""
+        again = await self.store.table.read(partition, "q|", rows[-1].key + "!", limit=1000)
+        same = {row.key: row.etag for row in again}
+        left = [row for row in rows if same.get(row.key) == row.etag]
+        if len(left) < len(rows):
+            return await self._claim_and_send(partition, left) if left else 0
+        if len(rows) == 1:
+            log.error("message %s is due but cannot be claimed", rows[0].key.rpartition("|")[2])
+            return 0
+        half = len(rows) // 2
+        return await self._claim_and_send(partition, rows[:half]) + await self._claim_and_send(
+            partition, rows[half:]
+        )
 
     async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
         try:

@@ -63,6 +63,7 @@ class Message:
     repeat: str = ""
     series: str = ""
     first: datetime | None = None
+    followed: bool = False
     quiet_hours: str = ""
     attempt: str = ""
     attempts: int = 0
@@ -147,8 +148,8 @@ class Message:
         }
 
     def following(self, now: datetime) -> "Message | None":
-        """The next of its series after both its own time and now, or None where it does not repeat."""
-        if not self.repeat:
+        """The next of its series after both its own time and now, once; None where it does not repeat."""
+        if not self.repeat or self.followed:
             return None
         first = self.first or self.due
         due = when.following(self.repeat, first, self.zone, after=max(self.due, now))
@@ -163,6 +164,7 @@ class Message:
             created=now,
             series=series,
             first=first,
+            followed=False,
             expires=due + timedelta(seconds=self.expires_after) if self.expires_after else self.expires,
             retry=None,
             attempt="",

@@ -154,12 +154,13 @@ class MessageStore:
                 updated=now,
                 reason="",
                 code=0,
+                followed=bool(message.repeat),
             )
             for message in messages
         ]
         first = len(writes)
         for message in taken:
-            columns = ("state", "attempt", "attempts", "posted", "updated")
+            columns = ("state", "attempt", "attempts", "posted", "updated", "followed")
             writes.append(Merge(f"m|{message.id}", _only(message, columns)))
         etags = await self.table.commit(partition, [*writes, *extra])
         return [replace(message, etag=etags[first + n]) for n, message in enumerate(taken)]
