@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share; what they start lives in tests/<subject>.py."""
+"""Fixtures that many tests share. Each is small; what it starts lives in tests/<subject>.py."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,10 @@ import pytest
 import pytest_asyncio
 
 from local.host.worker import Worker
-from tests import storage
+from local.twilio import Double, Options, Pace
+from local.twilio.core import Exchange
+from tests import openapi, storage
+from tests.listener import Listener
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,12 +26,47 @@ def azurite() -> Iterator[storage.Azurite]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def running_double() -> Iterator[Double]:
+    """One Twilio double for the session, at a quick pace; tests take `double`."""
+    with Double(Options(pace=Pace(step=0.01, talk=0.02))) as double:
+        yield double
+
+
+@pytest.fixture
+def double(running_double: Double) -> Iterator[Double]:
+    """The Twilio double, as new. Every exchange with it must fit Twilio's own OpenAPI description."""
+    exchanges: list[Exchange] = []
+    running_double.reset()
+    running_double.on_exchange(exchanges.append)
+    yield running_double
+    running_double.on_exchange(None)
+    running_double.reset()
+    assert not openapi.problems(exchanges)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A web server where the app would be, which remembers what Twilio asked of it."""
+    with Listener() as running:
+        yield running
+
+
 @pytest_asyncio.fixture(scope="session")
-async def worker() -> AsyncIterator[Worker]:
+async def worker(azurite: storage.Azurite, running_double: Double) -> AsyncIterator[Worker]:
     """The real function_app.py, indexed by Microsoft's worker library in this process.
 
     An app can be indexed once a process: nobody else may call its get_functions().
     """
+    os.environ |= {
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "twilio_test_auth_token",
+        "TWILIO_FROM_NUMBER": "+12025550100",
+        "TWILIO_BASE_URL": running_double.url,
+        "PUBLIC_BASE_URL": "http://localhost:7071",
+        "SMS_SCHEDULE": "0 0 0 1 1 *",
+        "AzureWebJobsStorage": azurite.fresh_account(),
+    }
     started = await Worker.start(ROOT)
     yield started
     await started.stop()

@@ -1,0 +1,24 @@
+"""Our own double of Twilio, one for the laptop edition, the tests, the fault table and the bench.
+
+`Double` runs it inside a process; `python -m local.twilio` runs it as one.
+"""
+
+from local.twilio.double import Double
+from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
+from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER, MessagingService, Number, Options, Pace
+
+__all__ = [
+    "ACCOUNT_SID",
+    "AUTH_TOKEN",
+    "NUMBER",
+    "CallRunner",
+    "DefaultRunner",
+    "Double",
+    "Leg",
+    "MessagingService",
+    "Number",
+    "Options",
+    "Pace",
+    "Redirect",
+    "Ring",
+]

@@ -1,0 +1,247 @@
+"""Live calls: how they ring, are answered and end with a CallRunner's help, and what is reported of it."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from local.twilio import forms
+from local.twilio.legs import CallRunner, DefaultRunner, Leg, Ring
+from local.twilio.records import CALL_ENDED, Call, CallStatus, Document, new_sid
+from local.twilio.webhooks import Webhook
+
+if TYPE_CHECKING:
+    from local.twilio.core import Core
+
+log = logging.getLogger("local.twilio")
+
+_PRICE_PER_MINUTE = 0.014
+
+
+class Live:
+    """The calls that are up. `runner` is who is at the other end of them."""
+
+    def __init__(self, core: "Core", runner: CallRunner | None = None) -> None:
+        self._core = core
+        self.runner: CallRunner = runner or DefaultRunner()
+        self.legs: dict[str, Leg] = {}
+
+    def start(self, call: Call) -> Leg:
+        """Let it ring."""
+        leg = Leg(self._core, call)
+        self.legs[call.sid] = leg
+        self._core.work.spawn(self._outbound(leg))
+        return leg
+
+    async def hurry(self, call: Call) -> None:
+        """Report it initiated and ringing now: the callbacks come before the POST's answer."""
+        self._initiate(call)
+        self._ring(call)
+        await self._core.callbacks.sent(call.sid, 2)
+
+    async def _outbound(self, leg: Leg) -> None:
+        call = leg.call
+        try:
+            if call.status == "queued":
+                await asyncio.sleep(self._core.pace.step)
+            if leg.ended.is_set():
+                return
+            if call.status == "queued":
+                self._initiate(call)
+                self._ring(call)
+            ring = await self._rung(leg)
+            if ring is None or call.status != "ringing":
+                return
+            if ring.outcome != "answered":
+                self._end(leg, ring.outcome)
+                return
+            await self._connect(leg, ring)
+        except Exception:
+            self._end(leg, "failed")
+            raise
+
+    async def _rung(self, leg: Leg) -> Ring | None:
+        leg.ringing = asyncio.create_task(self.runner.ring(leg))
+        try:
+            async with asyncio.timeout(leg.call.timeout):
+                return await leg.ringing
+        except TimeoutError:
+            return Ring("no-answer")
+        except asyncio.CancelledError:
+            if leg.ended.is_set():
+                return None
+            raise
+        finally:
+            leg.ringing.cancel()
+
+    async def _connect(self, leg: Leg, ring: Ring) -> None:
+        call = leg.call
+        detection = "".join(call.params.get("MachineDetection", []))
+        asynchronous = call.params.get("AsyncAmd") == ["true"]
+        if detection in {"Enable", "DetectMessageEnd"}:
+            answered_by = ring.answered_by
+            if detection == "DetectMessageEnd" and answered_by == "machine_start":
+                answered_by = "machine_end_beep"
+            call.answered_by = answered_by
+        await self.answer(leg)
+        if call.direction == "outbound-api":
+            if call.answered_by and asynchronous:
+                self._report_machine(call)
+            if call.twiml is not None:
+                leg.keep(Document(url=None, twiml=call.twiml))
+            elif call.url:
+                await leg.fetch(
+                    call.url,
+                    call.method,
+                    fallback_url=call.fallback_url,
+                    fallback_method=call.fallback_method,
+                )
+            leg.document = call.documents[-1] if call.documents else None
+        await self._talk(leg)
+
+    async def _talk(self, leg: Leg) -> None:
+        if leg.call.status in CALL_ENDED:
+            return
+        leg.talking = asyncio.create_task(self.runner.talk(leg))
+        try:
+            async with asyncio.timeout(leg.call.time_limit):
+                status = await leg.talking
+        except TimeoutError:
+            status = "completed"
+        except asyncio.CancelledError:
+            if leg.ended.is_set():
+                return
+            raise
+        finally:
+            leg.talking.cancel()
+        self._end(leg, status)
+
+    def _initiate(self, call: Call) -> None:
+        call.start_time = self._core.clock()
+        self._report(call, "initiated", "initiated")
+
+    def _ring(self, call: Call) -> None:
+        self._enter(call, "ringing")
+        self._report(call, "ringing", "ringing")
+
+    async def answer(self, leg: Leg) -> None:
+        call = leg.call
+        if call.status not in {"queued", "ringing"}:
+            return
+        call.answer_time = self._core.clock()
+        self._enter(call, "in-progress")
+        self._report(call, "answered", "in-progress")
+
+    def _end(self, leg: Leg, status: CallStatus) -> None:
+        """End it once: what was answered is completed, whatever ended it."""
+        call = leg.call
+        self.legs.pop(call.sid, None)
+        if call.status in CALL_ENDED:
+            return
+        call.end_time = self._core.clock()
+        if call.status == "in-progress":
+            status = "completed"
+            minutes = -(-max(call.seconds, 1) // 60)
+            call.price = f"-{_PRICE_PER_MINUTE * minutes:.5f}"
+        self._enter(call, status)
+        leg.ended.set()
+        if call.answer_time and call.params.get("Record") == ["true"]:
+            self._report_recording(call)
+        self._report(call, "completed", status)
+
+    def _enter(self, call: Call, status: CallStatus) -> None:
+        log.info("call %s %s -> %s", call.sid, call.status, status)
+        call.status = status
+        call.date_updated = self._core.clock()
+        self._core.changed()
+
+    def take(self, leg: Leg) -> None:
+        """Let an inbound call go on, its first document fetched."""
+        self._core.work.spawn(self._inbound(leg))
+
+    async def _inbound(self, leg: Leg) -> None:
+        try:
+            if leg.document is None or leg.document.twiml is None:
+                # Twilio answers and plays that an application error has occurred.
+                await self.answer(leg)
+                self._end(leg, "completed")
+                return
+            await self._talk(leg)
+        except Exception:
+            self._end(leg, "failed")
+            raise
+
+    def hang_up(self, leg: Leg, status: CallStatus) -> None:
+        self._end(leg, status)
+        for task in (leg.ringing, leg.talking):
+            if task is not None:
+                task.cancel()
+
+    def limit(self, leg: Leg, seconds: int) -> None:
+        """A new time limit, counted from when the call was answered."""
+        leg.call.time_limit = seconds
+        if leg.call.answer_time is not None:
+            left = leg.call.answer_time + timedelta(seconds=seconds) - self._core.clock()
+            asyncio.get_running_loop().call_later(max(left.total_seconds(), 0), self._expire, leg)
+
+    def _expire(self, leg: Leg) -> None:
+        if leg.call.sid in self.legs:
+            self.hang_up(leg, "completed")
+
+    # What is reported
+
+    def _report(self, call: Call, event: str, status: str) -> None:
+        sequence = call.events_sent
+        call.events_sent += 1
+        last = event == "completed"
+        if call.status_callback is None or (event not in call.status_callback_events):
+            return
+        form = forms.call_status(call, status, sequence, self._core.clock())
+        if last and call.recording_sids:
+            form |= forms.recording(call, call.recording_sids[-1], self._core.base_url)
+        self._core.callbacks.add(
+            Webhook(
+                kind="call-status",
+                sid=call.sid,
+                url=call.status_callback,
+                method=call.status_callback_method,
+                params=form,
+            ),
+            last=last,
+        )
+
+    def _report_machine(self, call: Call) -> None:
+        url = "".join(call.params.get("AsyncAmdStatusCallback", []))
+        if url:
+            params = {
+                "CallSid": call.sid,
+                "AccountSid": call.account_sid,
+                "AnsweredBy": call.answered_by or "unknown",
+                "MachineDetectionDuration": "3000",
+            }
+            method = (call.params.get("AsyncAmdStatusCallbackMethod") or ["POST"])[-1].upper()
+            self._core.work.spawn(
+                self._core.webhooks.send(
+                    Webhook(kind="amd-status", sid=call.sid, url=url, method=method, params=params)
+                )
+            )
+
+    def _report_recording(self, call: Call) -> None:
+        sid = new_sid("RE")
+        call.recording_sids.append(sid)
+        url = "".join(call.params.get("RecordingStatusCallback", []))
+        if url:
+            params = {
+                "AccountSid": call.account_sid,
+                "CallSid": call.sid,
+                "RecordingStatus": "completed",
+                "RecordingChannels": "2" if call.params.get("RecordingChannels") == ["dual"] else "1",
+                "RecordingSource": "OutboundAPI",
+                "RecordingTrack": "".join(call.params.get("RecordingTrack", [])) or "both",
+            } | forms.recording(call, sid, self._core.base_url)
+            method = (call.params.get("RecordingStatusCallbackMethod") or ["POST"])[-1].upper()
+            self._core.work.spawn(
+                self._core.webhooks.send(
+                    Webhook(kind="recording-status", sid=call.sid, url=url, method=method, params=params)
+                )
+            )

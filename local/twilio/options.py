@@ -1,0 +1,92 @@
+"""What the double is set up with: one account, its numbers and senders, and how fast things happen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+ACCOUNT_SID = "AC" + "0" * 32
+AUTH_TOKEN = "twilio_test_auth_token"  # noqa: S105  the well-known token of the laptop edition, no secret
+NUMBER = "+12025550100"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A phone number that the account owns, and where its webhooks go. Methods are GET or POST."""
+
+    phone_number: str = NUMBER
+    voice_url: str = ""
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
+    sms_url: str = ""
+    sms_method: str = "POST"
+    sms_fallback_url: str = ""
+    sms_fallback_method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+    capabilities: frozenset[str] = frozenset({"voice", "sms", "mms"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagingService:
+    """A Messaging Service: its senders, or every SMS-capable number of the account where none is named."""
+
+    sid: str
+    senders: tuple[str, ...] = ()
+    status_callback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long things take, in seconds.
+
+    step: from one status of a message or a ringing call to the next. talk: how long the default runner stays
+    on the line.
+    """
+
+    step: float = 0.2
+    talk: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """One set-up of the double.
+
+    allowed_hosts: host names beyond loopback that webhooks may go to. webhook_timeout: seconds; Twilio's 15.
+    capacity: how many messages, and how many calls, are kept; the oldest go first. deliveries_kept and
+    exchanges_kept bound the two logs. automatic_replies: answer STOP, START and HELP as Twilio does.
+    """
+
+    account_sid: str = ACCOUNT_SID
+    auth_token: str = field(default=AUTH_TOKEN, repr=False)
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    numbers: tuple[Number, ...] = (Number(),)
+    messaging_services: tuple[MessagingService, ...] = ()
+    application_sids: tuple[str, ...] = ()
+    port: int = 0
+    allowed_hosts: frozenset[str] = frozenset()
+    pace: Pace = Pace()
+    webhook_timeout: float = 15.0
+    capacity: int = 100_000
+    deliveries_kept: int = 5_000
+    exchanges_kept: int = 5_000
+    automatic_replies: bool = True
+    seed: int = 1
+
+    def with_number(self, **urls: str) -> "Options":
+        """The same set-up, with its first number changed."""
+        first, *others = self.numbers
+        return replace(self, numbers=(replace(first, **urls), *others))  # type: ignore[arg-type]
+
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_allowed(url: str, options: Options) -> bool:
+    """May a webhook go to this URL: http or https, on this machine or an explicitly allowed host?"""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and host is not None and host in LOOPBACK | options.allowed_hosts
