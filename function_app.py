@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from shared import api, calls, drain, messaging, schedule, twimlets, voice, webhook
+from shared import api, bulk, calls, drain, messaging, schedule, twimlets, voice, webhook
 from shared.errors import SettingsError
 from shared.message import Message
 from shared.outbound import CallRequest
@@ -144,6 +144,54 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
+
+
+# Many messages from a file.
+
+
+@app.route("bulk", methods=["POST"])
+@app.queue_output(arg_name="load", queue_name=bulk.QUEUE, connection=STORAGE)
+async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+    """Take a file of messages."""
+
+    async def accept() -> dict[str, str]:
+        kind = req.headers.get("Content-Type", "")
+        job_id = await bulk.accept(req.get_body(), kind, dict(req.params), services, now=utcnow())
+        load.set(bulk.queue_message(job_id))
+        return {"id": job_id}
+
+    return await api.respond(accept, 202)
+
+
+@app.route("bulk/{id}", methods=["GET"])
+async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
+    """Show how far a file has been loaded, and what is wrong with its rows."""
+    return await api.respond(lambda: bulk.progress(req.route_params["id"], services))
+
+
+@app.route("bulk/{id}/resume", methods=["POST"])
+@app.queue_output(arg_name="load", queue_name=bulk.QUEUE, connection=STORAGE)
+async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+    """Let a load that has stopped go on."""
+
+    async def resume() -> dict[str, str]:
+        job_id = await bulk.resume(req.route_params["id"], services)
+        load.set(bulk.queue_message(job_id))
+        return {"id": job_id}
+
+    return await api.respond(resume, 202)
+
+
+@app.queue_trigger(arg_name="message", queue_name=bulk.QUEUE, connection=STORAGE)
+async def bulk_load(message: func.QueueMessage) -> None:
+    """Check and load a file; raising has it go on from where it was."""
+    await bulk.load(bulk.job_in(message.get_body()), services)
+
+
+@app.queue_trigger(arg_name="message", queue_name=f"{bulk.QUEUE}-poison", connection=STORAGE)
+async def bulk_give_up(message: func.QueueMessage) -> None:
+    """Say of a load that it has stopped."""
+    await bulk.give_up(bulk.job_in(message.get_body()), services)
 
 
 # Outbound calls.

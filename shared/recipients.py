@@ -48,6 +48,16 @@ async def opt_in(store: MessageStore, recipient: str) -> None:
             continue  # gone already
 
 
+async def opted_out_in(store: MessageStore, partition: str) -> set[str]:
+    """Every recipient of one partition that has opted out."""
+    known: set[str] = set()
+    after = "o|"
+    while rows := await store.table.read(partition, after, "o|" + END, limit=1000):
+        after = rows[-1].key
+        known.update(row.key[2:] for row in rows)
+    return known
+
+
 async def suppress_all(
     store: MessageStore, recipient: str, *, now: datetime, since: datetime | None = None
 ) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared import recipients, schedule
+from shared.bulk import BulkJobs
 from shared.calls import CallLedger
 from shared.config import Settings
 from shared.dead_letters import DeadLetters
@@ -16,6 +17,7 @@ from shared.message_store import MessageStore
 from shared.twilio_helper import Twilio
 
 if TYPE_CHECKING:
+    from shared.blobs import Blobs
     from shared.tables import Tables
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,18 @@ class Services:
         """What was given up."""
         return DeadLetters(self.tables.table("deadletters"))
 
+    @cached_property
+    def bulk_jobs(self) -> BulkJobs:
+        """The bulk loads."""
+        return BulkJobs(self.tables.table("bulk"))
+
+    @cached_property
+    def files(self) -> "Blobs":
+        """The files of the bulk loads."""
+        from shared.blobs import Blobs
+
+        return Blobs(self.settings, "bulk")
+
     async def carry_out(self, effects: Iterable[Effect]) -> list[str]:
         """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
         ring: list[str] = []
@@ -80,10 +94,9 @@ class Services:
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        if "twilio" in self.__dict__:
-            await self.twilio.close()
-        if "tables" in self.__dict__:
-            await self.tables.close()
+        for name in ("twilio", "tables", "files"):
+            if name in self.__dict__:
+                await self.__dict__[name].close()
 
 
 def utcnow() -> datetime:

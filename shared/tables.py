@@ -132,9 +132,7 @@ class Tables:
         """With the connection string where there is one, else as the app's identity."""
         if settings.storage:
             return cls(TableServiceClient.from_connection_string(settings.storage, **TIMEOUTS))
-        from azure.identity.aio import ManagedIdentityCredential
-
-        credential = ManagedIdentityCredential(client_id=settings.storage_client_id)
+        credential = identity(settings)
         endpoint = f"https://{settings.storage_account}.table.core.windows.net"
         return cls(TableServiceClient(endpoint, credential=credential, **TIMEOUTS), credential)
 
@@ -147,6 +145,13 @@ class Tables:
         await self._service.close()
         if self._credential:
             await self._credential.close()
+
+
+def identity(settings: Settings) -> Any:
+    """The app's managed identity, as an async credential."""
+    from azure.identity.aio import ManagedIdentityCredential
+
+    return ManagedIdentityCredential(client_id=settings.storage_client_id)
 
 
 def _row(entity: Mapping[str, Any]) -> Row:

@@ -1,0 +1,65 @@
+"""Files in blob storage: written once, read once, removed."""
+
+from typing import IO
+
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobServiceClient
+
+from shared.config import Settings
+from shared.errors import NotFound, StorageAway
+from shared.tables import TIMEOUTS, identity
+
+
+class Blobs:
+    """One container, made on first use."""
+
+    def __init__(self, settings: Settings, container: str) -> None:
+        self._credential = None if settings.storage else identity(settings)
+        if settings.storage:
+            self._service = BlobServiceClient.from_connection_string(settings.storage, **TIMEOUTS)
+        else:
+            endpoint = f"https://{settings.storage_account}.blob.core.windows.net"
+            self._service = BlobServiceClient(endpoint, credential=self._credential, **TIMEOUTS)
+        self._container = self._service.get_container_client(container)
+
+    async def write(self, name: str, data: bytes) -> None:
+        """Keep a file under a new name; under one that is there already, nothing changes."""
+        try:
+            await self._container.upload_blob(name, data)
+        except ResourceExistsError:
+            return
+        except ResourceNotFoundError:
+            await self._create()
+            await self.write(name, data)
+        except HttpResponseError as exc:
+            raise StorageAway("blob storage does not take the file") from exc
+
+    async def read(self, name: str, into: IO[bytes]) -> None:
+        """Copy a file into an open one, a piece at a time. Raises NotFound."""
+        try:
+            stream = await self._container.download_blob(name)
+            async for piece in stream.chunks():
+                into.write(piece)
+        except ResourceNotFoundError as exc:
+            raise NotFound(f"there is no file {name}") from exc
+        except HttpResponseError as exc:
+            raise StorageAway("blob storage does not give the file") from exc
+
+    async def remove(self, name: str) -> None:
+        """Forget a file."""
+        try:
+            await self._container.delete_blob(name)
+        except ResourceNotFoundError:
+            return
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._service.close()
+        if self._credential:
+            await self._credential.close()
+
+    async def _create(self) -> None:
+        try:
+            await self._container.create_container()
+        except ResourceExistsError:
+            return

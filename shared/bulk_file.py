@@ -1,0 +1,114 @@
+"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from shared.errors import InvalidRequest
+from shared.message import FIELDS
+
+MOST_ROWS = 100_000
+COLUMNS = FIELDS - {"idempotency_key"}
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One row. number: as a spreadsheet counts, the header being row 1 of a CSV file."""
+
+    number: int
+    values: Mapping[str, Any]
+    problem: str = ""
+
+    def request(self) -> dict[str, Any]:
+        """The message that this row asks for; `{name}` in its body stands for the column of that name.
+
+        Raises InvalidRequest.
+        """
+        if self.problem:
+            raise InvalidRequest(None, self.problem)
+        request = {
+            name: value for name, value in self.values.items() if name in COLUMNS and value is not None
+        }
+        if isinstance(request.get("body"), str):
+            request["body"] = _filled(request["body"], self.values)
+        return request
+
+
+def rows(file: IO[bytes], content_type: str) -> Generator[FileRow]:
+    """Every row of the file, one at a time. Raises InvalidRequest for a file that has no rows at all."""
+    return _csv(file) if content_type == CSV else _ndjson(file)
+
+
+def _csv(file: IO[bytes]) -> Generator[FileRow]:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    try:
+        first = text.readline()
+        delimiter = max(",;\t", key=first.count)
+        header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        if "to" not in header:
+            raise InvalidRequest("to", "the first row must name the columns, with `to` among them")
+        twice = {name for name in header if name and header.count(name) > 1}
+        if twice:
+            raise InvalidRequest(min(twice), "is the name of two columns")
+        number, reader = 1, csv.reader(text, delimiter=delimiter)
+        while True:
+            number += 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as exc:
+                yield FileRow(number, {}, f"is not CSV: {exc}")
+                continue
+            if any(cell.strip() for cell in cells):
+                yield _csv_row(number, header, cells)
+    finally:
+        text.detach()
+
+
+def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
+    if len(cells) > len(header):
+        return FileRow(number, {}, f"has {len(cells)} cells, and the first row {len(header)}")
+    values: dict[str, Any] = {name: cell for name, cell in zip(header, cells, strict=False) if name}
+    for name in COLUMNS & values.keys():
+        values[name] = values[name].strip() if name != "body" else values[name]
+        if not values[name]:
+            values[name] = None  # an empty cell is a column not given
+    if values.get("media_urls"):
+        values["media_urls"] = values["media_urls"].split()
+    if (values.get("expires_after") or "").isdecimal():
+        values["expires_after"] = int(values["expires_after"])
+    problem = "is not UTF-8" if any("\ufffd" in cell for cell in cells) else ""
+    return FileRow(number, values, problem)
+
+
+def _ndjson(file: IO[bytes]) -> Generator[FileRow]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            yield FileRow(number, value)
+        else:
+            yield FileRow(number, {}, "is not a JSON object")
+
+
+def _filled(body: str, values: Mapping[str, Any]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0][0]  # {{ and }} stand for the braces themselves
+        value = values.get(match[1].strip().lower(), values.get(match[1]))
+        if value is None or isinstance(value, dict | list):
+            raise InvalidRequest("body", f"names {{{match[1]}}}, which is not a column with a value")
+        return str(value)
+
+    return _PLACEHOLDER.sub(fill, body)
