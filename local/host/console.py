@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,9 @@ _LEVELS = {
     logging.CRITICAL: "\x1b[31m",
 }
 # Worker, server and SDK chatter: what they do at INFO is a line or more for each request.
-_QUIET = ("azure", "azure.functions", "aiohttp", "asyncio", "watchfiles", "urllib3")
+_QUIET = ("azure", "aiohttp", "asyncio", "watchfiles", "urllib3")
+
+_NOT_THE_APP = re.compile(r"[\\/](?:azure_functions_runtime|concurrent[\\/]futures|importlib)[\\/]")
 
 
 class LineFormatter(logging.Formatter):
@@ -58,6 +61,8 @@ def set_up(*, verbose: bool = False) -> None:
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
+    # The worker library logs the same failure that it returns, and the host tells it better.
+    logging.getLogger("azure.functions").setLevel(logging.INFO if verbose else logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 
@@ -65,10 +70,9 @@ def shortened(trace: str) -> str:
     """A worker's stack trace without the worker's own frames: those say nothing about the app."""
     kept: list[str] = []
     skipping = False
-    library = f"{os.sep}azure_functions_runtime{os.sep}"
     for line in trace.rstrip().splitlines():
         if line.startswith('  File "'):
-            skipping = library in line or f"{os.sep}concurrent{os.sep}futures{os.sep}" in line
+            skipping = bool(_NOT_THE_APP.search(line))
         elif not line.startswith("    "):
             skipping = False
         if not skipping:

@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import json
 import os
+import re
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -126,8 +127,7 @@ class Worker:
             _request(worker_init_request=protos.WorkerInitRequest(function_app_directory=folder))
         )
         if reply.result.status != protos.StatusResult.Success:
-            failure = reply.result.exception
-            raise NotIndexed(f"the app does not load: {failure.message}\n{failure.stack_trace}".rstrip())
+            raise NotIndexed(_why(reply.result.exception))
         reply = await runtime.functions_metadata_request(
             _request(functions_metadata_request=protos.FunctionsMetadataRequest())
         )
@@ -244,6 +244,20 @@ def _request(**message: Any) -> SimpleNamespace:
     return SimpleNamespace(
         request=protos.StreamingMessage(**message), properties={"host": "127.0.0.1", "protos": protos}
     )
+
+
+def _why(failure: Any) -> str:
+    """The worker's reason; with its stack trace, unless it says by itself where the mistake is."""
+    message = f"the app does not load: {failure.message}"
+    if "Out[list[" in message:
+        return f"{message}; the worker only reads typing's own generics: write func.Out[typing.List[str]]"
+    # The library raises a failed import a second time, with advice and the whole of sys.path added.
+    message, trace = (
+        re.sub(r"\. Cannot find module\..*", "", text.rpartition("another exception occurred:\n\n")[2])
+        for text in (message, failure.stack_trace)
+    )
+    is_told = failure.message.startswith("FunctionLoadError")
+    return message if is_told else f"{message}\n{trace}".rstrip()
 
 
 def _binding(raw: str) -> Binding:
