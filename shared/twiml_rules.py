@@ -34,15 +34,15 @@ class _NoDoctype(ET.TreeBuilder):
         raise ValueError("must not have a DOCTYPE")
 
 
-def check(
+def parse(
     twiml: str,
     settings: Settings,
     field: str = "twiml",
     *,
     base: str | None = None,
     limit: int = MAX_INLINE,
-) -> str:
-    """The same TwiML, written out anew, where every verb, number and URL in it is allowed.
+) -> ET.Element:
+    """The <Response>, where every verb, number and URL in it is allowed.
 
     Relative URLs are taken against `base`, and refused where there is none. Raises InvalidRequest naming
     `field` and what is wrong.
@@ -61,7 +61,12 @@ def check(
         _check_element(root, settings, base, MAX_DEPTH)
     except InvalidRequest as exc:
         raise InvalidRequest(field, f"{exc.field} {exc.message}", code=exc.code) from exc
-    return ET.tostring(root, encoding="unicode")
+    return root
+
+
+def check(twiml: str, settings: Settings, field: str = "twiml") -> str:
+    """TwiML to go with a call, written out anew. Raises InvalidRequest as `parse` does."""
+    return ET.tostring(parse(twiml, settings, field), encoding="unicode")
 
 
 def check_url(url: str, settings: Settings, field: str = "url", *, base: str | None = None) -> str:
