@@ -11,7 +11,7 @@ EXAMPLE = "Mon-Fri 09:00-17:00; Sat 10:00-14:00"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Open on these weekdays (0 is Monday) from `start` until `end`, wall-clock; past midnight if end <= start."""
+    """Open on these weekdays (0 is Monday) from `start` until `end`, or past midnight where end <= start."""
 
     days: frozenset[int]
     start: time

@@ -7,13 +7,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
+from shared.business_hours import Opening
+from shared.business_hours import parse as _openings
 from shared.errors import InvalidRequest, SettingsError
-
-if TYPE_CHECKING:
-    from shared.business_hours import Opening
 
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -95,12 +94,6 @@ def _ring(value: str) -> int:
     if not value.isdecimal() or not 5 <= int(value) <= 600:
         raise ValueError("must be whole seconds from 5 to 600")
     return int(value)
-
-
-def _openings(value: str) -> Any:
-    from shared import business_hours
-
-    return business_hours.parse(value)
 
 
 def _zone(value: str) -> str:
@@ -218,7 +211,7 @@ class Settings:
     team_numbers: tuple[str, ...] = _setting("TEAM_NUMBERS", _targets, default=())
     team_ring: str = _setting("TEAM_RING", _one_of("in-turn", "all"), default="in-turn")
     ring_seconds: int = _setting("RING_SECONDS", _ring, default=20)
-    business_hours: "tuple[Opening, ...]" = _setting("BUSINESS_HOURS", _openings, default=())
+    business_hours: tuple[Opening, ...] = _setting("BUSINESS_HOURS", _openings, default=())
     time_zone: str = _setting("TIME_ZONE", _zone, default="UTC")
     language: str | None = _setting("VOICE_LANGUAGE", _one_of("en-US", "ko-KR"), default=None)
     blocked_numbers: frozenset[str] = _setting("BLOCKED_NUMBERS", _callers, default=frozenset())

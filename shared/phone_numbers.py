@@ -64,7 +64,7 @@ def allowed(number: str, settings: Settings) -> bool:
 
 
 def permitted(text: str, settings: Settings, field: str = "to", *, region: str | None = None) -> str:
-    """The number in E.164, if it may be called or texted. Raises InvalidRequest naming `field` and why not."""
+    """The number in E.164, if it may be called or texted. Raises InvalidRequest with why not."""
     number = parse(text, field, region=region)
     reason = refusal(number, settings)
     if reason:
@@ -83,7 +83,7 @@ def home(settings: Settings) -> str:
 
 
 def masked(address: str) -> str:
-    """For logs: +12025550101 is +1202***0101; of anything else only the kind, such as client:*** or sip:***."""
+    """For logs: +12025550101 is +1202***0101; of anything else the kind alone, such as client:***."""
     scheme, colon, rest = address.rpartition(":")
     if colon and not rest.startswith("+"):
         return f"{scheme.partition(':')[0]}:***"

@@ -1,26 +1,51 @@
-"""The call flows: a verified request and the settings in, TwiML and effects out. No I/O, no clock."""
+"""The call flows: a verified request and the settings in, TwiML and effects out. No I/O, no clock.
+
+A call starts at `greeting`; each further step is a function in STEPS, at voice/step/{name}. To change what
+callers are offered, edit OPTIONS; what they hear is in prompts.py, what we know of the company in config.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from twilio.twiml.voice_response import VoiceResponse
 
+from shared import (
+    prompts,
+    voice_client,
+    voice_conference,
+    voice_dial,
+    voice_mail,
+    voice_outbound,
+    voice_queue,
+)
 from shared.config import Settings
 from shared.effects import Reply
 from shared.errors import NotFound
 from shared.twilio_request import TwilioRequest
+from shared.voice_call import TRIES, Call
+
+# However patient the caller: a menu that nobody leaves ends.
+MENUS = 10
 
 
 def greeting(request: TwilioRequest, settings: Settings) -> Reply:
     """Twilio: a call came in."""
-    return Reply(VoiceResponse())
-
-
-def step(name: str, request: TwilioRequest, settings: Settings) -> Reply:
-    """A further step of a call, at voice/step/{name}. Raises NotFound for a step that is not there."""
-    raise NotFound(f"no step {name!r}")
+    call = Call.of(request, settings)
+    response = VoiceResponse()
+    if (call.number or "anonymous") in settings.blocked_numbers and not call.is_agent:
+        response.reject(reason=settings.blocked_reason)
+        return Reply(response)
+    call.say(response, "welcome", company=call.company)
+    if call.is_agent:
+        return voice_queue.agent_menu(replace(call, language=prompts.for_team(settings)), response)
+    if not call.is_open:
+        call.say(response, "closed")
+    return _ask(call, response)
 
 
 def client(request: TwilioRequest, settings: Settings) -> Reply:
     """The softphone placed a call: dial a number, another client, or take the next caller of the queue."""
-    return Reply(VoiceResponse())
+    return voice_client.dial(replace(Call.of(request, settings), language=prompts.for_team(settings)))
 
 
 def outbound(request: TwilioRequest, settings: Settings, say: str) -> Reply:
@@ -29,4 +54,136 @@ def outbound(request: TwilioRequest, settings: Settings, say: str) -> Reply:
     Its Url is PUBLIC_BASE_URL/api/voice/step/outbound?id=ID; the trigger looks `say` up by that id, because
     a message text in a URL would be in every request log.
     """
-    return Reply(VoiceResponse())
+    return voice_outbound.message(
+        replace(Call.of(request, settings), language=prompts.of_text(say, settings)), say
+    )
+
+
+def step(name: str, request: TwilioRequest, settings: Settings) -> Reply:
+    """A further step of a call, at voice/step/{name}. Raises NotFound for a step that is not there."""
+    if name not in STEPS:
+        raise NotFound(f"no step {name[:40]!r}")
+    return STEPS[name](Call.of(request, settings))
+
+
+def address(call: Call) -> Reply:
+    """Text the company's address to the caller, and go on with the menu."""
+    response = VoiceResponse()
+    if call.settings.company_address and call.reachable:
+        body = prompts.text(
+            "address_text", call.language, company=call.company, address=call.settings.company_address
+        )
+        response.sms(prompts.clean(body, 1_600), to=call.reachable, from_=call.settings.from_number)
+        call.say(response, "address_sent")
+    else:
+        call.say(response, "address_unknown")
+    response.redirect(call.url("menu", heard=call.count("heard")))
+    return Reply(response)
+
+
+def repeat(call: Call) -> Reply:
+    """The menu once more."""
+    response = VoiceResponse()
+    response.redirect(call.url("menu", heard=call.count("heard")))
+    return Reply(response)
+
+
+def other_language(call: Call) -> Reply:
+    """The menu once more, in the other language."""
+    return repeat(replace(call, language=_other(call.language)))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of the menu: its prompts are option_{name} and words_{name}."""
+
+    key: str
+    name: str
+    step: Callable[[Call], Reply]
+    offered: Callable[[Call], bool]
+
+
+OPTIONS = (
+    Option("1", "team", voice_dial.team, lambda call: call.is_open and bool(voice_dial.callees(call))),
+    Option("2", "queue", voice_queue.enqueue, lambda call: call.is_open and voice_queue.has_agents(call)),
+    Option("3", "voicemail", voice_mail.voicemail, lambda _: True),
+    Option("4", "address", address, lambda call: bool(call.settings.company_address)),
+    Option("5", "conference", voice_conference.ask, lambda call: bool(call.settings.conference_rooms)),
+    Option("0", "repeat", repeat, lambda _: True),
+    Option("8", "language", other_language, lambda _: True),
+)
+
+
+def menu(call: Call) -> Reply:
+    """What the caller pressed or said, or nothing; three tries, then goodbye."""
+    speech = call.request.get("SpeechResult").lower()
+    for option in OPTIONS:
+        if option.offered(call) and (call.digits == option.key or (speech and _names(option, call, speech))):
+            return option.step(call)
+    response = VoiceResponse()
+    tries = call.count("tries") + (1 if call.digits or speech else 0)
+    if call.digits or speech:
+        call.say(response, "not_understood")
+    elif tries:
+        call.say(response, "not_heard")
+    if tries < TRIES and call.count("heard") < MENUS:
+        return _ask(call, response, tries)
+    call.say(response, "goodbye")
+    response.hangup()
+    return Reply(response)
+
+
+def _ask(call: Call, response: VoiceResponse, tries: int = 0) -> Reply:
+    heard = call.count("heard") + 1
+    options = [option for option in OPTIONS if option.offered(call)]
+    gather = response.gather(
+        input="dtmf speech",
+        num_digits=1,
+        timeout=5,
+        speech_timeout="auto",
+        language=call.language,
+        hints=", ".join(prompts.text(f"words_{option.name}", _language(option, call)) for option in options),
+        action=call.url("menu", tries=tries, heard=heard),
+    )
+    for option in options:
+        if option.name == "language":
+            gather.pause(length=1)
+        language = _language(option, call)
+        prompts.say(gather, prompts.text(f"option_{option.name}", language, key=option.key), language)
+    response.redirect(call.url("menu", tries=tries + 1, heard=heard))
+    return Reply(response)
+
+
+def _names(option: Option, call: Call, speech: str) -> bool:
+    words = prompts.text(f"words_{option.name}", _language(option, call)).split(", ")
+    return any(word in speech for word in words)
+
+
+def _language(option: Option, call: Call) -> str:
+    """The other language is offered in that language."""
+    return _other(call.language) if option.name == "language" else call.language
+
+
+def _other(language: str) -> str:
+    return prompts.KOREAN if language == prompts.ENGLISH else prompts.ENGLISH
+
+
+STEPS: dict[str, Callable[[Call], Reply]] = {
+    "menu": menu,
+    "dialed": voice_dial.dialed,
+    "whisper": voice_dial.whisper,
+    "voicemail-saved": voice_mail.saved,
+    "voicemail-recorded": voice_mail.recorded,
+    "voicemail-transcribed": voice_mail.transcribed,
+    "queue-wait": voice_queue.wait,
+    "queue-key": voice_queue.key,
+    "queue-left": voice_queue.left,
+    "callback": voice_queue.callback,
+    "agent-menu": voice_queue.agent_menu,
+    "agent-connect": voice_queue.connect,
+    "agent-done": voice_queue.agent_done,
+    "conference-pin": voice_conference.enter,
+    "conference-wait": voice_conference.wait,
+    "conference-left": voice_conference.left,
+    "client-left": voice_client.left,
+}

@@ -1,0 +1,48 @@
+"""Outbound: what someone hears whom a queued call rings."""
+
+from twilio.twiml.voice_response import VoiceResponse
+
+from shared import prompts
+from shared.effects import OptOut, Reply
+from shared.voice_call import Call
+
+# A key held down must not keep the line for ever.
+REPEATS = 5
+
+
+def message(call: Call, words: str) -> Reply:
+    """Say it; 1 hears it again, 9 is never called again. A machine gets it after its beep.
+
+    With machine_detection DetectMessageEnd Twilio waits for the beep; with Enable it answers at once that a
+    machine is there (machine_start), and then we hang up rather than talk to its greeting.
+    """
+    response = VoiceResponse()
+    answered_by = call.request.get("AnsweredBy")
+    heard = call.count("heard") + 1
+    if answered_by in {"machine_start", "fax"}:
+        response.hangup()
+        return Reply(response)
+    if call.digits == "9" and call.number:
+        call.say(response, "outbound_stopped")
+        response.hangup()
+        return Reply(response, (OptOut(call.number),))
+    to_machine = answered_by.startswith("machine_end")
+    repeats = call.digits == "1" or heard == 1
+    if to_machine:
+        _say(call, response, words)
+    elif repeats and heard <= REPEATS:
+        again = call.url("outbound", lang="", id=call.request.state("id"), heard=heard)
+        gather = response.gather(num_digits=1, timeout=5, action=again)
+        _say(call, gather, words)
+        gather.pause(length=1)
+        call.say(gather, "outbound_keys")
+    if not to_machine:
+        call.say(response, "goodbye")
+    response.hangup()
+    return Reply(response)
+
+
+def _say(call: Call, verb: object, words: str) -> None:
+    if call.settings.company_name:
+        call.say(verb, "outbound_from", company=call.settings.company_name)
+    prompts.say(verb, words, call.language)
