@@ -1,0 +1,57 @@
+"""How fast to send: how many requests at once, how many a second, and when to try again."""
+
+import asyncio
+from datetime import timedelta
+from time import monotonic
+
+
+class Slots:
+    """How many requests are under way at once; Twilio's 429 makes them fewer, success more again."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.limit = most
+        self.used = 0
+        self._changed = asyncio.Condition()
+
+    async def take(self, wanted: int) -> int:
+        """Wait until a good part of the slots is free; how many of them were taken, at most `wanted`."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: self.limit - self.used >= min(wanted, max(1, self.limit // 2))
+            )
+            taken = min(wanted, self.limit - self.used)
+            self.used += taken
+            return taken
+
+    async def give_back(self, count: int = 1) -> None:
+        async with self._changed:
+            self.used -= count
+            self._changed.notify_all()
+
+    def slower(self) -> None:
+        self.limit = max(1, self.limit // 2)
+
+    def faster(self) -> None:
+        self.limit = min(self.most, self.limit + 1)
+
+
+class Pace:
+    """At most so many a second, evenly; no limit where the rate is None."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._gap = 1 / rate if rate else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        if self._gap:
+            self._next = max(self._next + self._gap, monotonic())
+            await asyncio.sleep(self._next - monotonic())
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait before the next attempt: at random, in a range that doubles, up to ten minutes."""
+    from tenacity import RetryCallState, wait_random_exponential
+
+    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
+    state.attempt_number = max(1, attempts)
+    return timedelta(seconds=wait_random_exponential(multiplier=2, min=1, max=600)(state))

@@ -1,0 +1,248 @@
+"""Post what a drain has claimed, and write what became of it.
+
+Outcomes are written together, every little while, each only if its row is as the claim left it. The lease of
+a claim goes last, when every one of its outcomes is written: whatever dies before that is looked up.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared import errors, recipients, reconcile
+from shared.config import Settings
+from shared.message import Message
+from shared.message_store import MessageStore
+from shared.pacing import Pace, Slots, backoff
+from shared.rows import Delete, Insert, Put, Write, stamp
+from shared.states import State, advance
+from shared.twilio_helper import TIMEOUT, Twilio
+
+log = logging.getLogger(__name__)
+
+FLUSH = 0.05
+"""Seconds that outcomes wait for others to be written with."""
+FLUSH_ROWS = 32
+"""Outcomes in one transaction: three writes each at most."""
+HOLD = timedelta(minutes=15)
+"""After which a held message is tried again: by then our configuration may be mended."""
+GIVE_UP_AFTER = 3
+"""Failures of one kind, in a row, that end a drain: Twilio is away, or a sender of ours is wrong."""
+DOUBTS = 10
+"""Lost answers in a row that end a drain: each more would be one more to look up."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What one drain did: messages by their new state; why it stopped early; what it left due."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    stopped: str = ""
+    left: set[str] = field(default_factory=set)
+
+    @property
+    def to_do(self) -> list[str]:
+        """The partitions that other instances shall drain at once: none where the reason to stop holds."""
+        return [] if self.stopped else sorted(self.left)
+
+    def __str__(self) -> str:
+        done = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items())) or "nothing due"
+        return done + (f"; stopped: {self.stopped}" if self.stopped else "")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The messages of one claim, until the last of them is written off."""
+
+    lease: str
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one message, and the writes that go with it."""
+
+    message: Message | None
+    extra: tuple[Write, ...] = ()
+    batch: _Batch | None = None
+
+    def writes(self) -> list[Write]:
+        kept = (
+            [Put(f"m|{self.message.id}", self.message.columns(), self.message.etag)] if self.message else []
+        )
+        return [*kept, *self.extra]
+
+
+class Sender:
+    """The sends of one drain. `report` grows as outcomes are written."""
+
+    def __init__(
+        self, store: MessageStore, twilio: Twilio, settings: Settings, clock: Callable[[], datetime]
+    ) -> None:
+        self.store, self.twilio, self.settings, self.clock = store, twilio, settings, clock
+        self.report = Report()
+        self.slots = Slots(settings.send_concurrency)
+        self.pace = Pace(settings.max_per_second)
+        self.failures: Counter[str] = Counter()
+        self._results: dict[str, list[_Outcome]] = {}
+        self._sends: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._flusher = asyncio.create_task(self._flush_often())
+
+    def start(self, partition: str, messages: Sequence[Message], lease: str) -> None:
+        """Send claimed messages, each in a slot that was taken for it; `lease` is the key of their lease."""
+        batch = _Batch(lease, len(messages))
+        for message in messages:
+            task = asyncio.create_task(self._send(partition, message, batch))
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+
+    def stop(self, reason: str) -> None:
+        """Start no further request; what has not left goes back to waiting."""
+        if not self.report.stopped:
+            self.report.stopped = reason
+            log.error("the drain stops: %s; every message is kept", reason)
+
+    async def finish(self) -> None:
+        """Let requests under way end, write their results, and only then go."""
+        if self._sends:
+            await asyncio.wait(self._sends, timeout=TIMEOUT + 5)
+        self._closing = True
+        await self._flusher
+
+    async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
+        try:
+            await self.pace.wait()
+            if self.report.stopped:
+                outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
+                extra: tuple[Write, ...] = (_due(outcome),)
+            else:
+                outcome, extra = await self._post(message)
+        finally:
+            await self.slots.give_back()
+        self._results.setdefault(partition, []).append(_Outcome(outcome, extra, batch))
+
+    async def _post(self, message: Message) -> tuple[Message, tuple[Write, ...]]:
+        """POST it once; what became of it, and the writes that go with that."""
+        query = f"id={message.id}&attempt={message.attempt}"
+        try:
+            sent = await self.twilio.send_sms(
+                to=message.to,
+                body=message.body,
+                media_urls=message.media_urls,
+                sender=message.sender or None,
+                status_callback=f"{self.settings.public_base_url}/api/sms/status?{query}",
+            )
+        except errors.TwilioError as exc:
+            return await self._failed(message, exc)
+        self.failures.clear()
+        self.slots.faster()
+        state = State.SUBMITTED
+        return replace(message, state=state, sid=sent.sid, updated=self.clock()), ()
+
+    async def _failed(self, message: Message, exc: errors.TwilioError) -> tuple[Message, tuple[Write, ...]]:
+        """DESIGN: Twilio outcomes, each class to its state."""
+        now = self.clock()
+        why = replace(message, code=exc.code or 0, reason=str(exc), updated=now)
+        match exc:
+            case errors.BadCredentials():
+                self.stop(f"Twilio refuses the credentials ({exc.code})")
+                waiting = replace(why, state=State.PENDING, attempts=message.attempts - 1)
+            case errors.NotSent():
+                if isinstance(exc, errors.Throttled):
+                    self.slots.slower()
+                elif self._count("connect") >= GIVE_UP_AFTER:
+                    self.stop("Twilio cannot be reached")
+                waiting = replace(why, state=State.PENDING, retry=now + backoff(message.attempts))
+            case errors.Misconfigured():
+                self._count(message.sender)
+                log.error("message %s is held: Twilio error %s, %s", message.id, exc.code, exc)
+                waiting = replace(why, state=State.HELD, retry=now + HOLD)
+            case errors.Uncertain():
+                log.warning("message %s may or may not have left: %s", message.id, exc)
+                if self._count("doubt") >= DOUBTS:
+                    self.stop("Twilio's answers are lost")
+                unknown = replace(why, state=State.UNKNOWN)
+                return unknown, (reconcile.look_up(unknown, now + reconcile.FIRST_LOOK),)
+            case errors.OptedOut():
+                await recipients.opt_out(self.store, message.to, now=now, source="21610")
+                return replace(why, state=State.SUPPRESSED), ()
+            case _:
+                return replace(why, state=State.FAILED), ()
+        return waiting, (_due(waiting),)
+
+    def _count(self, key: str) -> int:
+        self.failures[key] += 1
+        return self.failures[key]
+
+    async def _flush_often(self) -> None:
+        """Write results together, every little while; while storage is away, keep them and try again."""
+        patience = 10
+        while not (self._closing and not self._results):
+            await asyncio.sleep(FLUSH)
+            try:
+                await self._flush()
+            except errors.StorageAway as exc:
+                patience -= 1
+                log.error("what became of sent messages cannot be written yet: %s", exc)
+                if self._closing and not patience:
+                    return  # their lease runs out, and they are looked up
+
+    async def _flush(self) -> None:
+        for partition in list(self._results):
+            results = self._results[partition]
+            while results:
+                chunk = results[:FLUSH_ROWS]
+                await self._write(partition, chunk)
+                del results[: len(chunk)]
+            del self._results[partition]
+
+    async def _write(self, partition: str, chunk: Sequence[_Outcome]) -> None:
+        """One transaction for all; where a callback was quicker with one of them, each alone."""
+        try:
+            await self.store.table.commit(partition, [write for each in chunk for write in each.writes()])
+        except errors.Contended:
+            for each in chunk:
+                await self._write_alone(partition, each)
+        for each in chunk:
+            if each.message:
+                self.report.states[each.message.state.value] += 1
+            if each.batch:
+                each.batch.open -= 1
+                if not each.batch.open:  # only now that all of it is written may its lease go
+                    self._results[partition].append(_Outcome(None, (Delete(each.batch.lease),)))
+
+    async def _write_alone(self, partition: str, outcome: _Outcome) -> None:
+        message, extra = outcome.message, outcome.extra
+        for _ in range(5):
+            if message is None:
+                with suppress(errors.Contended):  # the lease ran out and was settled by another drain
+                    await self.store.table.commit(partition, extra)
+                return
+            present = await self.store.get(message.id)
+            if present.attempt != message.attempt or present.state is message.state:
+                return  # our own write landed, and its answer was lost
+            joined = merged(present, message)
+            writes = _Outcome(joined, extra if joined.state == message.state else ()).writes()
+            with suppress(errors.Contended):
+                await self.store.table.commit(partition, writes)
+                return
+        log.error("message %s keeps changing; its lease will settle it", message and message.id)
+
+
+def merged(present: Message, outcome: Message) -> Message:
+    """The row as it is, joined with what a send found out: a rank never goes down, a SID never changes."""
+    if present.sid and outcome.sid and present.sid != outcome.sid:
+        log.error("message %s has two SIDs: %s and %s", present.id, present.sid, outcome.sid)
+        return present
+    state = advance(present.state, outcome.state)
+    if state == present.state:
+        return replace(present, sid=present.sid or outcome.sid)
+    return replace(outcome, state=state, etag=present.etag)
+
+
+def _due(message: Message) -> Write:
+    return Insert(f"q|{stamp(message.next)}|m|{message.id}", message.columns())
