@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import azure.functions as func
 
-from shared import api, bulk, calls, drain, messaging, schedule, twimlets, voice, webhook
+from shared import api, bulk, calls, drain, erasure, messaging, schedule, twimlets, voice, webhook
 from shared.errors import SettingsError
 from shared.message import Message
 from shared.outbound import CallRequest
@@ -144,6 +144,12 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
+
+
+@app.route("recipients/erase", methods=["POST"])
+async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
+    """Erase a recipient; the number comes in the body, so that no request log has it."""
+    return await api.respond(lambda: erasure.erase(api.address(req), services, now=utcnow()))
 
 
 # Many messages from a file.

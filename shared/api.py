@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared import errors
+from shared import errors, phone_numbers
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,15 @@ def body(req: func.HttpRequest) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise errors.InvalidRequest(None, "the body must be a JSON object", code="not_json", status=400)
     return value
+
+
+def address(req: func.HttpRequest) -> str:
+    """`to` of the body: a number in E.164, alone or behind whatsapp:. Raises InvalidRequest."""
+    value = body(req).get("to")
+    if not isinstance(value, str) or not value:
+        raise errors.InvalidRequest("to", "must be a phone number in E.164, such as +12025550101")
+    channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
+    return channel + phone_numbers.parse(number, "to")
 
 
 def limit(req: func.HttpRequest, default: int = 50) -> int:

@@ -283,6 +283,9 @@ class _OptOuts:
             for each in messages
         ]
 
+    def _has(self, recipient: str) -> bool:
+        return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
+
 
 async def _store(store: MessageStore, messages: list[Message]) -> None:
     by_partition: dict[str, list[Message]] = defaultdict(list)

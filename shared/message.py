@@ -50,7 +50,7 @@ class Message:
 
     id: str
     to: str
-    body: str = field(repr=False)
+    body: str = field(default="", repr=False)
     due: datetime
     created: datetime
     state: State = State.PENDING

@@ -14,6 +14,7 @@ n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limi
 """
 
 import asyncio
+import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,11 @@ from shared.states import WAITING, State
 PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
 END = "~"
 """Sorts behind everything that a row key may hold."""
+
+
+def pseudonym(erasure_key: str, recipient: str) -> str:
+    """What stands for an erased recipient: - and 40 hexadecimal digits (HMAC-SHA-256)."""
+    return "-" + hmac.new(erasure_key.encode(), recipient.encode(), sha256).hexdigest()[:40]
 
 
 class Rows(Protocol):
@@ -64,8 +70,9 @@ class Page:
 class MessageStore:
     """Every read and write of messages, each atomic on its own."""
 
-    def __init__(self, table: Rows) -> None:
+    def __init__(self, table: Rows, erasure_key: str | None = None) -> None:
         self.table = table
+        self._erasure_key = erasure_key
 
     async def create(self, message: Message, key: str = "", fingerprint: str = "") -> Message:
         """Keep a new message; it is due from here on, or suppressed where its recipient has opted out.
@@ -235,8 +242,14 @@ class MessageStore:
         return [Put(f"m|{message.id}", message.columns(), message.etag)]
 
     async def opted_out(self, recipient: str) -> bool:
-        """Has this recipient said STOP?"""
-        return await self.table.get(shard(recipient), f"o|{recipient}") is not None
+        """Has this recipient said STOP? It is known also of one that was erased since."""
+        names = self.names(recipient)
+        found = await asyncio.gather(*(self.table.get(shard(recipient), f"o|{name}") for name in names))
+        return any(found)
+
+    def names(self, recipient: str) -> list[str]:
+        """What a recipient may be called in rows: the address, and the hash that is left after an erasure."""
+        return [recipient, *([pseudonym(self._erasure_key, recipient)] if self._erasure_key else [])]
 
 
 def creation(message: Message) -> list[Write]:

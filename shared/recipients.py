@@ -38,14 +38,13 @@ async def opt_out(store: MessageStore, recipient: str, *, now: datetime, source:
 async def opt_in(store: MessageStore, recipient: str) -> None:
     """The recipient may be sent to again. What was suppressed stays suppressed."""
     partition = shard(recipient)
-    row = await store.table.get(partition, f"o|{recipient}")
-    if row is None:
-        return
-    for key in (row.key, row.text("marker")):
-        try:
-            await store.table.commit(partition, [Delete(key)])
-        except errors.Contended:
-            continue  # gone already
+    for name in store.names(recipient):
+        row = await store.table.get(partition, f"o|{name}")
+        for key in (row.key, row.text("marker")) if row else ():
+            try:
+                await store.table.commit(partition, [Delete(key)])
+            except errors.Contended:
+                continue  # gone already
 
 
 async def opted_out_in(store: MessageStore, partition: str) -> set[str]:

@@ -50,7 +50,7 @@ class Services:
     @cached_property
     def messages(self) -> MessageStore:
         """The messages, and who has opted out."""
-        return MessageStore(self.tables.table("messages"))
+        return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
 
     @cached_property
     def calls(self) -> CallLedger:
