@@ -1,0 +1,48 @@
+"""Every setting and every route is where a reader looks for it."""
+
+import json
+import re
+from pathlib import Path
+
+from local.host.worker import Worker
+from shared.config import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+# The host takes any AzureWebJobsStorage__... for an identity-based connection, even an empty one.
+IDENTITY = {"AzureWebJobsStorage__accountName", "AzureWebJobsStorage__clientId"}
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def first_cells(text: str) -> list[str]:
+    return re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", text, re.MULTILINE)
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    assert {cell.strip("`") for cell in first_cells(section("Settings"))} == set(Settings.names())
+
+
+def test_every_setting_is_in_env_example() -> None:
+    names = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(Settings.names())
+
+
+def test_every_setting_is_in_local_settings_example() -> None:
+    values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
+    assert set(values) == set(Settings.names()) - IDENTITY | {"FUNCTIONS_WORKER_RUNTIME"}
+
+
+def test_the_examples_settings_are_complete() -> None:
+    values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
+    assert Settings.from_env(values).twilio_base_url == "http://127.0.0.1:4000"
+
+
+async def test_every_route_is_in_the_readme(worker: Worker) -> None:
+    documented = {
+        route for cell in first_cells(section("Routes")) for route in re.findall(r"`([^`]+)`", cell)
+    }
+    served = {str(f.trigger.properties["route"]) for f in worker.functions if "route" in f.trigger.properties}
+    assert documented == served
