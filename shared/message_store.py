@@ -51,6 +51,7 @@ class Rows(Protocol):
         limit: int,
         where: str = "",
         parameters: Mapping[str, Any] | None = None,
+        select: Sequence[str] = (),
     ) -> list[Row]: ...
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
 

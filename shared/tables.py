@@ -67,10 +67,12 @@ class Table:
         limit: int,
         where: str = "",
         parameters: Mapping[str, Any] | None = None,
+        select: Sequence[str] = (),
     ) -> list[Row]:
         """At most `limit` rows with low < key < high in the order of their keys.
 
-        where: a further OData condition, met by storage, with its `parameters`.
+        where: a further OData condition, met by storage, with its `parameters`. select: the columns wanted,
+        or all of them.
         """
         condition = "PartitionKey eq @partition and RowKey gt @low and RowKey lt @high"
         if where:
@@ -80,6 +82,7 @@ class Table:
             condition,
             parameters={"partition": partition, "low": low, "high": high, **(parameters or {})},
             results_per_page=min(limit, 1000),
+            select=["PartitionKey", "RowKey", *select] if select else None,
         )
         try:
             async with _translated():
