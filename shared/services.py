@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared import recipients, schedule
 from shared.bulk import BulkJobs
-from shared.calls import CallLedger
+from shared.call_ledger import CallLedger
 from shared.config import Settings
 from shared.dead_letters import DeadLetters
 from shared.effects import CallBack, Effect, OptIn, OptOut, Text

@@ -1,0 +1,132 @@
+"""The ledger of calls, in which one id is entered once.
+
+Twilio places a call or two a second for an account, so one partition holds them all:
+
+c|ID            the call
+q|TIME|ID       a call in doubt, to be looked up at TIME
+a|TIME|ID       the calls by the time they came
+s|SID           whose SID this is, so that a look-up gives no call another's
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared import errors
+from shared.message_store import END, Rows
+from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
+from shared.states import State
+
+PARTITION = "calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What is known of one call. Times are aware and in UTC."""
+
+    id: str
+    to: str = ""
+    sender: str = ""
+    direction: str = "outbound"
+    say: str = field(default="", repr=False)
+    state: State = State.PENDING
+    created: datetime
+    attempt: str = ""
+    posted: datetime | None = None
+    looks: int = 0
+    sid: str = ""
+    code: int = 0
+    reason: str = ""
+    seconds: int = 0
+    answered_by: str = ""
+    updated: datetime | None = None
+    etag: str = field(default="", repr=False)
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns, without what is empty."""
+        values = {name: getattr(self, name) for name in _COLUMNS}
+        values["state"] = self.state.value
+        return {k: stamp(v) if isinstance(v, datetime) else v for k, v in values.items() if v}
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Call":
+        """The call in a row."""
+        values = {name: row.values[name] for name in _COLUMNS if name in row.values}
+        for name in ("created", "posted", "updated"):
+            if name in values:
+                values[name] = moment(values[name])
+        values["state"] = State(values["state"])
+        return cls(**values, id=row.key.partition("|")[2], etag=row.etag)
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "direction": self.direction,
+            "to": self.to or None,
+            "from": self.sender or None,
+            "sid": self.sid or None,
+            "duration": self.seconds,
+            "answered_by": self.answered_by or None,
+            "error_code": self.code or None,
+            "reason": self.reason or None,
+            "created_at": stamp(self.created),
+            "updated_at": stamp(self.updated or self.created),
+        }
+
+
+_COLUMNS = tuple(name for name in Call.__dataclass_fields__ if name not in ("id", "etag"))
+
+
+class CallLedger:
+    """Every read and write of calls, each atomic on its own."""
+
+    def __init__(self, table: Rows) -> None:
+        self._table = table
+
+    async def find(self, call_id: str) -> Call | None:
+        """The call by its id, or None."""
+        row = await self._table.get(PARTITION, f"c|{call_id}")
+        return Call.from_row(row) if row else None
+
+    async def get(self, call_id: str) -> Call:
+        """Raises NotFound."""
+        call = await self.find(call_id)
+        if call is None:
+            raise errors.NotFound(f"there is no call {call_id}")
+        return call
+
+    async def add(self, call: Call, *extra: Write) -> Call:
+        """Enter a new call. Raises Contended where its id is there already."""
+        listed = Insert(f"a|{stamp(call.created)}|{call.id}", {})
+        etags = await self._table.commit(PARTITION, [Insert(f"c|{call.id}", call.columns()), listed, *extra])
+        return replace(call, etag=etags[0])
+
+    async def write(self, call: Call, *extra: Write) -> Call:
+        """Replace a call, only if it has not changed since it was read. Raises Contended."""
+        etags = await self._table.commit(PARTITION, [Put(f"c|{call.id}", call.columns(), call.etag), *extra])
+        return replace(call, etag=etags[0])
+
+    async def page(self, *, token: str = "", limit: int = 50) -> dict[str, Any]:
+        """Calls as they came, oldest first, as the API shows them, and the token of the next page."""
+        rows = await self._table.read(PARTITION, token or "a|", "a|" + END, limit=limit + 1)
+        calls = [await self.find(row.key.split("|", 2)[2]) for row in rows[:limit]]
+        following = rows[limit - 1].key if len(rows) > limit else None
+        return {"calls": [call.view() for call in calls if call], "token": following}
+
+    async def in_doubt(self, now: datetime) -> list[Row]:
+        """What is to be looked up by now."""
+        return await self._table.read(PARTITION, "q|", f"q|{stamp(now)}|{END}", limit=200)
+
+    async def owner(self, sid: str) -> str:
+        """The id of the call that has this SID, or ""."""
+        row = await self._table.get(PARTITION, f"s|{sid}")
+        return row.text("call") if row else ""
+
+    async def drop(self, row: Row) -> None:
+        """Look no more."""
+        try:
+            await self._table.commit(PARTITION, [Delete(row.key)])
+        except errors.Contended:
+            return
