@@ -15,7 +15,7 @@ from typing import Any
 from shared import errors
 from shared.message_store import END, Rows
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
-from shared.states import State
+from shared.states import State, shown_reports
 
 PARTITION = "calls"
 
@@ -39,6 +39,8 @@ class Call:
     reason: str = ""
     seconds: int = 0
     answered_by: str = ""
+    price: str = ""
+    reports: str = ""
     updated: datetime | None = None
     etag: str = field(default="", repr=False)
 
@@ -71,6 +73,8 @@ class Call:
             "answered_by": self.answered_by or None,
             "error_code": self.code or None,
             "reason": self.reason or None,
+            "price": self.price or None,
+            "reports": shown_reports(self.reports),
             "created_at": stamp(self.created),
             "updated_at": stamp(self.updated or self.created),
         }

@@ -18,7 +18,7 @@ from shared.outbound import ID, CallRequest, decode
 from shared.recipients import OPTED_OUT
 from shared.reconcile import BLIND, FIRST_LOOK, GRACE, SKEW
 from shared.rows import Delete, Insert, Put, Write, stamp
-from shared.states import State, advance, from_twilio
+from shared.states import State, advance, from_twilio, with_report
 from shared.twilio_helper import Twilio
 from shared.twilio_request import TwilioRequest
 
@@ -220,6 +220,7 @@ def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
         sid=call.sid or sid,
         seconds=int(seconds) if seconds.isdecimal() else call.seconds,
         answered_by=request.get("AnsweredBy") or call.answered_by,
+        reports=with_report(call.reports, state, request.now),
         updated=request.now,
     )
 

@@ -14,7 +14,7 @@ from shared.config import Settings
 from shared.errors import InvalidRequest
 from shared.rows import Row, moment, stamp
 from shared.segments import segments
-from shared.states import State
+from shared.states import State, shown_reports
 
 SHARDS = 16
 """Partitions that the messages are spread over, by recipient: bench/scale.py says why so many."""
@@ -73,6 +73,7 @@ class Message:
     code: int = 0
     reason: str = ""
     price: str = ""
+    reports: str = ""
     updated: datetime | None = None
     etag: str = field(default="", repr=False)
 
@@ -141,6 +142,7 @@ class Message:
             "reason": self.reason or None,
             "price": self.price or None,
             "attempts": self.attempts,
+            "reports": shown_reports(self.reports),
             "retry_at": stamp(self.retry) if self.retry else None,
             "created_at": stamp(self.created),
             "posted_at": stamp(self.posted) if self.posted else None,

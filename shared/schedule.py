@@ -11,7 +11,7 @@ from shared.config import Settings
 from shared.message import Message
 from shared.message_store import MessageStore, Page
 from shared.rows import Insert, stamp
-from shared.states import IN_DOUBT, WAITING, State, advance, from_twilio
+from shared.states import IN_DOUBT, WAITING, State, advance, from_twilio, with_report
 from shared.twilio_helper import meaning
 from shared.twilio_request import TwilioRequest
 
@@ -167,6 +167,7 @@ def _noted(present: Message, state: State, request: TwilioRequest) -> Message:
         sid=sid,
         code=int(code) if code else present.code,
         reason=meaning(int(code)) if code else ("" if before is not present.state else present.reason),
+        reports=with_report(present.reports, state, request.now),
         updated=request.now if advance(before, state) is not present.state else present.updated,
     )
 

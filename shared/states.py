@@ -4,7 +4,10 @@ A claim and the word that the request is about to leave are one atomic write (wa
 no state in which a row is taken and neither due nor accounted for.
 """
 
+from datetime import datetime
 from enum import StrEnum
+
+from shared.rows import stamp
 
 
 class State(StrEnum):
@@ -88,6 +91,18 @@ def from_twilio(status: str) -> State | None:
     except ValueError:
         return None
     return state if state in _REPORTED else None
+
+
+def with_report(reports: str, state: State, at: datetime) -> str:
+    """Status callbacks as they came, each state once: `sent=2026-11-23T01:02:03.004Z delivered=...`."""
+    if state is S.SUBMITTED or any(each.startswith(f"{state.value}=") for each in reports.split()):
+        return reports
+    return f"{reports} {state.value}={stamp(at)}".lstrip()
+
+
+def shown_reports(reports: str) -> list[dict[str, str]]:
+    """What `with_report` wrote, as the API shows it."""
+    return [{"state": state, "at": at} for state, _, at in (each.partition("=") for each in reports.split())]
 
 
 def advance(present: State, reported: State) -> State:
