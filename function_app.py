@@ -3,19 +3,21 @@
 import logging
 import typing
 from functools import partial
-from uuid import uuid4
 
 import azure.functions as func
 
-from shared import api, bulk, calls, drain, erasure, messaging, schedule, twimlets, voice, webhook
+from shared import api, webhook
 from shared.errors import SettingsError
-from shared.message import Message
-from shared.outbound import CallRequest
+from shared.lazily import bulk, calls, drain, erasure, messaging, schedule, twimlets, voice
 from shared.services import Services, utcnow
+
+if typing.TYPE_CHECKING:
+    from shared.message import Message
 
 log = logging.getLogger("switchboard")
 
 STORAGE = "AzureWebJobsStorage"
+CALLS, DRAIN, BULK = "outbound-calls", "sms-drain", "bulk-load"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 WEBHOOK = ["GET", "POST"]
 
@@ -35,7 +37,7 @@ async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
-@app.queue_output(arg_name="ring", queue_name=calls.QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
     return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
@@ -77,7 +79,7 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.timer_trigger(arg_name="timer", schedule="%SMS_SCHEDULE%")
-@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+@app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
     """Send the SMS whose time has come, and settle what is in doubt."""
     if timer.past_due:
@@ -88,8 +90,8 @@ async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
         shards.set(report.to_do)
 
 
-@app.queue_trigger(arg_name="message", queue_name="sms-drain", connection=STORAGE)
-@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+@app.queue_trigger(arg_name="message", queue_name=DRAIN, connection=STORAGE)
+@app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
     """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
     report = await drain.one_shard(message.get_body(), services, now=utcnow())
@@ -99,11 +101,11 @@ async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
 
 
 @app.route("messages", methods=["POST"])
-@app.queue_output(arg_name="shards", queue_name="sms-drain", connection=STORAGE)
+@app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResponse:
     """Send an SMS now, or schedule it."""
 
-    async def create() -> Message:
+    async def create() -> "Message":
         message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
         if drain.leaves_now(message, services.settings, now=utcnow()):
             shards.set([message.partition])
@@ -156,7 +158,7 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("bulk", methods=["POST"])
-@app.queue_output(arg_name="load", queue_name=bulk.QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Take a file of messages."""
 
@@ -176,7 +178,7 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("bulk/{id}/resume", methods=["POST"])
-@app.queue_output(arg_name="load", queue_name=bulk.QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Let a load that has stopped go on."""
 
@@ -188,13 +190,13 @@ async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
     return await api.respond(resume, 202)
 
 
-@app.queue_trigger(arg_name="message", queue_name=bulk.QUEUE, connection=STORAGE)
+@app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
     """Check and load a file; raising has it go on from where it was."""
     await bulk.load(bulk.job_in(message.get_body()), services)
 
 
-@app.queue_trigger(arg_name="message", queue_name=f"{bulk.QUEUE}-poison", connection=STORAGE)
+@app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
 async def bulk_give_up(message: func.QueueMessage) -> None:
     """Say of a load that it has stopped."""
     await bulk.give_up(bulk.job_in(message.get_body()), services)
@@ -203,26 +205,26 @@ async def bulk_give_up(message: func.QueueMessage) -> None:
 # Outbound calls.
 
 
-@app.queue_trigger(arg_name="message", queue_name=calls.QUEUE, connection=STORAGE)
+@app.queue_trigger(arg_name="message", queue_name=CALLS, connection=STORAGE)
 async def place_outbound_call(message: func.QueueMessage) -> None:
     """Ring the number in one queued request; raising puts it back on the queue."""
     await calls.place(message.get_body(), message.id or "", services, now=utcnow())
 
 
-@app.queue_trigger(arg_name="message", queue_name=f"{calls.QUEUE}-poison", connection=STORAGE)
+@app.queue_trigger(arg_name="message", queue_name=f"{CALLS}-poison", connection=STORAGE)
 async def bury_outbound_call(message: func.QueueMessage) -> None:
     """Keep what the host gave up, with its reason."""
     await calls.bury(message.get_body(), message.id or "", services, now=utcnow())
 
 
 @app.route("calls", methods=["POST"])
-@app.queue_output(arg_name="ring", queue_name=calls.QUEUE, connection=STORAGE)
+@app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
     """Put a call on the queue."""
 
     async def accept() -> dict[str, str]:
-        request = CallRequest.from_json(api.body(req), uuid4().hex, services.settings)
-        ring.set(await calls.accept(request, services.calls, now=utcnow()))
+        request = await calls.accept(api.body(req), services, now=utcnow())
+        ring.set(request.to_json())
         return {"id": request.id}
 
     return await api.respond(accept, 202)

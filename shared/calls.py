@@ -6,9 +6,11 @@ request may leave, and whatever is in doubt afterwards is looked up, never rung 
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from shared import errors, voice
 from shared.call_ledger import Call, CallLedger
@@ -32,19 +34,20 @@ QUEUE = "outbound-calls"
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 
 
-async def accept(request: CallRequest, ledger: CallLedger, *, now: datetime) -> str:
-    """Enter a call as pending, for GET calls/{id}; the queue message to send.
+async def accept(request: Mapping[str, Any], services: "Services", *, now: datetime) -> CallRequest:
+    """Check a call that is asked for, and enter it as pending; it is to be put on the queue.
 
-    Safe to repeat while it is pending. Raises Conflict afterwards.
+    Safe to repeat while it is pending. Raises InvalidRequest, or Conflict afterwards.
     """
-    call = Call(id=request.id, to=request.to, sender=request.sender, created=now)
+    asked = CallRequest.from_json(request, uuid4().hex, services.settings)
+    call = Call(id=asked.id, to=asked.to, sender=asked.sender, created=now)
     try:
-        await ledger.add(call)
+        await services.calls.add(call)
     except errors.Contended:
-        present = await ledger.get(request.id)
+        present = await services.calls.get(asked.id)
         if present.state is not State.PENDING:
-            raise errors.Conflict(f"call {request.id} was requested before", state=present.state) from None
-    return request.to_json()
+            raise errors.Conflict(f"call {asked.id} was requested before", state=present.state) from None
+    return asked
 
 
 async def place(raw: bytes, message_id: str, services: "Services", *, now: datetime) -> None:

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared import recipients, schedule
-from shared.bulk import BulkJobs
-from shared.call_ledger import CallLedger
 from shared.config import Settings
-from shared.dead_letters import DeadLetters
-from shared.effects import CallBack, Effect, OptIn, OptOut, Text
-from shared.message_store import MessageStore
-from shared.twilio_helper import Twilio
+from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
     from shared.blobs import Blobs
+    from shared.bulk import BulkJobs
+    from shared.call_ledger import CallLedger
+    from shared.dead_letters import DeadLetters
+    from shared.effects import Effect
+    from shared.message_store import MessageStore
     from shared.tables import Tables
+    from shared.twilio_helper import Twilio
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,10 @@ class Services:
         return Settings.from_env()
 
     @cached_property
-    def twilio(self) -> Twilio:
+    def twilio(self) -> "Twilio":
         """Twilio's REST API."""
+        from shared.twilio_helper import Twilio
+
         return Twilio(self.settings)
 
     @cached_property
@@ -48,23 +50,31 @@ class Services:
         return Tables.connect(self.settings)
 
     @cached_property
-    def messages(self) -> MessageStore:
+    def messages(self) -> "MessageStore":
         """The messages, and who has opted out."""
+        from shared.message_store import MessageStore
+
         return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
 
     @cached_property
-    def calls(self) -> CallLedger:
+    def calls(self) -> "CallLedger":
         """The calls."""
+        from shared.call_ledger import CallLedger
+
         return CallLedger(self.tables.table("calls"))
 
     @cached_property
-    def dead_letters(self) -> DeadLetters:
+    def dead_letters(self) -> "DeadLetters":
         """What was given up."""
+        from shared.dead_letters import DeadLetters
+
         return DeadLetters(self.tables.table("deadletters"))
 
     @cached_property
-    def bulk_jobs(self) -> BulkJobs:
+    def bulk_jobs(self) -> "BulkJobs":
         """The bulk loads."""
+        from shared.bulk import BulkJobs
+
         return BulkJobs(self.tables.table("bulk"))
 
     @cached_property
@@ -74,8 +84,10 @@ class Services:
 
         return Blobs(self.settings, "bulk")
 
-    async def carry_out(self, effects: Iterable[Effect]) -> list[str]:
+    async def carry_out(self, effects: "Iterable[Effect]") -> list[str]:
         """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
+        from shared.effects import CallBack, OptIn, OptOut, Text
+
         ring: list[str] = []
         for effect in effects:
             match effect:
