@@ -16,6 +16,14 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def free_port_run(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on just now."""
+    while True:
+        first = free_ports(1)[0]
+        if first + count < 65_536 and not any(is_taken(first + more) for more in range(count)):
+            return first
+
+
 def is_taken(port: int) -> bool:
     """Would listening on 127.0.0.1 fail?"""
     with socket.socket() as probe:

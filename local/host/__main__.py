@@ -19,7 +19,7 @@ from local.host import console
 from local.host.console import log
 from local.host.errors import HostError, NotIndexed
 from local.host.host import Host, HostOptions
-from local.host.reload import own_command, run_reloading
+from local.host.reload import REFUSED, own_command, run_reloading
 from local.host.server import RESPONSE_LIMIT
 
 
@@ -97,7 +97,7 @@ async def _run(options: HostOptions, listening: socket.socket, *, has_parent: bo
         for problem in exc.problems if isinstance(exc, NotIndexed) else (str(exc),):
             log.error("%s", console.shortened(problem))
         if not hold:
-            return 1
+            return REFUSED
         log.info("waiting for a change")
         await _refuse_all(listening, stop)
         return 0

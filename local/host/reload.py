@@ -16,6 +16,8 @@ from local.host.console import log
 
 _KINDS = (".py", ".json", ".html", ".js", ".css", ".toml")
 _PAUSE_AFTER_CRASH = 1.0
+# The exit code of a host that could not load its app.
+REFUSED = 1
 
 
 class AppFilter(DefaultFilter):
@@ -46,8 +48,8 @@ def watched_folders(app_dir: Path) -> list[Path]:
 async def run_reloading(command: Sequence[str], descriptor: int, app_dir: Path, grace: float) -> int:
     """Keep the command running until SIGINT or SIGTERM; the exit code is 0 then.
 
-    A command whose first start fails is not tried again: its exit code is returned. Later failures wait for
-    the next change, so that a typo does not end the session.
+    An app that is refused at the first start is not tried again: REFUSED is returned. Later it waits for the
+    next change, so that a typo does not end the session, and a crash starts it again at once.
     """
     loop = asyncio.get_running_loop()
     stop, changed = asyncio.Event(), asyncio.Event()
@@ -72,8 +74,8 @@ async def run_reloading(command: Sequence[str], descriptor: int, app_dir: Path, 
             if child.returncode is None:
                 await _end(child, grace)
             elif not stop.is_set() and not changed.is_set():
-                if first:
-                    return child.returncode
+                if first and child.returncode == REFUSED:
+                    return REFUSED
                 log.error("the host ended with code %d; starting it again", child.returncode)
                 await _first_of(asyncio.sleep(_PAUSE_AFTER_CRASH), changed.wait(), stop.wait())
             if stop.is_set():

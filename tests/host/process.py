@@ -61,8 +61,16 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 class HostProcess:
     """A running host: its URL, its log so far, and requests to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        session: aiohttp.ClientSession,
+        app_dir: Path,
+        environ: Mapping[str, str],
+    ) -> None:
         self.process = process
+        self.app_dir = app_dir
+        self.environ = environ
         self.session = session
         self.log = ""
         self.url = ""
@@ -132,7 +140,7 @@ async def started(
         start_new_session=True,
     )
     async with aiohttp.ClientSession() as session:
-        host = HostProcess(process, session)
+        host = HostProcess(process, session, app_dir, environ or {})
         try:
             yield host
         finally:

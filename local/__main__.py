@@ -1,0 +1,130 @@
+"""`python -m local`: the laptop edition, and the commands that talk to it."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from local import commands
+from local.plan import CannotStart, Choices
+from local.running import NotRunning, Running
+from local.supervisor import supervise
+
+_DATA = Path(".local")
+_ROOT = Path(__file__).parent.parent
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(envvar="SWITCHBOARD_PORT", help="The Functions host.")] = 7071,
+    storage_port: Annotated[
+        int, typer.Option(envvar="SWITCHBOARD_STORAGE_PORT", help="Azurite: blob; queue and table follow.")
+    ] = 10000,
+    twilio_port: Annotated[
+        int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our double of Twilio, and its page.")
+    ] = 4000,
+    auth: Annotated[
+        bool,
+        typer.Option(
+            "--auth",
+            envvar="SWITCHBOARD_AUTH",
+            help="Enforce function keys, as in Azure. Always on once anything is not on this machine.",
+        ),
+    ] = False,
+    data: Annotated[
+        Path, typer.Option(envvar="SWITCHBOARD_DATA", help="Where everything is kept between runs.")
+    ] = _DATA,
+    func: Annotated[
+        bool,
+        typer.Option("--func", envvar="SWITCHBOARD_FUNC", help="Use Core Tools (func start) as the host."),
+    ] = False,
+    app_dir: Annotated[Path, typer.Option(hidden=True)] = _ROOT,
+) -> None:
+    """Run Switchboard whole on this machine: storage, Twilio and the Functions host, until Ctrl-C.
+
+    With a real Twilio account in .env it is the real Twilio, and PUBLIC_BASE_URL has to be a public https
+    address. Without a command it starts; the commands talk to what is running.
+    """
+    context.obj = data.resolve()
+    if context.invoked_subcommand:
+        return
+    choices = Choices(
+        app_dir=app_dir.resolve(),
+        data=data.resolve(),
+        port=port,
+        storage_port=storage_port,
+        twilio_port=twilio_port,
+        auth=auth,
+        func=func,
+    )
+    try:
+        code = asyncio.run(supervise(choices, console))
+    except CannotStart as exc:
+        raise _failed(exc) from exc
+    raise typer.Exit(code)
+
+
+@app.command()
+def twiml(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="A webhook: /api/voice, or a whole URL.")],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Form fields, such as Digits=1.")
+    ] = None,
+) -> None:
+    """Sign a request as Twilio would, and print the TwiML that comes back."""
+    form: dict[str, str] = {}
+    for each in fields or []:
+        name, is_pair, value = each.partition("=")
+        if not is_pair or not name:
+            raise typer.BadParameter(f"{each!r} must be FIELD=VALUE, such as Digits=1")
+        form[name] = value
+    try:
+        reply = asyncio.run(commands.twiml(Running.read(context.obj), url, form))
+    except (NotRunning, commands.CommandFailed) as exc:
+        raise _failed(exc) from exc
+    if reply.status != 200:
+        errors.print(Text(f"HTTP {reply.status}", style="red"))
+    if reply.text.startswith("<"):
+        syntax = Syntax(reply.text, "xml", theme="ansi_dark", background_color="default", word_wrap=False)
+        console.print(syntax if console.is_terminal else reply.text, soft_wrap=True, markup=False)
+    elif reply.text:
+        console.print(reply.text, soft_wrap=True, markup=False)
+    if reply.status != 200:
+        raise typer.Exit(1)
+
+
+@app.command()
+def queue_call(
+    context: typer.Context,
+    to: Annotated[str, typer.Argument(help="A number in E.164, such as +12025550101.")],
+    say: Annotated[str | None, typer.Option(help="What the callee hears.")] = None,
+    url: Annotated[str | None, typer.Option(help="Where the call's TwiML comes from.")] = None,
+    twiml: Annotated[str | None, typer.Option(help="The call's TwiML itself.")] = None,
+) -> None:
+    """Put a call on the queue `outbound-calls`, as any program with the storage account could.
+
+    It is not checked here: what the queue function makes of it is the point.
+    """
+    try:
+        message = commands.queue_call(Running.read(context.obj), to, say=say, url=url, twiml=twiml)
+    except (NotRunning, commands.CommandFailed) as exc:
+        raise _failed(exc) from exc
+    console.print(f"message {message} is on the queue {commands.QUEUE}")
+
+
+def _failed(error: Exception) -> typer.Exit:
+    errors.print(Text("Error: ", style="bold red") + Text(str(error), style="not bold"), soft_wrap=True)
+    return typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,105 @@
+"""The commands that talk to the laptop edition while it runs."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+from xml.etree import ElementTree
+
+import aiohttp
+from twilio.request_validator import RequestValidator
+
+from local.running import Running
+from shared.config import is_loopback
+
+_PERSON = "+12025550101"
+QUEUE = "outbound-calls"
+
+
+class CommandFailed(Exception):
+    """What was asked for did not work; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a webhook. text: TwiML indented, or whatever came instead."""
+
+    status: int
+    text: str
+
+
+async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
+    """Request a webhook as Twilio would, signed for PUBLIC_BASE_URL. A path is enough for the URL.
+
+    Fields that Twilio always sends are filled in where they are not given.
+    """
+    signed = _absolute(url, running.settings["PUBLIC_BASE_URL"])
+    reached = _absolute(url, running.url) if is_loopback(signed) or url.startswith("/") else url
+    form = {**_usual_fields(running, urlsplit(signed).path), **fields}
+    signature = RequestValidator(running.settings["TWILIO_AUTH_TOKEN"]).compute_signature(signed, form)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+            session.post(reached, data=form, headers={"X-Twilio-Signature": signature}) as response,
+        ):
+            body = await response.text()
+            return Reply(response.status, _indented(body) if body.lstrip().startswith("<") else body)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+        raise CommandFailed(f"no answer from {reached}: {exc or 'it took longer than 15 s'}") from exc
+
+
+def queue_call(running: Running, to: str, *, say: str | None, url: str | None, twiml: str | None) -> str:
+    """Put one call on the queue, as any program with the storage account could. Returns the message's id."""
+    from azure.core.exceptions import AzureError
+    from azure.storage.queue import QueueClient
+
+    content = {"say": say, "url": url, "twiml": twiml}
+    request = {"to": to, **{name: value for name, value in content.items() if value is not None}}
+    connection = running.settings["AzureWebJobsStorage"]
+    with QueueClient.from_connection_string(connection, QUEUE, retry_total=0) as queue:
+        try:
+            return str(queue.send_message(json.dumps(request)).id)
+        except AzureError as exc:
+            reason = str(exc).partition("\n")[0]
+            raise CommandFailed(f"the queue {QUEUE} did not take it: {reason}") from exc
+
+
+def _absolute(url: str, origin: str) -> str:
+    parts = urlsplit(url)
+    base = urlsplit(origin)
+    if parts.scheme and not is_loopback(url):
+        return url
+    return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))
+
+
+def _usual_fields(running: Running, path: str) -> dict[str, str]:
+    account, ours = running.settings["TWILIO_ACCOUNT_SID"], running.settings["TWILIO_FROM_NUMBER"]
+    common = {"AccountSid": account, "ApiVersion": "2010-04-01", "From": _PERSON, "To": ours}
+    if "/sms" in path:
+        sid = f"SM{secrets.token_hex(16)}"
+        return {
+            **common,
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "SmsStatus": "received",
+            "NumMedia": "0",
+            "Body": "",
+        }
+    return {
+        **common,
+        "CallSid": f"CA{secrets.token_hex(16)}",
+        "CallStatus": "ringing",
+        "Direction": "inbound",
+        "Caller": _PERSON,
+        "Called": ours,
+    }
+
+
+def _indented(text: str) -> str:
+    try:
+        # What our own app answered; nothing from outside is parsed here.
+        root = ElementTree.fromstring(text)  # noqa: S314
+    except ElementTree.ParseError:
+        return text
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode")

@@ -1,0 +1,186 @@
+"""`python -m local`: start storage, Twilio and the Functions host, show what runs, stop it all."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.text import Text
+
+from local import azurite, panel, ports, running
+from local.parts import Part, PartFailed, Parts
+from local.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from shared.config import Settings, is_loopback
+
+_PATIENCE = 60.0
+_ROOT = Path(__file__).parent.parent
+_AZURITE_CHATTER = re.compile(r"Azurite \w+ service (?:is|successfully) ")
+_COLOURS = {"storage": "blue", "twilio": "magenta", "host": "cyan"}
+
+
+async def supervise(choices: Choices, console: Console) -> int:
+    """Run until SIGINT or SIGTERM (0), or until a part fails (1). Raises CannotStart before anything runs."""
+    plan = make_plan(choices)
+    check_ports(plan)
+    parts = _parts(plan, console)
+    stop = asyncio.Event()
+    output = _Output(console)
+    together = Parts(output.line)
+
+    def asked_to_stop() -> None:
+        if stop.is_set():
+            together.kill()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, asked_to_stop)
+    try:
+        with console.status("Starting " + ", ".join(part.name for part in parts)):
+            if not await _unless(stop, together.start(parts, _PATIENCE)):
+                return 0
+        running.write(plan)
+        output.release()
+        panel.show(plan, console)
+        failed = asyncio.ensure_future(together.failed())
+        if await _unless(stop, failed):
+            raise failed.result()
+    except PartFailed as exc:
+        output.release_nothing()
+        console.print(Text(f"{exc.name} {exc.problem}; its last lines:", style="bold red"))
+        for line in exc.lines or ("(none)",):
+            console.print(Text.from_ansi(f"  {line}"), soft_wrap=True)
+        return 1
+    finally:
+        console.print(Text("stopping", style="dim"))
+        running.forget(plan)
+        await together.stop()
+    return 0
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[object]) -> bool:
+    """Do the work to its end, and True; or False as soon as a stop is asked for. What it raises is raised."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    await asyncio.wait([task])
+    return False
+
+
+class _Output:
+    """The parts' own lines: held back while they start, then each behind its part's name."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._held: list[tuple[str, str]] | None = []
+
+    def line(self, name: str, text: str) -> None:
+        if self._held is not None:
+            self._held.append((name, text))
+            return
+        prefix = Text(f"{name:<8}", style=_COLOURS.get(name, ""))
+        self._console.print(prefix + Text.from_ansi(text), soft_wrap=True)
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for name, text in held:
+            self.line(name, text)
+
+    def release_nothing(self) -> None:
+        """They are told another way."""
+        self._held = None
+
+
+def _parts(plan: Plan, console: Console) -> list[Part]:
+    """What others rely on comes first: it is stopped last."""
+    base = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in Settings.names() and not name.startswith("SWITCHBOARD_")
+    }
+    base["PYTHONUNBUFFERED"] = "1"
+    if console.is_terminal and not os.environ.get("NO_COLOR"):
+        base["FORCE_COLOR"] = "1"
+    twilio = [] if plan.is_real else [_twilio(plan, base)]
+    return [_storage(plan, base), *twilio, _host(plan, base)]
+
+
+def _storage(plan: Plan, base: Mapping[str, str]) -> Part:
+    if not shutil.which("node") or not azurite.PROGRAM.exists():
+        raise CannotStart("Azurite is not installed: `make setup` does it, and needs Node 20 or later")
+    folder = plan.choices.data / "azurite"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    async def ready() -> None:
+        await asyncio.gather(*(ports.listening(port) for port in plan.storage.all()))
+
+    return Part("storage", azurite.command(plan.storage, folder), base, folder, ready, _AZURITE_CHATTER)
+
+
+def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
+    settings, public = plan.settings, plan.settings["PUBLIC_BASE_URL"]
+    secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET")
+    optional = {
+        "--messaging-service": settings.get("TWILIO_MESSAGING_SERVICE_SID"),
+        "--twiml-app": settings.get("TWILIO_TWIML_APP_SID"),
+        "--allow-host": None if is_loopback(public) else public.partition("://")[2].partition(":")[0],
+    }
+    command = [
+        *(sys.executable, "-m", "local.twilio", "--port", str(plan.choices.twilio_port)),
+        *("--account-sid", settings["TWILIO_ACCOUNT_SID"], "--number", settings["TWILIO_FROM_NUMBER"]),
+        *("--voice-url", f"{public}/api/voice", "--sms-url", f"{public}/api/sms"),
+        *("--status-callback", f"{public}/api/voice/status"),
+        *(word for option, value in optional.items() if value for word in (option, value)),
+    ]
+    environ = {**base, **{name: settings[name] for name in secrets if name in settings}}
+    return Part("twilio", command, environ, _ROOT, lambda: _answers(f"{plan.twilio_url}/double/health"))
+
+
+def _host(plan: Plan, base: Mapping[str, str]) -> Part:
+    choices = plan.choices
+    environ = {**base, **plan.given, "FUNCTIONS_WORKER_RUNTIME": "python"}
+    folder = choices.app_dir if choices.func else _ROOT
+    if choices.func:
+        command = _core_tools(plan)
+    else:
+        command = [
+            *(sys.executable, "-m", "local.host", "--app-dir", str(choices.app_dir)),
+            *("--port", str(choices.port), "--data", str(choices.data / "host")),
+            *(["--auth"] if plan.keys else []),
+        ]
+    url = f"http://127.0.0.1:{choices.port}/api/health"
+    return Part("host", command, environ, folder, lambda: _answers(url))
+
+
+def _core_tools(plan: Plan) -> list[str]:
+    program = shutil.which("func")
+    if not program:
+        raise CannotStart(
+            "--func needs Azure Functions Core Tools (`func`) on PATH; leave it out to use our host"
+        )
+    return [program, "start", "--port", str(plan.choices.port), *(["--enableAuth"] if plan.keys else [])]
+
+
+async def _answers(url: str) -> None:
+    """Return once this URL answers 200."""
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        while True:
+            try:
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            await asyncio.sleep(0.1)
