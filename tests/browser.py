@@ -1,0 +1,139 @@
+"""A real Chromium, driven over its DevTools protocol: open a page, look, click, take a picture."""
+
+import asyncio
+import base64
+import itertools
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+)
+
+
+class Page:
+    """One tab. Messages that the page logged as errors are in `errors`."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ids = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self.errors: list[str] = []
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            event = json.loads(message.data)
+            if "id" in event:
+                self._answers.pop(event["id"]).set_result(event)
+            elif event["method"] == "Runtime.exceptionThrown":
+                self.errors.append(json.dumps(event["params"]["exceptionDetails"]))
+            elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
+                self.errors.append(event["params"]["entry"]["text"])
+
+    async def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """One DevTools command. Raises RuntimeError with the browser's message."""
+        number = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        event = await asyncio.wait_for(answer, 30)
+        if "error" in event:
+            raise RuntimeError(event["error"]["message"])
+        result: dict[str, Any] = event["result"]
+        return result
+
+    async def goto(self, url: str) -> None:
+        await self.send("Page.navigate", url=url)
+
+    async def look(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Be a screen of that size, in pixels, with light or dark colours."""
+        await self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def evaluate(self, expression: str) -> Any:
+        """The JSON value of a JavaScript expression; a promise is awaited."""
+        result = await self.send(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        if "exceptionDetails" in result:
+            raise RuntimeError(json.dumps(result["exceptionDetails"]))
+        return result["result"].get("value")
+
+    async def until(self, expression: str, timeout: float = 20) -> Any:
+        """Wait until the expression is truthy; its value. Raises TimeoutError that names it."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not (value := await self.evaluate(expression)):
+                    await asyncio.sleep(0.02)
+                return value
+        except TimeoutError:
+            raise TimeoutError(f"never true in the browser: {expression}") from None
+
+    async def picture(self, path: Path) -> None:
+        """Save what is on the screen as a PNG."""
+        result = await self.send("Page.captureScreenshot", format="png")
+        path.write_bytes(base64.b64decode(result["data"]))
+
+    async def close(self) -> None:
+        await self._socket.close()
+        await self._reader
+
+
+@asynccontextmanager
+async def open_page(profile: Path) -> AsyncIterator[Page]:
+    """A fresh browser with one tab; `profile` is an empty directory for it."""
+    assert CHROMIUM, "no Chromium on PATH"
+    process = await asyncio.create_subprocess_exec(
+        CHROMIUM,
+        *_FLAGS,
+        f"--user-data-dir={profile}",
+        "about:blank",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        port = await _port(profile / "DevToolsActivePort")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                tabs = await answer.json()
+            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+            async with session.ws_connect(address, max_msg_size=0) as socket:
+                page = Page(socket)
+                for domain in ("Page", "Runtime", "Log"):
+                    await page.send(f"{domain}.enable")
+                yield page
+                await page.close()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _port(path: Path) -> int:
+    async with asyncio.timeout(30):
+        while True:
+            if path.exists() and (lines := path.read_text().split()):
+                return int(lines[0])
+            await asyncio.sleep(0.02)
