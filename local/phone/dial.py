@@ -92,7 +92,7 @@ async def _ring(walk: Walk, element: Element, nouns: list[Element], action: Targ
 async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outcome: Outcome) -> None:
     world, call = walk.world, walk.call
     legs = [leg for leg in (_leg(walk, element, noun) for noun in nouns) if leg is not None]
-    outcome.legs = [leg for leg, *_ in legs]
+    outcome.legs, outcome.leg = [leg for leg, *_ in legs], None
     if not legs:
         outcome.status = "failed"
         return
@@ -166,7 +166,7 @@ async def _talk(walk: Walk, element: Element, outcome: Outcome, leg: Call) -> No
             part(world, leg)
             world.end(leg, "completed", by="Twilio" if signal is None else "caller")
             break
-    outcome.talked = world.now - (leg.answered_at or world.now)
+    outcome.talked = world.now - (world.now if leg.answered_at is None else leg.answered_at)
 
 
 def _give_up(walk: Walk, outcome: Outcome, status: str) -> None:

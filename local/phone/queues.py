@@ -299,7 +299,8 @@ class _Served:
         if self.member is None:
             status = "canceled" if self.walk.call.is_over else "no-answer"
             return (("DialCallStatus", status), ("DialBridged", "false"), ("QueueSid", self.queue.sid))
-        talked = (self.ended_at or 0.0) - (self.bridged_at or self.ended_at or 0.0)
+        ended_at = self.walk.world.now if self.ended_at is None else self.ended_at
+        talked = 0.0 if self.bridged_at is None else ended_at - self.bridged_at
         return (
             ("DialCallStatus", "completed"),
             ("DialCallSid", self.member.call.sid),

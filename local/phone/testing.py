@@ -11,12 +11,10 @@ What is said takes time on the clock by itself; waiting for somebody does not pa
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from local.phone.calls import Call, MachineDetection, Pickup, StatusCallback
 from local.phone.events import (
     Answered,
-    Did,
     Event,
     Heard,
     InConference,
@@ -76,7 +74,9 @@ class Phone:
         """Call one of the account's numbers."""
         number = self.numbers.get(to)
         if number is None:
-            raise LookupError(f"{to} is not a number of this phone; it has {', '.join(self.numbers) or 'none'}")
+            raise LookupError(
+                f"{to} is not a number of this phone; it has {', '.join(self.numbers) or 'none'}"
+            )
         call = self.exchange.call_in(
             from_,
             to,
@@ -121,7 +121,7 @@ class Phone:
         for call in self.exchange.calls.values():
             if call.party == address and call.direction != "inbound" and call.status == "ringing":
                 return self._line(call)
-        self.fail(f"{address} does not ring")
+        raise self.problem(f"{address} does not ring")
 
     def is_ringing(self, address: str) -> bool:
         return any(
@@ -144,7 +144,7 @@ class Phone:
             if due is None:
                 return
             self.exchange.advance(due)
-        self.fail("the calls go on and on by themselves")
+        raise self.problem("the calls go on and on by themselves")
 
     def wait(self, seconds: float) -> None:
         """Let this much time pass, whatever falls due."""
@@ -159,7 +159,7 @@ class Phone:
         self.settle()
 
     def step(self, until: float) -> bool:
-        """Let time pass to the next thing that is heard, hold music included; False if there is none by then."""
+        """Let time pass to the next thing heard, hold music included; False if there is none by then."""
         self._make_requests()
         due = self.exchange.next_timer(Wait.SOUND, Wait.BACKGROUND)
         if due is None or due > until:
@@ -215,8 +215,9 @@ class Phone:
                 lines += [f"{event.at:8.1f}  {names[event.call_sid]} {line}" for line in text.splitlines()]
         return "\n".join(lines)
 
-    def fail(self, problem: str) -> NoReturn:
-        raise AssertionError(f"{problem}\n\n{self.transcript() or '(no call yet)'}")
+    def problem(self, what: str) -> AssertionError:
+        """A failed expectation, with what led to it."""
+        return AssertionError(f"{what}\n\n{self.transcript() or '(no call yet)'}")
 
 
 class Line:
@@ -245,7 +246,7 @@ class Line:
         """Do nothing until what waits for this caller gives up: a <Gather>, a recording, a ringing time."""
         blocked = self.call.blocked
         if not isinstance(blocked, Receive) or blocked.until is None:
-            self.phone.fail("this call waits for nobody, or without end")
+            raise self.phone.problem("this call waits for nobody, or without end")
         self.phone.wait(max(blocked.until - self.phone.exchange.now, 0.0))
         return self
 
@@ -268,7 +269,7 @@ class Line:
 
     def _pick_up(self, pickup: Pickup) -> "Line":
         if self.call.status != "ringing":
-            self.phone.fail(f"{self.call.party} does not ring, its call is {self.call.status}")
+            raise self.phone.problem(f"{self.call.party} does not ring, its call is {self.call.status}")
         self.phone.exchange.pick_up(self.call, pickup)
         return self._settle()
 
@@ -284,7 +285,7 @@ class Line:
 
     def _must_be_on(self) -> None:
         if self.call.is_over:
-            self.phone.fail(f"the call of {self.call.party} is over ({self.call.status})")
+            raise self.phone.problem(f"the call of {self.call.party} is over ({self.call.status})")
 
     def _settle(self) -> "Line":
         self.phone.settle()
@@ -304,12 +305,12 @@ class Line:
                 self._heard = found + 1
                 return self
             if not self.phone.step(until):
-                self.phone.fail(f"{self.call.party} does not hear {text!r}")
+                raise self.phone.problem(f"{self.call.party} does not hear {text!r}")
 
     def does_not_hear(self, text: str) -> "Line":
         """Nothing with this text so far, in the whole call."""
         if any(_matches(each, text) for each in self._events()):
-            self.phone.fail(f"{self.call.party} hears {text!r}")
+            raise self.phone.problem(f"{self.call.party} hears {text!r}")
         return self
 
     def _find(self, text: str) -> int | None:
@@ -322,14 +323,14 @@ class Line:
     def is_over(self, status: str = "completed") -> "Line":
         """The call has ended with this status."""
         if self.call.status != status:
-            self.phone.fail(f"the call of {self.call.party} is {self.call.status}, not {status}")
+            raise self.phone.problem(f"the call of {self.call.party} is {self.call.status}, not {status}")
         return self
 
     def is_connected_to(self, address: str) -> "Line":
         peer = self.call.peer
         if peer is None or peer.party != address:
             with_whom = peer.party if peer else "nobody"
-            self.phone.fail(f"{self.call.party} is connected to {with_whom}, not to {address}")
+            raise self.phone.problem(f"{self.call.party} is connected to {with_whom}, not to {address}")
         return self
 
     @property
@@ -347,7 +348,7 @@ class Line:
         """What an answering machine recorded: the texts that began after its beep."""
         beep = self.call.beep_at
         if beep is None:
-            self.phone.fail(f"no machine answered at {self.call.party}")
+            raise self.phone.problem(f"no machine answered at {self.call.party}")
         return [each.text for each in self._events() if isinstance(each, Said) and each.at >= beep]
 
     @property
@@ -375,6 +376,3 @@ def _notices(event: Event) -> tuple[Notice, ...]:
     if isinstance(event, Answered):
         return event.notices
     return (event.notice,) if isinstance(event, Noted) else ()
-
-
-__all__ = ["Did", "Line", "Number", "Phone", "Send"]

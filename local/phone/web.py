@@ -85,7 +85,9 @@ def resolve(base: str | None, reference: str) -> str:
     Raises ValueError saying what is wrong: another scheme, no host, or a relative URL with no document.
     """
     try:
-        url = urljoin(base, reference.strip()) if base else reference.strip()
+        reference = reference.strip()
+        is_whole = urlsplit(reference).scheme != ""
+        url = reference if is_whole or base is None else urljoin(base, reference)
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as exc:
