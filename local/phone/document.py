@@ -34,6 +34,7 @@ def read(answer: Answer, url: str) -> Document:
     """The document in an answer. Raises DocumentFailed with Twilio's code for what is wrong with it."""
     if isinstance(answer, NoResponse):
         raise DocumentFailed(Notice(answer.code, f"{answer.reason} from {url}"), url)
+    url = answer.url or url
     if not 200 <= answer.status < 300:
         raise DocumentFailed(Notice(11200, f"Got HTTP {answer.status} response to {url}"), url)
     kind = answer.content_type.partition(";")[0].strip().lower()

@@ -171,18 +171,7 @@ class Phone:
     def _make_requests(self) -> None:
         while self.exchange.outbox:
             request = next(iter(self.exchange.outbox.values()))
-            self.exchange.answered(request.id, self.send(request, self.headers(request)))
-
-    def headers(self, request: WebRequest) -> dict[str, str]:
-        """What Twilio sends with a request, its signature above all."""
-        headers = {
-            "X-Twilio-Signature": request.signature(self.auth_token),
-            "User-Agent": "TwilioProxy/1.1",
-            "Accept": "*/*",
-        }
-        if request.method == "POST":
-            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        return headers
+            self.exchange.answered(request.id, self.send(request, request.headers(self.auth_token)))
 
     # What there is to see
 

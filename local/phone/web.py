@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from twilio.request_validator import RequestValidator
 
@@ -23,41 +23,54 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """One request to the application. A GET carries its parameters in the URL's query, a POST in the form.
+    """One request to the application.
 
-    purpose: what asked for it, such as "document", "Gather action" or "status callback".
-    at: seconds on the exchange's clock. wants_twiml: its answer is a document, not just a receipt.
+    target: the URL as the TwiML, or the number's settings, named it. params: what Twilio sends with it.
+    purpose: what asked for it, such as "call document" or "status callback". at: seconds on the exchange's
+    clock. wants_twiml: its answer is a document, not just a receipt.
     """
 
     id: int
     call_sid: str
     method: str
-    url: str
-    form: Params
+    target: str
+    params: Params
     purpose: str
     at: float
     wants_twiml: bool
 
     @property
-    def params(self) -> Params:
-        """The parameters, wherever they travel (a GET's own query is among them)."""
-        if self.method == "POST":
-            return self.form
-        return tuple(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+    def url(self) -> str:
+        """The URL that is asked for and signed: a GET carries the parameters in its query."""
+        return with_query(self.target, self.params) if self.method == "GET" else self.target
 
-    def signature(self, auth_token: str) -> str:
-        """Its X-Twilio-Signature."""
-        signed = RequestValidator(auth_token).compute_signature(self.url, dict(self.form))
-        return str(signed)
+    @property
+    def form(self) -> Params:
+        """The body of a POST, before it is encoded."""
+        return self.params if self.method == "POST" else ()
+
+    def headers(self, auth_token: str) -> dict[str, str]:
+        """What Twilio sends beside them, its signature above all."""
+        signature = RequestValidator(auth_token).compute_signature(self.url, dict(self.form))
+        headers = {"X-Twilio-Signature": signature, "User-Agent": "TwilioProxy/1.1", "Accept": "*/*"}
+        if self.method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+        return headers
+
+    @property
+    def body(self) -> bytes:
+        """The body of a POST, encoded."""
+        return urlencode(self.form).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class WebResponse:
-    """What the application answered."""
+    """What the application answered. url: where it came from, if redirects led elsewhere."""
 
     status: int
     content_type: str
     body: bytes
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

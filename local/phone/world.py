@@ -31,7 +31,7 @@ from local.phone.scripts import (
     TurnedDown,
     Wait,
 )
-from local.phone.web import Answer, NoResponse, Params, Target, WebRequest, with_query
+from local.phone.web import Answer, NoResponse, Params, Target, WebRequest
 
 if TYPE_CHECKING:
     from local.phone.conference import Conference
@@ -202,13 +202,12 @@ class World:
     ) -> WebRequest:
         """A request to `target`'s URL with exactly these parameters."""
         assert target.url is not None  # noqa: S101
-        get = target.method == "GET"
         return WebRequest(
             id=next(self._request_ids),
             call_sid=call.sid,
             method=target.method,
-            url=with_query(target.url, params) if get else target.url,
-            form=() if get else params,
+            target=target.url,
+            params=params,
             purpose=purpose,
             at=self.now,
             wants_twiml=wants_twiml,
