@@ -1,5 +1,6 @@
 """Fixtures that many tests share. Each is small; what it starts lives in tests/<subject>.py."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 import pytest_asyncio
 
 from local.host.worker import Worker
+from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
-from tests import openapi, storage
+from tests import calling, openapi, storage
 from tests.listener import Listener
 
 ROOT = Path(__file__).parent.parent
@@ -70,3 +72,15 @@ async def worker(azurite: storage.Azurite, running_double: Double) -> AsyncItera
     started = await Worker.start(ROOT)
     yield started
     await started.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def loop() -> asyncio.AbstractEventLoop:
+    """The one that async fixtures live on; a plain test may run it while it stands still."""
+    return asyncio.get_running_loop()
+
+
+@pytest.fixture
+def phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
+    """`phone.dial("+12025550100")` calls the app, in process. A test that takes it is not a coroutine."""
+    return calling.app_phone(worker, loop)

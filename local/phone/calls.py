@@ -1,0 +1,151 @@
+"""A call, its party and its state, and the parameters that Twilio sends with every request about it."""
+
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from local.phone.web import Params, Target
+
+if TYPE_CHECKING:
+    from local.phone.scripts import Command, Signal
+
+API_VERSION = "2010-04-01"
+OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+UNANSWERED = frozenset({"queued", "initiated", "ringing"})
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCallback:
+    """Where a call's progress is reported. events: of initiated, ringing, answered, completed."""
+
+    url: str
+    method: str = "POST"
+    events: frozenset[str] = frozenset({"completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDetection:
+    """mode: Enable or DetectMessageEnd. timeout: seconds until `unknown`. callback: if asynchronous."""
+
+    mode: str
+    timeout: int = 30
+    asynchronous: bool = False
+    callback: StatusCallback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pickup:
+    """How a ringing handset was answered. A machine talks for `greeting` seconds, then beeps."""
+
+    machine: bool = False
+    greeting: float = 6.0
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One leg, between Twilio and one party. `party` is whose handset it is."""
+
+    sid: str
+    account_sid: str
+    from_: str
+    to: str
+    direction: str
+    status: str
+    created_at: float
+    parent: "Call | None" = None
+    forwarded_from: str | None = None
+    fallback: Target | None = None
+    callback: StatusCallback | None = None
+    detection: MachineDetection | None = None
+    time_limit: float = 14400
+    answered_at: float | None = None
+    ended_at: float | None = None
+    answered_by: str | None = None
+    beep_at: float | None = None
+    peer: "Call | None" = None
+    conference: Any = None
+    documents: int = 0
+    documents_in_a_row: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+    redirected: Target | None = None
+    sequence: int = 0
+    # How the exchange drives its script.
+    script: "Coroutine[Command, Any, None] | None" = None
+    blocked: "Command | None" = None
+    token: int = 0
+    mailbox: "deque[Signal]" = field(default_factory=deque)
+    interrupts: "tuple[type[Signal], ...]" = ()
+
+    @property
+    def party(self) -> str:
+        return self.from_ if self.direction == "inbound" else self.to
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
+
+    @property
+    def is_answered(self) -> bool:
+        return self.answered_at is not None
+
+    def duration(self, now: float) -> int:
+        """Whole seconds since it was answered, or until it ended."""
+        if self.answered_at is None:
+            return 0
+        return round((now if self.ended_at is None else self.ended_at) - self.answered_at)
+
+    def parameters(self, more: Iterable[tuple[str, str]] = ()) -> Params:
+        """Twilio's standard request parameters, as "TwiML for Programmable Voice" lists them, then `more`."""
+        fields = {
+            "CallSid": self.sid,
+            "AccountSid": self.account_sid,
+            "From": self.from_,
+            "To": self.to,
+            "Caller": self.from_,
+            "Called": self.to,
+            "CallStatus": self.status,
+            "ApiVersion": API_VERSION,
+            "Direction": self.direction,
+        }
+        if self.forwarded_from:
+            fields["ForwardedFrom"] = self.forwarded_from
+        if self.parent:
+            fields["ParentCallSid"] = self.parent.sid
+        if self.answered_by and not (self.detection and self.detection.asynchronous):
+            fields["AnsweredBy"] = self.answered_by
+        for name, address in (("From", self.from_), ("To", self.to)):
+            fields |= {f"{name}{part}": value for part, value in geography(address).items()}
+        for name, address in (("Caller", self.from_), ("Called", self.to)):
+            fields |= {f"{name}{part}": value for part, value in geography(address).items()}
+        fields |= self.extra
+        fields |= dict(more)
+        return tuple(fields.items())
+
+
+@cache
+def geography(address: str) -> dict[str, str]:
+    """Where a phone number is, as far as its country: Twilio sends empty values for what it does not know."""
+    if not address.startswith("+"):
+        return {}
+    import phonenumbers
+
+    try:
+        country = phonenumbers.region_code_for_number(phonenumbers.parse(address)) or ""
+    except phonenumbers.NumberParseException:
+        country = ""
+    return {"City": "", "State": "", "Zip": "", "Country": country}
+
+
+def e164(number: str) -> str | None:
+    """A number as Twilio would dial it; numbers without + are taken as US ones ("Number" noun's page)."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number, "US")
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
