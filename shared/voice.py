@@ -128,9 +128,7 @@ def menu(call: Call) -> Reply:
         call.say(response, "not_heard")
     if tries < TRIES and call.count("heard") < MENUS:
         return _ask(call, response, tries)
-    call.say(response, "goodbye")
-    response.hangup()
-    return Reply(response)
+    return call.end(response, "goodbye")
 
 
 def _ask(call: Call, response: VoiceResponse, tries: int = 0) -> Reply:
