@@ -19,7 +19,7 @@ CALLING_CODES = {"+82": KOREAN}
 
 # <Say> takes 4,096 characters.
 LONGEST = 4_096
-INVALID_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+INVALID_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 CATALOGUES = {
     ENGLISH: {

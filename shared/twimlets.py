@@ -94,19 +94,12 @@ def twimlet(name: str, request: TwilioRequest, settings: Settings) -> Reply:
     try:
         return flow(Twimlet(name, call, parameters))
     except InvalidRequest as exc:
-        return _goodbye(call, "apology", reason=f"twimlet {name}: {exc}")
+        return call.end(VoiceResponse(), "apology", Warn(f"twimlet {name}: {exc}"))
 
 
 def _parameters(pairs: Sequence[tuple[str, str]], names: frozenset[str]) -> list[tuple[str, str, str]]:
     matches = ((PARAMETER.fullmatch(key), value) for key, value in pairs)
     return [(match[1], match[2] or "", value) for match, value in matches if match and match[1] in names]
-
-
-def _goodbye(call: Call, prompt: str, *, reason: str | None = None) -> Reply:
-    response = VoiceResponse()
-    call.say(response, prompt)
-    response.hangup()
-    return Reply(response, (Warn(reason),) if reason else ())
 
 
 def message(asked: Twimlet) -> Reply:
@@ -125,12 +118,13 @@ def menu(asked: Twimlet) -> Reply:
     if call.digits:
         call.say(response, "twimlet_menu_wrong")
     rounds = call.count("rounds") + 1
+    if rounds > ROUNDS:
+        return call.end(response, "goodbye")
     longest = max(map(len, options), default=1)
     gather = response.gather(num_digits=longest, action=asked.again(rounds=rounds), finish_on_key="")
     for each in asked.many("Message"):
         asked.tell(gather, each)
-    if rounds < ROUNDS and options:
-        response.redirect(asked.again(rounds=rounds))
+    response.redirect(asked.again(rounds=rounds))
     return Reply(response)
 
 
@@ -138,9 +132,8 @@ def forward(asked: Twimlet) -> Reply:
     if asked.call.request.state("Dial"):
         return _dialed(asked)
     if asked.many("AllowedCallers") and not asked.lists_caller("AllowedCallers"):
-        return _goodbye(
-            asked.call, "twimlet_forward_refused", reason="twimlet forward: not an allowed caller"
-        )
+        warning = Warn("twimlet forward: not an allowed caller")
+        return asked.call.end(VoiceResponse(), "twimlet_forward_refused", warning)
     return _dial(asked, asked.numbers("PhoneNumber", 1), timeout=20)
 
 
@@ -227,7 +220,7 @@ def conference(asked: Twimlet) -> Reply:
         if call.digits:
             call.say(response, "twimlet_conference_wrong")
         if tries >= TRIES:
-            return _goodbye(call, "goodbye", reason="twimlet conference: three times no password")
+            return call.end(response, "goodbye", Warn("twimlet conference: three times no password"))
         gather = response.gather(finish_on_key="#", action=asked.again(tries=tries + 1))
         call.say(gather, "twimlet_conference_password")
         response.redirect(asked.again(tries=tries + 1))
@@ -266,7 +259,7 @@ def holdmusic(asked: Twimlet) -> Reply:
     tracks = tracks or music.tracks("classical")
     rounds = call.count("rounds") + 1
     # Another order each time round, and the same for the same request.
-    random.Random(f"{call.request.get('CallSid')} {rounds}").shuffle(tracks)
+    random.Random(ascii((call.request.get("CallSid"), rounds))).shuffle(tracks)
     for track in tracks:
         response.play(track)
         for each in asked.many("Message"):

@@ -104,13 +104,13 @@ class Option:
 
 
 OPTIONS = (
+    Option("8", "language", other_language, lambda _: True),
     Option("1", "team", voice_dial.team, lambda call: call.is_open and bool(voice_dial.callees(call))),
     Option("2", "queue", voice_queue.enqueue, lambda call: call.is_open and voice_queue.has_agents(call)),
     Option("3", "voicemail", voice_mail.voicemail, lambda _: True),
     Option("4", "address", address, lambda call: bool(call.settings.company_address)),
     Option("5", "conference", voice_conference.ask, lambda call: bool(call.settings.conference_rooms)),
     Option("0", "repeat", repeat, lambda _: True),
-    Option("8", "language", other_language, lambda _: True),
 )
 
 
@@ -128,9 +128,7 @@ def menu(call: Call) -> Reply:
         call.say(response, "not_heard")
     if tries < TRIES and call.count("heard") < MENUS:
         return _ask(call, response, tries)
-    call.say(response, "goodbye")
-    response.hangup()
-    return Reply(response)
+    return call.end(response, "goodbye")
 
 
 def _ask(call: Call, response: VoiceResponse, tries: int = 0) -> Reply:
@@ -146,10 +144,10 @@ def _ask(call: Call, response: VoiceResponse, tries: int = 0) -> Reply:
         action=call.url("menu", tries=tries, heard=heard),
     )
     for option in options:
-        if option.name == "language":
-            gather.pause(length=1)
         language = _language(option, call)
         prompts.say(gather, prompts.text(f"option_{option.name}", language, key=option.key), language)
+        if option.name == "language":
+            gather.pause(length=1)
     response.redirect(call.url("menu", tries=tries + 1, heard=heard))
     return Reply(response)
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from twilio.twiml.voice_response import VoiceResponse
+
 from shared import business_hours, prompts
 from shared.config import Settings
+from shared.effects import Effect, Reply
 from shared.twilio_request import TwilioRequest
 
 TRIES = 3
@@ -39,6 +42,22 @@ class Call:
     def say(self, verb: Any, name: str, **values: object) -> None:
         """Have a Response or a Gather say one prompt."""
         prompts.say(verb, prompts.text(name, self.language, **values), self.language)
+
+    def ask_key(self, response: VoiceResponse, step: str, prompt: str, **values: object) -> Reply:
+        """Ask for one key, which goes to `step`; three times in all, then goodbye."""
+        tries = self.count("tries") + 1
+        if tries > TRIES:
+            return self.end(response, "goodbye")
+        gather = response.gather(num_digits=1, timeout=6, action=self.url(step, tries=tries))
+        self.say(gather, prompt, **values)
+        response.redirect(self.url(step, tries=tries))
+        return Reply(response)
+
+    def end(self, response: VoiceResponse, prompt: str, *effects: Effect) -> Reply:
+        """Say one last thing, and hang up."""
+        self.say(response, prompt)
+        response.hangup()
+        return Reply(response, effects)
 
     def count(self, name: str) -> int:
         """A counter that an earlier step put into the URL."""

@@ -41,16 +41,12 @@ def dial(call: Call) -> Reply:
 def left(call: Call) -> Reply:
     """The softphone's call is over: say why, if it never began."""
     response = VoiceResponse()
-    if not voice_dial.answered(call.request):
-        status = call.request.get("DialCallStatus")
-        said = {"busy": "client_busy", "no-answer": "client_no_answer", "canceled": "client_no_answer"}
-        call.say(response, said.get(status, "client_failed"))
-    response.hangup()
-    return Reply(response)
+    if voice_dial.answered(call.request):
+        response.hangup()
+        return Reply(response)
+    said = {"busy": "client_busy", "no-answer": "client_no_answer", "canceled": "client_no_answer"}
+    return call.end(response, said.get(call.request.get("DialCallStatus"), "client_failed"))
 
 
 def _refused(call: Call, reason: str) -> Reply:
-    response = VoiceResponse()
-    call.say(response, "client_refused")
-    response.hangup()
-    return Reply(response, (Warn(reason),))
+    return call.end(VoiceResponse(), "client_refused", Warn(reason))

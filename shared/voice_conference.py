@@ -29,9 +29,7 @@ def enter(call: Call) -> Reply:
     tries = call.count("tries") + 1
     if tries < TRIES:
         return ask(call, response, tries)
-    call.say(response, "goodbye")
-    response.hangup()
-    return Reply(response, (Warn("three wrong conference PINs in one call"),) if call.digits else ())
+    return call.end(response, "goodbye", Warn("three wrong conference PINs in one call"))
 
 
 def _join(call: Call, response: VoiceResponse, room: str) -> Reply:
@@ -63,7 +61,4 @@ def wait(call: Call) -> Reply:
 
 def left(call: Call) -> Reply:
     """The conference is over, or the caller pressed out of it."""
-    response = VoiceResponse()
-    call.say(response, "conference_left")
-    response.hangup()
-    return Reply(response)
+    return call.end(VoiceResponse(), "conference_left")

@@ -5,7 +5,7 @@ import re
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import prompts
-from shared.effects import Effect, Reply, Text, Warn
+from shared.effects import Reply, Text, Warn
 from shared.voice_call import Call
 
 # Twilio transcribes American English, and recordings of more than 2 and less than 120 seconds.
@@ -36,24 +36,14 @@ def record(call: Call, response: VoiceResponse, *, transcribe: bool = True) -> R
         transcribe_callback=call.url("voicemail-transcribed") if transcribe else None,
     )
     # Twilio comes here, and not to the action, when nothing was said.
-    call.say(response, "voicemail_empty")
-    response.hangup()
-    return Reply(response)
+    return call.end(response, "voicemail_empty")
 
 
 def saved(call: Call) -> Reply:
-    """The message is recorded, and the caller is still there or has hung up."""
-    response = VoiceResponse()
-    call.say(response, "voicemail_saved")
-    response.hangup()
-    return Reply(response, notice(call))
-
-
-def notice(call: Call) -> tuple[Effect, ...]:
-    """The SMS to the owner about the message of this request."""
+    """The message is recorded, and the caller is still there or has hung up: tell the owner."""
     sid, owner = recording(call), call.settings.owner_number
     if not (sid and owner):
-        return ()
+        return call.end(VoiceResponse(), "voicemail_saved")
     team = prompts.for_team(call.settings)
     minutes, seconds = divmod(_seconds(call.request.get("RecordingDuration")), 60)
     body = prompts.text(
@@ -64,7 +54,7 @@ def notice(call: Call) -> tuple[Effect, ...]:
         length=f"{minutes}:{seconds:02}",
         link=f"{call.settings.public_base_url}/api/recordings/{sid}",
     )
-    return (Text(owner, body, id=f"voicemail-{sid}"),)
+    return call.end(VoiceResponse(), "voicemail_saved", Text(owner, body, id=f"voicemail-{sid}"))
 
 
 def recorded(call: Call) -> Reply:

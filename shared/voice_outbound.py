@@ -23,23 +23,18 @@ def message(call: Call, words: str) -> Reply:
         response.hangup()
         return Reply(response)
     if call.digits == "9" and call.number:
-        call.say(response, "outbound_stopped")
-        response.hangup()
-        return Reply(response, (OptOut(call.number),))
-    to_machine = answered_by.startswith("machine_end")
-    repeats = call.digits == "1" or heard == 1
-    if to_machine:
+        return call.end(response, "outbound_stopped", OptOut(call.number))
+    if answered_by.startswith("machine_end"):
         _say(call, response, words)
-    elif repeats and heard <= REPEATS:
+        response.hangup()
+        return Reply(response)
+    if heard == 1 or (call.digits == "1" and heard <= REPEATS):
         again = call.url("outbound", lang="", id=call.request.state("id"), heard=heard)
         gather = response.gather(num_digits=1, timeout=5, action=again)
         _say(call, gather, words)
         gather.pause(length=1)
         call.say(gather, "outbound_keys")
-    if not to_machine:
-        call.say(response, "goodbye")
-    response.hangup()
-    return Reply(response)
+    return call.end(response, "goodbye")
 
 
 def _say(call: Call, verb: object, words: str) -> None:

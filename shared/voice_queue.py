@@ -7,7 +7,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from shared import music, prompts, voice_dial, voice_mail
 from shared.effects import CallBack, Effect, Reply, Text, Warn
-from shared.voice_call import TRIES, Call
+from shared.voice_call import Call
 
 QUEUE = "support"
 # Nobody is kept waiting for longer, in seconds: then we call back, or take a message.
@@ -83,9 +83,7 @@ def left(call: Call) -> Reply:
             # Someone else has the call, or nobody: there is nothing left to say.
             return Reply(response)
         case "bridged" | "redirected-from-bridged":
-            call.say(response, "goodbye")
-            response.hangup()
-            return Reply(response)
+            return call.end(response, "goodbye")
         case "leave" if call.reachable:
             response.hangup()
             return Reply(response)
@@ -102,19 +100,9 @@ def callback(call: Call) -> Reply:
     """We ring a caller who did not want to wait; pressing 1 tells a human from a machine."""
     if call.digits == "1":
         return voice_dial.team(call) if voice_dial.callees(call) else enqueue(call)
-    response = VoiceResponse()
-    tries = call.count("tries") + 1
-    gather = response.gather(num_digits=1, timeout=6, action=call.url("callback", tries=tries))
     if call.settings.company_name:
-        call.say(gather, "callback", company=call.settings.company_name)
-    else:
-        call.say(gather, "callback_from_us")
-    if tries < TRIES:
-        response.redirect(call.url("callback", tries=tries))
-    else:
-        call.say(response, "goodbye")
-        response.hangup()
-    return Reply(response)
+        return call.ask_key(VoiceResponse(), "callback", "callback", company=call.settings.company_name)
+    return call.ask_key(VoiceResponse(), "callback", "callback_from_us")
 
 
 def agent(call: Call) -> Reply:
@@ -154,22 +142,13 @@ def agent_menu(call: Call, response: VoiceResponse | None = None) -> Reply:
     if call.digits == "2":
         response.redirect(call.url("menu"))
         return Reply(response)
-    tries = call.count("tries") + 1
-    gather = response.gather(num_digits=1, timeout=6, action=call.url("agent-menu", tries=tries))
-    call.say(gather, "agent_menu")
-    if tries < TRIES:
-        response.redirect(call.url("agent-menu", tries=tries))
-    else:
-        call.say(response, "goodbye")
-        response.hangup()
-    return Reply(response)
+    return call.ask_key(response, "agent-menu", "agent_menu")
 
 
 def _refused(call: Call) -> Reply:
-    response = VoiceResponse()
-    call.say(response, "agent_refused")
-    response.hangup()
-    return Reply(response, (Warn("someone who is not of the team asked for the next caller"),))
+    return call.end(
+        VoiceResponse(), "agent_refused", Warn("someone who is not of the team asked for the next caller")
+    )
 
 
 def _whole(text: str) -> int:

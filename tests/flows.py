@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from shared import twimlets, voice
 from shared.config import Settings
 from shared.effects import Effect, Reply
+from shared.errors import NotFound
 from shared.twilio_request import TwilioRequest
 
 PUBLIC = "https://switchboard.example.com"
@@ -124,13 +125,17 @@ def route(path: list[str], asked: TwilioRequest, known: Settings, say: str) -> R
 def walk(known: Settings, url: str, form: Mapping[str, str], key: str = "") -> Iterator[str]:
     """The URLs that a call fetches whose caller presses `key` at every Gather, or never any.
 
-    Nobody answers a Dial, nothing is recorded, and the waiting line is left at once.
+    Nobody answers a Dial, nothing is recorded, and the line is full. A page that is not there ends it.
     """
     pending: list[tuple[str, dict[str, str]]] = [(url, {})]
     while pending:
         url, extra = pending.pop()
         yield url
-        for verb in ask(known, url, {**form, **extra}).twiml:
+        try:
+            answer = ask(known, url, {**form, **extra})
+        except NotFound:
+            return
+        for verb in answer.twiml:
             action = verb.get("action")
             following: tuple[str, dict[str, str]] | None = None
             if verb.tag == "Gather" and key and action:
@@ -141,7 +146,7 @@ def walk(known: Settings, url: str, form: Mapping[str, str], key: str = "") -> I
                 following = action, {"QueueResult": "queue-full"}
             elif verb.tag == "Redirect":
                 following = (verb.text or ""), {}
-            if following:
+            if following and following[0].startswith(f"{PUBLIC}/api/"):
                 pending.append(following)
             if following or verb.tag in {"Hangup", "Reject"}:
                 break

@@ -76,3 +76,54 @@ def test_secrets_are_not_in_the_repr() -> None:
     for secret in ("twilio_test_auth_token", "old_token", "key_secret", "erasure_secret", "AccountKey"):
         assert secret not in shown
     assert settings.auth_tokens == ("twilio_test_auth_token", "old_token")
+
+
+def test_the_call_flows_settings_are_parsed() -> None:
+    known = Settings.from_env(
+        MINIMAL
+        | {
+            "TEAM_NUMBERS": "+12025550102, client:carol,sip:dave@example.com,+12025550102",
+            "CONFERENCE_ROOMS": "standup: 4321, board:8765",
+            "BLOCKED_NUMBERS": "+12025550109,anonymous",
+            "BUSINESS_HOURS": "Mon-Fri 09:00-17:00",
+            "TIME_ZONE": "Asia/Seoul",
+            "HOLD_MUSIC": "http://localhost:7071/hold.mp3",
+        }
+    )
+    assert known.team_numbers == ("+12025550102", "client:carol", "sip:dave@example.com")
+    assert dict(known.conference_rooms) == {"4321": "standup", "8765": "board"}
+    assert known.blocked_numbers == {"+12025550109", "anonymous"}
+    assert len(known.business_hours) == 1
+    assert "4321" not in repr(known)
+    hash(known)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("TEAM_NUMBERS", "2025550102", "E.164"),
+        ("TEAM_NUMBERS", ",".join(f"+120255501{last}" for last in range(10, 21)), "at most ten"),
+        ("OWNER_NUMBER", "me", "E.164"),
+        ("TEAM_RING", "some", "in-turn or all"),
+        ("RING_SECONDS", "1", "from 5 to 600"),
+        ("BUSINESS_HOURS", "nine to five", "Mon-Fri 09:00-17:00"),
+        ("TIME_ZONE", "Seoul", "IANA time zone"),
+        ("TIME_ZONE", "../etc", "IANA time zone"),
+        ("VOICE_LANGUAGE", "fr-FR", "en-US or ko-KR"),
+        ("BLOCKED_NUMBERS", "nobody", "E.164"),
+        ("BLOCKED_REASON", "rude", "rejected or busy"),
+        ("HOLD_MUSIC", "music.mp3", "audio file"),
+        ("HOLD_MUSIC", "https://media.example.org/a.mp3", "ALLOWED_TWIML_HOSTS"),
+        ("CONFERENCE_ROOMS", "standup", "PIN of 4 to 12 digits"),
+        ("CONFERENCE_ROOMS", "standup:12", "PIN of 4 to 12 digits"),
+        ("CONFERENCE_ROOMS", "standup:4321,board:4321", "its own PIN"),
+    ],
+)
+def test_a_wrong_setting_of_the_call_flows_says_what_would_be_right(
+    name: str, value: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**MINIMAL, name: value})
+    ((wrong, why),) = caught.value.invalid
+    assert wrong == name
+    assert problem in why
