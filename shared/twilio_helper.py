@@ -5,6 +5,7 @@ Twilio's REST client is imported on first use only: a webhook does without.
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from twilio.request_validator import RequestValidator
 
-from shared import errors
+from shared import errors, phone_numbers
 from shared.config import Settings
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession, ClientTimeout
     from twilio.rest import Client
 
 TIMEOUT = 15.0
 """Seconds for one request to Twilio; well under the lease of what is being sent."""
 CONNECT_TIMEOUT = 5.0
+
+FROM_API = "outbound-api"
+"""The direction of what we asked for; what TwiML sends or dials has another."""
 
 # Error codes, each as in Twilio's error and warning dictionary.
 CREDENTIALS = {20003, 20404}
@@ -117,7 +122,8 @@ class Twilio:
         to, sender: E.164 or whatsapp:E.164; a sender may be a Messaging Service SID (MG...) as well.
         status_callback: an absolute URL, which Twilio's status callbacks go to.
         """
-        sender = sender or self._settings.messaging_service_sid or self._settings.from_number
+        channel = "whatsapp:" if to.startswith("whatsapp:") else ""
+        sender = sender or self._settings.messaging_service_sid or channel + self._settings.from_number
         arguments: dict[str, Any] = {"to": to, "status_callback": status_callback}
         arguments["messaging_service_sid" if sender.startswith("MG") else "from_"] = sender
         if body:
@@ -133,17 +139,17 @@ class Twilio:
         return _sent(await self._request(call))
 
     async def messages_to(self, to: str, *, limit: int = 200) -> list[Sent]:
-        """The newest messages to one recipient.
+        """What was sent to one recipient over the API, of the newest `limit` messages.
 
         By To alone: while a message is queued its From and DateSent are empty, and a filter would miss it.
         """
-        return [
-            _sent(each) for each in await self._request(self._api.messages.list_async(to=to, limit=limit))
-        ]
+        listed = await self._request(self._api.messages.list_async(to=to, limit=limit))
+        return [_sent(each) for each in listed if each.direction == FROM_API]
 
     async def calls_to(self, to: str, *, limit: int = 200) -> list[Sent]:
-        """The newest calls to one number."""
-        return [_sent(each) for each in await self._request(self._api.calls.list_async(to=to, limit=limit))]
+        """The calls placed to one number over the API, of the newest `limit`; not the legs of a <Dial>."""
+        listed = await self._request(self._api.calls.list_async(to=to, limit=limit))
+        return [_sent(each) for each in listed if each.direction == FROM_API]
 
     async def message(self, sid: str) -> Any:
         """One message as Twilio has it: price, segments, error text."""
@@ -173,26 +179,27 @@ class Twilio:
             raise _classified(exc.code, exc.status, str(exc.msg)) from exc
         except (ClientConnectionError, ClientError, TimeoutError, asyncio.IncompleteReadError) as exc:
             raise errors.Uncertain("Twilio did not answer in time, or the connection broke") from exc
-        except (TwilioException, ValueError, OSError) as exc:
+        except (TwilioException, ValueError, OSError, AttributeError, KeyError, TypeError) as exc:
             raise errors.Uncertain("Twilio's answer could not be read") from exc
 
 
 def meaning(code: int | None, message: str = "") -> str:
-    """Twilio's error code in words."""
-    return MEANINGS.get(code or 0) or message or "no reason given"
+    """Twilio's error code in words; in Twilio's own, whole phone numbers are masked."""
+    masked = re.sub(r"\+\d{8,15}", lambda number: phone_numbers.masked(number[0]), message)
+    return MEANINGS.get(code or 0) or masked or "no reason given"
 
 
 def _classified(code: int | None, status: int, message: str) -> errors.TwilioError:
     """DESIGN: Twilio outcomes. The answer came, so the class follows from its status and code."""
     kind: type[errors.TwilioError]
-    if status == 429 or code in THROTTLED:
-        kind = errors.Throttled
-    elif status >= 500:
+    if status >= 500:
         kind = errors.Uncertain
+    elif code in OURS:  # 63038 comes with a 429
+        kind = errors.Misconfigured
+    elif status == 429 or code in THROTTLED:
+        kind = errors.Throttled
     elif status == 401 or code in CREDENTIALS:
         kind = errors.BadCredentials
-    elif code in OURS:
-        kind = errors.Misconfigured
     elif code == OPTED_OUT:
         kind = errors.OptedOut
     elif status >= 400:
@@ -203,6 +210,8 @@ def _classified(code: int | None, status: int, message: str) -> errors.TwilioErr
 
 
 def _sent(instance: Any) -> Sent:
+    if not instance.sid:
+        raise errors.Uncertain("Twilio's answer names no SID")
     return Sent(
         sid=instance.sid,
         status=str(instance.status),
@@ -210,6 +219,23 @@ def _sent(instance: Any) -> Sent:
         body=str(getattr(instance, "body", None) or ""),
         created=instance.date_created,
     )
+
+
+class _Limited:
+    """A session that gives every request its time limit.
+
+    AsyncTwilioHttpClient names `timeout=None` in each request, which overrules the session's own limit.
+    """
+
+    def __init__(self, session: "ClientSession", timeout: "ClientTimeout") -> None:
+        self._session = session
+        self._timeout = timeout
+
+    async def request(self, **kwargs: Any) -> "ClientResponse":
+        return await self._session.request(**{**kwargs, "timeout": self._timeout})
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 def _rest_client(settings: Settings) -> "Client":
@@ -223,9 +249,9 @@ def _rest_client(settings: Settings) -> "Client":
     from twilio.rest import Client
 
     http = AsyncTwilioHttpClient(pool_connections=False)
-    http.session = ClientSession(
-        connector=TCPConnector(limit=settings.send_concurrency + 8),
-        timeout=ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+    http.session = _Limited(
+        ClientSession(connector=TCPConnector(limit=settings.send_concurrency + 8)),
+        ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT),
     )
     client = Client(
         settings.api_key or settings.account_sid,

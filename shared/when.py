@@ -1,6 +1,7 @@
 """Times as people give them: instants, wall clocks in a time zone, recurrence rules and quiet hours."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,6 +11,8 @@ PAST = timedelta(minutes=1)
 """How far back a time may lie, for clocks that differ."""
 YEARS_AHEAD = 10
 
+_RULE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS", "BYMONTH", "BYMONTHDAY", "BYYEARDAY"}
+_RULE_PARTS |= {"BYWEEKNO", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND"}
 _QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -39,10 +42,10 @@ def parse(text: object, field: str, tz: ZoneInfo | None) -> datetime:
         given = None
     if given is None or (given.tzinfo is None and tz is None):
         raise InvalidRequest(field, right)
-    if given.tzinfo is not None:
-        return given.astimezone(UTC)
-    assert tz is not None  # noqa: S101 - checked above
-    return instant(given, tz)
+    try:
+        return given.astimezone(UTC) if given.tzinfo else instant(given, tz or ZoneInfo("UTC"))
+    except OverflowError as exc:  # on the edge of year 1 or 9999
+        raise InvalidRequest(field, right) from exc
 
 
 def send_time(text: object, tz: ZoneInfo | None, *, now: datetime) -> datetime:
@@ -60,14 +63,37 @@ def check_rule(rule: object, due: datetime, tz: ZoneInfo) -> str:
     right = "must be an RFC 5545 recurrence rule, such as FREQ=WEEKLY;BYDAY=MO,TH"
     if not isinstance(rule, str) or "\n" in rule or not 0 < len(rule) <= 500:
         raise InvalidRequest("repeat", right)
-    rule = rule.removeprefix("RRULE:").upper()
-    if "FREQ=SECONDLY" in rule or "FREQ=MINUTELY" in rule:
+    rule = rule.upper().removeprefix("RRULE:")
+    parts = dict(part.partition("=")[::2] for part in rule.split(";"))
+    if len(parts) != rule.count(";") + 1 or not set(parts) <= _RULE_PARTS:
+        raise InvalidRequest("repeat", right)
+    minutes_or_seconds = parts.get("BYMINUTE", "") + parts.get("BYSECOND", "")
+    if parts.get("FREQ") in {"SECONDLY", "MINUTELY"} or "," in minutes_or_seconds:
         raise InvalidRequest("repeat", "must not repeat more often than every hour")
+    # dateutil would look for the next of INTERVAL=0 for ever
+    if not all(re.fullmatch("[1-9][0-9]{0,5}", parts.get(name, "1")) for name in ("INTERVAL", "COUNT")):
+        raise InvalidRequest("repeat", right)
     try:
-        following(rule, due, tz, after=due)
-    except (ValueError, TypeError, OverflowError, AttributeError) as exc:
+        comes = _comes_true({name: parts[name] for name in parts if name not in {"COUNT", "UNTIL"}}, due)
+        if comes:
+            following(rule, due, tz, after=due)
+    except (ValueError, TypeError, OverflowError, AttributeError, IndexError) as exc:
         raise InvalidRequest("repeat", right) from exc
+    if not comes:
+        raise InvalidRequest("repeat", "never comes, as 30 February does not")
     return rule
+
+
+def _comes_true(parts: Mapping[str, str], due: datetime) -> bool:
+    """Does a rule come again at all? dateutil looks until the year 9999, and nothing else runs meanwhile.
+
+    The calendar repeats every 400 years, so we ask from a year that leaves it less than that to look through.
+    """
+    from dateutil.rrule import rrulestr
+
+    start = due.replace(year=9600 + due.year % 400, tzinfo=None)
+    series = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start)
+    return next(series.xafter(start), None) is not None
 
 
 def following(rule: str, first: datetime, tz: ZoneInfo, *, after: datetime) -> datetime | None:
@@ -113,4 +139,8 @@ def quiet_until(quiet_hours: str, now: datetime, tz: ZoneInfo) -> datetime | Non
     if not holds:
         return None
     day = wall.date() if clock < end else wall.date() + timedelta(days=1)
-    return instant(datetime.combine(day, end), tz)
+    until = datetime.combine(day, end)
+    ends = instant(until, tz)
+    if ends <= now:  # in the night in which that hour comes twice, its first coming is over
+        ends = until.replace(tzinfo=tz, fold=1).astimezone(UTC)
+    return ends

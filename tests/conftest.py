@@ -12,8 +12,12 @@ from local.host.worker import Worker
 from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
+from shared.services import Services
 from tests import calling, openapi, storage
+from tests.front import Front
+from tests.front import running_front as front_server
 from tests.listener import Listener
+from tests.settings import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,7 +59,35 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def worker(azurite: storage.Azurite, running_double: Double) -> AsyncIterator[Worker]:
+async def running_front() -> AsyncIterator[Front]:
+    """One PUBLIC_BASE_URL for the session; tests take `front`."""
+    async with front_server() as front:
+        yield front
+
+
+@pytest.fixture
+def front(running_front: Front) -> Iterator[Front]:
+    """What is at PUBLIC_BASE_URL: it answers 204 until the test sets `front.handle`."""
+    running_front.reset()
+    yield running_front
+    running_front.reset()
+
+
+@pytest_asyncio.fixture
+async def services(azurite: storage.Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
+    """What the triggers work with: empty storage, the Twilio double, `front` at PUBLIC_BASE_URL."""
+    storage_account = azurite.fresh_account()
+    made = Services(
+        settings(AzureWebJobsStorage=storage_account, TWILIO_BASE_URL=double.url, PUBLIC_BASE_URL=front.url)
+    )
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def worker(
+    azurite: storage.Azurite, running_double: Double, running_front: Front
+) -> AsyncIterator[Worker]:
     """The real function_app.py, indexed by Microsoft's worker library in this process.
 
     An app can be indexed once a process: nobody else may call its get_functions().
@@ -65,7 +97,7 @@ async def worker(azurite: storage.Azurite, running_double: Double) -> AsyncItera
         "TWILIO_AUTH_TOKEN": "twilio_test_auth_token",
         "TWILIO_FROM_NUMBER": "+12025550100",
         "TWILIO_BASE_URL": running_double.url,
-        "PUBLIC_BASE_URL": "http://localhost:7071",
+        "PUBLIC_BASE_URL": running_front.url,
         "SMS_SCHEDULE": "0 0 0 1 1 *",
         "AzureWebJobsStorage": azurite.fresh_account(),
     }
