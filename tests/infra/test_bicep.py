@@ -203,3 +203,11 @@ def test_the_timer_fires_every_minute_in_azure(ours: list[Bicep]) -> None:
     app = next(file for file in ours if file.name == "app.bicep")
 
     assert "SMS_SCHEDULE: '0 * * * * *'" in app.code
+
+
+def test_the_storage_account_has_no_keys_and_shows_no_blob(ours: list[Bicep]) -> None:
+    storage = next(file for file in ours if file.name == "storage.bicep")
+    (account,) = (each for each in storage.resources if each.type == "Microsoft.Storage/storageAccounts")
+
+    assert account.body["properties"]["allowSharedKeyAccess"] is False
+    assert account.body["properties"]["allowBlobPublicAccess"] is False
