@@ -31,8 +31,8 @@ var rules = [
   {
     name: 'dead-letters'
     severity: 2
-    description: 'A queued call was given up: python -m ops deadletters list'
-    query: 'traces | where message startswith "dead letter"'
+    description: 'A queued call was given up, or a file of messages stopped loading: python -m ops deadletters list'
+    query: 'traces | where message startswith "dead letter" or message has "has stopped at"'
   }
   {
     name: 'drain-silent'
@@ -55,8 +55,14 @@ var rules = [
   {
     name: 'unresolved'
     severity: 2
-    description: 'A message may or may not have left, and nothing more will tell: a person decides.'
+    description: 'A message or call may or may not have left, and nothing more will tell: a person decides.'
     query: 'traces | where message has "is unresolved"'
+  }
+  {
+    name: 'twice'
+    severity: 1
+    description: 'One message or call has two SIDs at Twilio. That must never happen: report it.'
+    query: 'traces | where message has "has two SIDs"'
   }
 ]
 

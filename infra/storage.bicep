@@ -2,8 +2,9 @@
 param name string
 param location string = resourceGroup().location
 
-var queueNames = ['outbound-calls', 'outbound-calls-poison', 'sms-drain', 'bulk-load']
-var tableNames = ['messages']
+var queueNames = ['outbound-calls', 'outbound-calls-poison', 'sms-drain', 'bulk-load', 'bulk-load-poison']
+var tableNames = ['messages', 'calls', 'deadletters', 'bulk']
+var containerNames = ['packages', 'bulk']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -18,9 +19,9 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   }
 }
 
-resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
-  name: '${account.name}/default/packages'
-}
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [for container in containerNames: {
+  name: '${account.name}/default/${container}'
+}]
 
 resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [for queue in queueNames: {
   name: '${account.name}/default/${queue}'

@@ -1,31 +1,18 @@
 """infra/ without Azure: each check passes on ours, and names the fault of a Bicep that breaks it."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from lark.exceptions import UnexpectedInput
 
-from shared.config import Settings
 from tests.infra import checks
 from tests.infra.bicep import Bicep, read, read_all
 
 ROOT = Path(__file__).parent.parent.parent
 INFRA = ROOT / "infra"
 PARAMETERS = INFRA / "main.parameters.json"
-
-NOT_IN_AZURE = {"AzureWebJobsStorage", "TWILIO_BASE_URL"}
-"""A connection string, where Azure has an identity; and where the double is."""
-
-FOR_THE_HOST = {
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    "AzureWebJobsStorage__credential",
-}
-"""Settings that the Functions host reads, not our code."""
 
 Check = Callable[[list[Bicep]], Iterator[str]]
 CHECKS: list[Check] = [
@@ -160,28 +147,6 @@ def test_text_that_is_not_bicep_does_not_parse(tmp_path: Path, text: str) -> Non
         read(path)
 
 
-def test_the_app_gets_every_setting_that_it_reads(ours: list[Bicep]) -> None:
-    plain, secret = checks.app_settings(ours, PARAMETERS)
-
-    assert plain | secret == set(Settings.names()) - NOT_IN_AZURE | FOR_THE_HOST
-
-
-def test_every_secret_setting_is_in_the_vault_and_no_other_is(ours: list[Bicep]) -> None:
-    _, secret = checks.app_settings(ours, PARAMETERS)
-
-    assert secret == {each.metadata["name"] for each in fields(Settings) if not each.repr} - NOT_IN_AZURE
-
-
-def test_a_setting_left_out_of_the_parameters_is_noticed(tmp_path: Path, ours: list[Bicep]) -> None:
-    parameters = tmp_path / "main.parameters.json"
-    text = PARAMETERS.read_text(encoding="utf-8")
-    parameters.write_text(re.sub(r'\s*"TIME_ZONE".*', "", text), encoding="utf-8")
-
-    plain, _ = checks.app_settings(ours, parameters)
-
-    assert set(Settings.names()) - plain >= {"TIME_ZONE"}
-
-
 def test_a_setting_filled_from_another_variable_is_noticed(tmp_path: Path, ours: list[Bicep]) -> None:
     parameters = tmp_path / "main.parameters.json"
     text = PARAMETERS.read_text(encoding="utf-8")
@@ -190,19 +155,6 @@ def test_a_setting_filled_from_another_variable_is_noticed(tmp_path: Path, ours:
     assert list(checks.azd_parameters(ours, parameters)) == [
         "main.parameters.json: TIME_ZONE is given ${TIMEZONE}"
     ]
-
-
-def test_the_public_base_url_is_the_host_name_that_azure_gave(ours: list[Bicep]) -> None:
-    app = next(file for file in ours if file.name == "app.bicep")
-
-    assert app.variables["publicBaseUrl"] == "https://${site.properties.defaultHostName}"
-    assert "PUBLIC_BASE_URL: publicBaseUrl" in app.code
-
-
-def test_the_timer_fires_every_minute_in_azure(ours: list[Bicep]) -> None:
-    app = next(file for file in ours if file.name == "app.bicep")
-
-    assert "SMS_SCHEDULE: '0 * * * * *'" in app.code
 
 
 def test_the_storage_account_has_no_keys_and_shows_no_blob(ours: list[Bicep]) -> None:

@@ -27,8 +27,8 @@ BREAKS = {
     "CKV_AZURE_15": ("app.bicep", "minTlsVersion: '1.2'", "minTlsVersion: '1.0'"),
     "CKV_AZURE_34": (
         "storage.bicep",
-        "name: '${account.name}/default/packages'",
-        "name: '${account.name}/default/packages'\n  properties: { publicAccess: 'Blob' }",
+        "name: '${account.name}/default/${container}'",
+        "name: '${account.name}/default/${container}'\n  properties: { publicAccess: 'Blob' }",
     ),
     "CKV_AZURE_44": ("storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'"),
     "CKV_AZURE_70": ("app.bicep", "httpsOnly: true\n", "\n"),
