@@ -24,7 +24,10 @@ node_modules/.ready: package.json package-lock.json
 	@touch $@
 
 start: $(VENV)/.ready node_modules/.ready
-	@$(BIN)/python -m local
+	@$(BIN)/python -m local $(ARGS)
+
+demo: $(VENV)/.ready node_modules/.ready
+	@$(BIN)/python -m local demo
 
 test: setup
 	$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from local import commands
+from local import commands, demo
 from local.plan import CannotStart, Choices
 from local.running import NotRunning, Running
 from local.supervisor import supervise
@@ -119,6 +119,16 @@ def queue_call(
     except (NotRunning, commands.CommandFailed) as exc:
         raise _failed(exc) from exc
     console.print(f"message {message} is on the queue {commands.QUEUE}")
+
+
+@app.command("demo")
+def play_demo(context: typer.Context) -> None:
+    """Play the main job on real input, and show it as it happens."""
+    try:
+        code = asyncio.run(demo.play(context.obj, console))
+    except demo.DemoFailed as exc:
+        raise _failed(exc) from exc
+    raise typer.Exit(code)
 
 
 def _failed(error: Exception) -> typer.Exit:
