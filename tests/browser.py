@@ -81,20 +81,21 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    async def until(self, expression: str, timeout: float = 20) -> Any:
-        """Wait until the expression is truthy; its value. Raises TimeoutError that names it."""
+    async def until(self, expression: str, timeout: float = 20) -> None:
+        """Wait until the expression is truthy. Raises TimeoutError that names it."""
         try:
             async with asyncio.timeout(timeout):
-                while not (value := await self.evaluate(expression)):
+                while True:
+                    if await self.evaluate(f"!!({expression})"):
+                        return
                     await asyncio.sleep(0.02)
-                return value
         except TimeoutError:
             raise TimeoutError(f"never true in the browser: {expression}") from None
 
-    async def picture(self, path: Path) -> None:
-        """Save what is on the screen as a PNG."""
+    async def picture(self) -> bytes:
+        """What is on the screen, as a PNG."""
         result = await self.send("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(result["data"]))
+        return base64.b64decode(result["data"])
 
     async def close(self) -> None:
         await self._socket.close()
@@ -134,6 +135,11 @@ async def open_page(profile: Path) -> AsyncIterator[Page]:
 async def _port(path: Path) -> int:
     async with asyncio.timeout(30):
         while True:
-            if path.exists() and (lines := path.read_text().split()):
+            lines = await asyncio.to_thread(_lines, path)
+            if lines:
                 return int(lines[0])
             await asyncio.sleep(0.02)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []

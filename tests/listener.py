@@ -51,6 +51,7 @@ class Listener:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet an answer
 
             def do_POST(self) -> None:
                 listener._serve(self)

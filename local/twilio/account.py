@@ -218,7 +218,8 @@ class Account:
             area = form.get("AreaCode")
             if area == "533" or not (area.isdecimal() and len(area) == 3):
                 raise ApiError(21452, f"No phone numbers found in area code {area}")
-            wanted = f"+1{area}5550006"
+            free = (f"+1{area}5550{last}" for last in range(100, 200))  # kept for fiction
+            wanted = next((each for each in free if self.number(each) is None), "")
         number = e164(wanted) if wanted else None
         if wanted in MAGIC_PURCHASE:
             raise ApiError(MAGIC_PURCHASE[wanted])

@@ -191,8 +191,10 @@ class Live:
     # What is reported
 
     def _report(self, call: Call, event: str, status: str) -> None:
+        # An outbound call counts every event, asked for or not; an inbound one has its end alone.
         sequence = call.events_sent
-        call.events_sent += 1
+        if call.direction != "inbound":
+            call.events_sent += 1
         last = event == "completed"
         if call.status_callback is None or (event not in call.status_callback_events):
             return

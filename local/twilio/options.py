@@ -1,7 +1,7 @@
 """What the double is set up with: one account, its numbers and senders, and how fast things happen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -72,11 +72,6 @@ class Options:
     exchanges_kept: int = 5_000
     automatic_replies: bool = True
     seed: int = 1
-
-    def with_number(self, **urls: str) -> "Options":
-        """The same set-up, with its first number changed."""
-        first, *others = self.numbers
-        return replace(self, numbers=(replace(first, **urls), *others))  # type: ignore[arg-type]
 
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -72,7 +72,9 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
         try:
             _authenticate(core, request)
             status, body = await handler(
-                core, request, Form.parse(raw if request.method == "POST" else request.query_string)
+                core,
+                request,
+                Form.parse(raw if request.method == "POST" else request.rel_url.raw_query_string),
             )
         except ApiError as exc:
             await _latency(core)
@@ -87,8 +89,8 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
             Exchange(
                 at=core.clock(),
                 method=request.method,
-                path=request.path,
-                query=request.query_string,
+                path=request.rel_url.raw_path,
+                query=request.rel_url.raw_query_string,
                 content_type=request.content_type,
                 form=raw,
                 status=status,
@@ -105,7 +107,7 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
 def _name(request: web.Request) -> str:
     """The path for a log line: SIDs, never a number."""
-    return request.path.removeprefix(f"/{API_VERSION}/Accounts/")[35:]
+    return request.rel_url.raw_path.removeprefix(f"/{API_VERSION}/Accounts/")[35:]
 
 
 def _authenticate(core: Core, request: web.Request) -> None:
@@ -172,7 +174,7 @@ async def _list_messages(core: Core, request: web.Request, query: Form) -> Answe
         for each in core.messages.newest(to or None)
         if sender in {"", each.sender} and sent.holds(each.date_sent) and _visible(core, each)
     )
-    return 200, page(request.path, "messages", found, query)
+    return 200, page(request.rel_url.raw_path, "messages", found, query)
 
 
 def _visible(core: Core, record: Message | Call) -> bool:
@@ -187,7 +189,7 @@ def _visible(core: Core, record: Message | Call) -> bool:
 def _message(core: Core, request: web.Request) -> Message:
     message = core.messages.get(request.match_info["sid"])
     if message is None:
-        raise not_found(request.path)
+        raise not_found(request.rel_url.raw_path)
     return message
 
 
@@ -212,12 +214,12 @@ def _media(core: Core, request: web.Request) -> Media:
     for media in message.media:
         if media.sid == request.match_info["media"]:
             return media
-    raise not_found(request.path)
+    raise not_found(request.rel_url.raw_path)
 
 
 async def _list_media(core: Core, request: web.Request, query: Form) -> Answer:
     message = _message(core, request)
-    return 200, page(request.path, "media_list", message.media, query)
+    return 200, page(request.rel_url.raw_path, "media_list", message.media, query)
 
 
 async def _fetch_media(core: Core, request: web.Request, _: Form) -> Answer:
@@ -284,13 +286,13 @@ async def _list_calls(core: Core, request: web.Request, query: Form) -> Answer:
         and ended.holds(each.end_time)
         and _visible(core, each)
     )
-    return 200, page(request.path, "calls", found, query)
+    return 200, page(request.rel_url.raw_path, "calls", found, query)
 
 
 def _call(core: Core, request: web.Request) -> Call:
     call = core.calls.get(request.match_info["sid"])
     if call is None:
-        raise not_found(request.path)
+        raise not_found(request.rel_url.raw_path)
     return call
 
 
@@ -314,18 +316,24 @@ async def _delete_call(core: Core, request: web.Request, _: Form) -> Answer:
 
 
 def _resources(core: Core, request: web.Request) -> dict[str, Resource]:
-    return core.account.numbers if "IncomingPhoneNumbers" in request.path else core.account.applications
+    return (
+        core.account.numbers
+        if "IncomingPhoneNumbers" in request.rel_url.raw_path
+        else core.account.applications
+    )
 
 
 def _resource(core: Core, request: web.Request) -> Resource:
     found = _resources(core, request).get(request.match_info["sid"])
     if found is None:
-        raise not_found(request.path)
+        raise not_found(request.rel_url.raw_path)
     return found
 
 
 async def _list_numbers(core: Core, request: web.Request, query: Form) -> Answer:
-    return 200, page(request.path, "incoming_phone_numbers", core.account.listed("number", query), query)
+    return 200, page(
+        request.rel_url.raw_path, "incoming_phone_numbers", core.account.listed("number", query), query
+    )
 
 
 async def _buy_number(core: Core, _: web.Request, form: Form) -> Answer:
@@ -333,7 +341,9 @@ async def _buy_number(core: Core, _: web.Request, form: Form) -> Answer:
 
 
 async def _list_applications(core: Core, request: web.Request, query: Form) -> Answer:
-    return 200, page(request.path, "applications", core.account.listed("application", query), query)
+    return 200, page(
+        request.rel_url.raw_path, "applications", core.account.listed("application", query), query
+    )
 
 
 async def _create_application(core: Core, _: web.Request, form: Form) -> Answer:
@@ -354,4 +364,4 @@ async def _delete_resource(core: Core, request: web.Request, _: Form) -> Answer:
 
 
 async def _unknown(_: Core, request: web.Request, __: Form) -> Answer:
-    raise not_found(request.path)
+    raise not_found(request.rel_url.raw_path)

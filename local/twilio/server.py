@@ -95,7 +95,8 @@ class Server:
             await self._site.stop()
             self._site = None
         if self._runner.server is not None:
-            await self._runner.server.shutdown(0)
+            # Not 0, which aiohttp takes to mean no limit.
+            await self._runner.server.shutdown(0.05)
 
     def _go_away(self, seconds: float) -> None:
         task = asyncio.get_running_loop().create_task(self._away(seconds))
