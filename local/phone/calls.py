@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from local.phone.web import Params, Target
+from local.twilio.addresses import geography
 
 if TYPE_CHECKING:
     from local.phone.scripts import Command, Signal
@@ -32,6 +32,14 @@ class MachineDetection:
     mode: str
     timeout: int = 30
     asynchronous: bool = False
+    callback: StatusCallback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """REST asked for the whole call to be recorded. channels: 1 or 2."""
+
+    channels: int = 1
     callback: StatusCallback | None = None
 
 
@@ -70,6 +78,8 @@ class Call:
     documents_in_a_row: int = 0
     extra: dict[str, str] = field(default_factory=dict)
     redirected: Target | None = None
+    recorded: RecordingRequest | None = None
+    recording: Any = None
     sequence: int = 0
     # How the exchange drives its script.
     script: "Coroutine[Command, Any, None] | None" = None
@@ -115,37 +125,10 @@ class Call:
             fields["ParentCallSid"] = self.parent.sid
         if self.answered_by and not (self.detection and self.detection.asynchronous):
             fields["AnsweredBy"] = self.answered_by
-        for name, address in (("From", self.from_), ("To", self.to)):
-            fields |= {f"{name}{part}": value for part, value in geography(address).items()}
-        for name, address in (("Caller", self.from_), ("Called", self.to)):
-            fields |= {f"{name}{part}": value for part, value in geography(address).items()}
+        for names, address in ((("From", "Caller"), self.from_), (("To", "Called"), self.to)):
+            if address.startswith("+"):
+                for name in names:
+                    fields |= dict(geography(name, address))
         fields |= self.extra
         fields |= dict(more)
         return tuple(fields.items())
-
-
-@cache
-def geography(address: str) -> dict[str, str]:
-    """Where a phone number is, as far as its country: Twilio sends empty values for what it does not know."""
-    if not address.startswith("+"):
-        return {}
-    import phonenumbers
-
-    try:
-        country = phonenumbers.region_code_for_number(phonenumbers.parse(address)) or ""
-    except phonenumbers.NumberParseException:
-        country = ""
-    return {"City": "", "State": "", "Zip": "", "Country": country}
-
-
-def e164(number: str) -> str | None:
-    """A number as Twilio would dial it; numbers without + are taken as US ones ("Number" noun's page)."""
-    import phonenumbers
-
-    try:
-        parsed = phonenumbers.parse(number, "US")
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

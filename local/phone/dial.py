@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from local.phone import conference, queues
 from local.phone.attributes import flag, whole, word
-from local.phone.calls import Call, MachineDetection, e164
+from local.phone.calls import Call, MachineDetection
 from local.phone.events import Dialing, NotWalked
 from local.phone.legs import RING_BUFFER, dialed, join, part
 from local.phone.markup import Element
@@ -16,6 +16,7 @@ from local.phone.scripts import CallOver, Diverted, Key, LegAnswered, LegEnded, 
 from local.phone.walk import Walk
 from local.phone.web import Params, Target
 from local.phone.world import new_sid
+from local.twilio.addresses import e164
 
 MOST_AT_ONCE = 10  # "You can use up to ten <Number> nouns within a <Dial>"
 

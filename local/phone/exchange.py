@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from local.phone.calls import Call, MachineDetection, Pickup, StatusCallback
+from local.phone.calls import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
 from local.phone.dial import dial
 from local.phone.events import Did, Heard
 from local.phone.gather import gather
@@ -85,12 +85,13 @@ class Exchange(World):
         time_limit: float = 14400,
         detection: MachineDetection | None = None,
         send_digits: str = "",
+        recorded: RecordingRequest | None = None,
         sid: str | None = None,
     ) -> Call:
         """REST places a call: `to` rings, and when it is answered hears the TwiML at `application`."""
         call = self.new_call(from_, to, "outbound-api", "queued", self.account_sid, sid=sid)
         call.fallback, call.callback = fallback, callback
-        call.detection, call.time_limit = detection, time_limit
+        call.detection, call.time_limit, call.recorded = detection, time_limit, recorded
         self.start(call, outbound(self, call, HANDLERS, application, timeout, send_digits))
         self.run()
         return call

@@ -1,7 +1,6 @@
 """The verbs that need nobody's answer: Say, Play, Pause, Redirect, Reject, Hangup, Leave and Sms."""
 
 from local.phone.attributes import whole, word
-from local.phone.calls import e164
 from local.phone.events import Paused, Played, Said, Texted
 from local.phone.markup import Element
 from local.phone.notices import Notice
@@ -9,6 +8,7 @@ from local.phone.scripts import CallOver, Signal
 from local.phone.walk import Walk
 from local.phone.web import Target
 from local.phone.world import new_sid
+from local.twilio.addresses import e164
 
 ENDLESS = 1000  # iterations of loop="0": "Say" and "Play" pages
 LONGEST_TEXT = 4096  # characters of a <Say>: error 13521's page

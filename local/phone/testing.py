@@ -12,7 +12,7 @@ What is said takes time on the clock by itself; waiting for somebody does not pa
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from local.phone.calls import Call, MachineDetection, Pickup, StatusCallback
+from local.phone.calls import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
 from local.phone.events import (
     Answered,
     Event,
@@ -103,6 +103,7 @@ class Phone:
         twiml: str | None = None,
         callback: StatusCallback | None = None,
         detection: MachineDetection | None = None,
+        recorded: RecordingRequest | None = None,
         timeout: float = 60,
     ) -> "Line":
         """A call that REST creates: the handset `to` rings."""
@@ -112,6 +113,7 @@ class Phone:
             Target(url, method, twiml=twiml),
             callback=callback,
             detection=detection,
+            recorded=recorded,
             timeout=timeout,
         )
         return self._line(call)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from local.phone.calls import Call, StatusCallback
 from local.phone.events import Answered, Ended, Event, Noted, Requested, StatusChanged
 from local.phone.notices import Notice
+from local.phone.recordings import Recording, begin, finish
 from local.phone.scripts import (
     CallOver,
     Command,
@@ -36,7 +37,6 @@ from local.phone.web import Answer, NoResponse, Params, Target, WebRequest
 if TYPE_CHECKING:
     from local.phone.conference import Conference
     from local.phone.queues import Queue
-    from local.phone.recordings import Recording
 
 _EVENTS = {"initiated": "initiated", "ringing": "ringing", "in-progress": "answered"}
 _BY_A_PERSON = (Key, Speech, PickedUp, TurnedDown)
@@ -258,6 +258,15 @@ class World:
         if status == "in-progress":
             call.answered_at = self.now
             self.after(call.time_limit, lambda: self.end(call, "completed", by="Twilio"), Wait.PATIENCE)
+            if call.recorded:
+                call.recording = begin(
+                    self,
+                    call,
+                    new_sid("RE"),
+                    "OutboundAPI",
+                    call.recorded.callback,
+                    channels=call.recorded.channels,
+                )
         self.emit(StatusChanged(at=self.now, call_sid=call.sid, status=status))
         self._report(call, _EVENTS[status])
 
@@ -270,18 +279,26 @@ class World:
         if call.script is not None and call.blocked is not None:
             self._turn(call, error=CallOver())
         duration = call.duration(self.now)
+        if call.recorded and call.recording:
+            call.recording.duration = self.now - call.recording.started_at
+            finish(self, call, call.recording, call.recorded.callback)
         self.emit(Ended(at=self.now, call_sid=call.sid, status=status, by=by, seconds=duration))
         self._report(call, "completed")
 
     def _report(self, call: Call, event: str) -> None:
         callback = call.callback
-        sequence, call.sequence = call.sequence, call.sequence + 1
+        sequence = call.sequence
+        if call.direction != "inbound":  # of which only the end is ever reported
+            call.sequence += 1
         if callback is None or event not in callback.events:
             return
         more: list[tuple[str, str]] = []
         if event == "completed":
             seconds = call.duration(self.now)
             more += [("CallDuration", str(seconds)), ("Duration", str(-(-seconds // 60)))]
+            if call.recording:
+                more += [("RecordingUrl", call.recording.url), ("RecordingSid", call.recording.sid)]
+                more += [("RecordingDuration", str(call.recording.seconds))]
         more += [("Timestamp", self.timestamp()), ("CallbackSource", "call-progress-events")]
         more += [("SequenceNumber", str(sequence))]
         self.callback(call, callback, "status callback", call.parameters(more))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.phone.calls import MachineDetection, StatusCallback
+from local.phone.calls import MachineDetection, RecordingRequest, StatusCallback
 from local.phone.web import Target
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 
@@ -159,3 +159,15 @@ def test_one_person_can_have_two_calls() -> None:
     first.hang_up()
     assert second.status == "in-progress"
     assert second.call.party == CALLER
+
+
+def test_a_call_that_rest_wants_recorded_is() -> None:
+    app = App(hello='<Pause length="30"/>')
+    phone = app.phone()
+    recorded = RecordingRequest(channels=2, callback=StatusCallback(f"{HOST}/rec"))
+    phone.place(AGENT, url=f"{HOST}/hello", callback=PROGRESS, recorded=recorded).answer()
+    form = app.form("rec")
+    assert form["RecordingSource"] == "OutboundAPI"
+    assert form["RecordingDuration"] == "30"
+    assert form["RecordingChannels"] == "2"
+    assert app.form("cb")["RecordingSid"] == form["RecordingSid"] == phone.recordings[0].sid
