@@ -158,17 +158,23 @@ def _noted(present: Message, state: State, request: TwilioRequest) -> Message:
             present.attempt,
         )
         return present
-    before = State.SUBMITTED if present.state in IN_DOUBT else present.state
+    # A callback proves that it left, so a message that waits to be sent again (refused for now, or resent by
+    # a person) is settled by it too.
+    before = State.SUBMITTED if present.state in IN_DOUBT | WAITING else present.state
+    after = advance(before, state)
+    reports = with_report(present.reports, state, request.now)
+    if after is present.state:
+        return replace(present, sid=sid, reports=reports)
     code = request.get("ErrorCode")
-    code = code if code.isdecimal() else ""
+    code = code if code.isdecimal() and after in {State.FAILED, State.UNDELIVERED} else ""
     return replace(
         present,
-        state=advance(before, state),
+        state=after,
         sid=sid,
-        code=int(code) if code else present.code,
-        reason=meaning(int(code)) if code else ("" if before is not present.state else present.reason),
-        reports=with_report(present.reports, state, request.now),
-        updated=request.now if advance(before, state) is not present.state else present.updated,
+        code=int(code or 0),
+        reason=meaning(int(code)) if code else "",
+        updated=request.now,
+        reports=reports,
     )
 
 

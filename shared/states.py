@@ -47,9 +47,10 @@ _REPORTED |= {S.BUSY, S.NO_ANSWER, S.CANCELED}
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     **{
-        state: frozenset({*WAITING, S.POSTING, S.CANCELED, S.EXPIRED, S.SUPPRESSED, S.FAILED})
+        state: frozenset({*WAITING, S.POSTING, S.CANCELED, S.EXPIRED, S.SUPPRESSED, S.SUBMITTED, *_REPORTED})
         for state in WAITING
     },
+    # reported while it waits: it had left before, and a person had it resent
     # back to waiting only where the request certainly did not leave, or was refused for now
     S.POSTING: frozenset({*WAITING, S.UNKNOWN, S.SUBMITTED, S.SUPPRESSED, *_REPORTED}),
     S.UNKNOWN: frozenset({S.SUBMITTED, S.UNRESOLVED, *_REPORTED}),

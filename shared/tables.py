@@ -71,12 +71,12 @@ class Table:
     ) -> list[Row]:
         """At most `limit` rows with low < key < high in the order of their keys.
 
-        where: a further OData condition, met by storage, with its `parameters`. select: the columns wanted,
-        or all of them.
+        where: one more OData comparison, met by storage, with its `parameters`; without brackets, since the
+        SDK puts parameters in word by word. select: the columns wanted, or all of them.
         """
         condition = "PartitionKey eq @partition and RowKey gt @low and RowKey lt @high"
         if where:
-            condition += f" and ({where})"
+            condition += f" and {where}"
         rows: list[Row] = []
         found = self._client.query_entities(
             condition,
