@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
@@ -50,7 +51,7 @@ async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
 
 def queue_call(running: Running, to: str, *, say: str | None, url: str | None, twiml: str | None) -> str:
     """Put one call on the queue, as any program with the storage account could. Returns the message's id."""
-    from azure.core.exceptions import AzureError
+    from azure.core.exceptions import AzureError, ResourceExistsError
     from azure.storage.queue import QueueClient
 
     content = {"say": say, "url": url, "twiml": twiml}
@@ -58,6 +59,8 @@ def queue_call(running: Running, to: str, *, say: str | None, url: str | None, t
     connection = running.settings["AzureWebJobsStorage"]
     with QueueClient.from_connection_string(connection, QUEUE, retry_total=0) as queue:
         try:
+            with suppress(ResourceExistsError):  # the host makes it as well, a moment after it is ready
+                queue.create_queue()
             return str(queue.send_message(json.dumps(request)).id)
         except AzureError as exc:
             reason = str(exc).partition("\n")[0]

@@ -66,7 +66,7 @@ class _Stage:
         self._console.rule(str(act.__doc__), align="left")
         try:
             return await act()
-        except (DemoFailed, OSError, TimeoutError) as exc:
+        except (DemoFailed, commands.CommandFailed, OSError, TimeoutError) as exc:
             self._say(f"[red]{exc or type(exc).__name__}")
             return Outcome(str(act.__doc__), str(exc) or type(exc).__name__, "", ok=False)
 
