@@ -14,15 +14,15 @@ from local.phone.testing import Number, Phone
 from local.phone.web import Target
 from shared.config import Settings
 
-PUBLIC = "http://localhost:7071"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
 
 
 def app_phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
     """A phone whose number +12025550100 is answered by the indexed app, as Twilio would be told to."""
+    public = os.environ["PUBLIC_BASE_URL"]
     number = Number(
-        Target(f"{PUBLIC}/api/voice"),
-        callback=StatusCallback(f"{PUBLIC}/api/voice/status"),
+        Target(f"{public}/api/voice"),
+        callback=StatusCallback(f"{public}/api/voice/status"),
     )
     return Phone(InProcess(worker, loop.run_until_complete), {OURS: number})
 
