@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from shared.call_ledger import CallLedger
     from shared.dead_letters import DeadLetters
     from shared.effects import Effect
-    from shared.message_store import MessageStore
+    from shared.errors import Conflict, InvalidRequest
+from shared.message_store import MessageStore
     from shared.tables import Tables
     from shared.twilio_helper import Twilio
 
@@ -52,7 +53,8 @@ class Services:
     @cached_property
     def messages(self) -> "MessageStore":
         """The messages, and who has opted out."""
-        from shared.message_store import MessageStore
+        from shared.errors import Conflict, InvalidRequest
+from shared.message_store import MessageStore
 
         return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
 
@@ -93,7 +95,10 @@ class Services:
             match effect:
                 case Text():
                     request = {"to": effect.to, "body": effect.body, "idempotency_key": effect.id}
-                    await schedule.create(request, self.messages, self.settings, now=utcnow())
+                    try:
+                        await schedule.create(request, self.messages, self.settings, now=utcnow())
+                    except (InvalidRequest, Conflict) as exc:  # the caller is to hear the answer all the same
+                        log.error("a text that a call flow wants sent cannot be: %s", exc)
                 case CallBack():
                     ring.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
                 case OptOut():
