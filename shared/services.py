@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.config import Settings
+from shared.errors import Conflict, InvalidRequest
 from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from shared.call_ledger import CallLedger
     from shared.dead_letters import DeadLetters
     from shared.effects import Effect
-    from shared.errors import Conflict, InvalidRequest
-from shared.message_store import MessageStore
+    from shared.message_store import MessageStore
     from shared.tables import Tables
     from shared.twilio_helper import Twilio
 
@@ -53,8 +53,7 @@ class Services:
     @cached_property
     def messages(self) -> "MessageStore":
         """The messages, and who has opted out."""
-        from shared.errors import Conflict, InvalidRequest
-from shared.message_store import MessageStore
+        from shared.message_store import MessageStore
 
         return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
 
