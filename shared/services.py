@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.config import Settings
+from shared.errors import Conflict, InvalidRequest
 from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ class Services:
             match effect:
                 case Text():
                     request = {"to": effect.to, "body": effect.body, "idempotency_key": effect.id}
-                    await schedule.create(request, self.messages, self.settings, now=utcnow())
+                    try:
+                        await schedule.create(request, self.messages, self.settings, now=utcnow())
+                    except (InvalidRequest, Conflict) as exc:  # the caller is to hear the answer all the same
+                        log.error("a text that a call flow wants sent cannot be: %s", exc)
                 case CallBack():
                     ring.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
                 case OptOut():

@@ -12,7 +12,7 @@ import azure.functions as func
 from shared import twilio_helper
 from shared.config import Settings
 from shared.effects import Reply
-from shared.errors import Forbidden, NotFound, SettingsError
+from shared.errors import Contended, Forbidden, NotFound, SettingsError, StorageAway
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
 
@@ -64,7 +64,7 @@ async def _guarded(
     except NotFound as exc:
         log.warning("no such webhook: %s", exc)
         return func.HttpResponse(status_code=404)
-    except SettingsError as exc:
+    except (SettingsError, StorageAway, Contended) as exc:
         log.error("a webhook cannot be answered: %s", exc)
         return func.HttpResponse(status_code=503)
 
@@ -92,9 +92,8 @@ def _fields(req: func.HttpRequest) -> tuple[tuple[tuple[str, str], ...], Any]:
     if req.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM:
         form = req.form
         return tuple(form.items(multi=True)), form
-    body = req.get_body()
-    # An empty body carries no field; any other is signed only through bodySHA256 in the URL.
-    return (), body.decode("utf-8", "replace") if body else {}
+    # A body that is no form is signed through bodySHA256 in the URL alone.
+    return (), req.get_body().decode("utf-8", "replace")
 
 
 def _path(url: str) -> str:

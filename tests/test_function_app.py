@@ -1,0 +1,136 @@
+"""function_app.py: a table of contents that is indexed without settings, and each of whose entries runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.host.worker import QueuedMessage, Worker
+from tests.settings import ENVIRON
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ["twilio.rest", "azure.data.tables", "azure.storage.queue", "azure.identity", "aiohttp", "requests"]
+
+# Every function, with how it is reached; a new one has to be entered here, and tested.
+HTTP = {
+    "voice_incoming": ("voice", "GET POST", "ANONYMOUS"),
+    "voice_step": ("voice/step/{step}", "GET POST", "ANONYMOUS"),
+    "voice_client": ("voice/client", "GET POST", "ANONYMOUS"),
+    "voice_status": ("voice/status", "GET POST", "ANONYMOUS"),
+    "sms_incoming": ("sms", "GET POST", "ANONYMOUS"),
+    "sms_status": ("sms/status", "GET POST", "ANONYMOUS"),
+    "twimlet": ("twimlets/{name}", "GET POST", "ANONYMOUS"),
+    "message_create": ("messages", "POST", "FUNCTION"),
+    "message_list": ("messages", "GET", "FUNCTION"),
+    "message_get": ("messages/{id}", "GET", "FUNCTION"),
+    "message_edit": ("messages/{id}", "PATCH", "FUNCTION"),
+    "message_cancel": ("messages/{id}", "DELETE", "FUNCTION"),
+    "message_resend": ("messages/{id}/resend", "POST", "FUNCTION"),
+    "call_create": ("calls", "POST", "FUNCTION"),
+    "call_list": ("calls", "GET", "FUNCTION"),
+    "call_get": ("calls/{id}", "GET", "FUNCTION"),
+    "health": ("health", "GET", "ANONYMOUS"),
+}
+QUEUES = {
+    "drain_sms": "sms-drain",
+    "place_outbound_call": "outbound-calls",
+    "bury_outbound_call": "outbound-calls-poison",
+}
+OPEN = {name for name, (_, _, level) in HTTP.items() if level == "ANONYMOUS"}
+
+
+def test_every_function_is_indexed_as_the_design_has_it(worker: Worker) -> None:
+    for name, (route, methods, level) in HTTP.items():
+        trigger = worker.function(name).trigger.properties
+        assert (trigger["route"], trigger["authLevel"]) == (route, level), name
+        assert set(trigger["methods"]) == set(methods.split()), name
+    for name, queue in QUEUES.items():
+        assert worker.function(name).trigger.properties["queueName"] == queue
+    timer = worker.function("send_due_sms").trigger.properties
+    assert (timer["schedule"], timer.get("runOnStartup", False)) == ("%SMS_SCHEDULE%", False)
+
+
+def test_nothing_but_signed_webhooks_health_and_pages_is_open(worker: Worker) -> None:
+    levels = {each.name: each.trigger.properties.get("authLevel") for each in worker.functions}
+    anonymous = {name for name, level in levels.items() if level == "ANONYMOUS"}
+    assert anonymous - {"softphone", "console"} == OPEN
+
+
+async def test_a_timer_and_a_drain_with_nothing_due_run(worker: Worker) -> None:
+    assert (await worker.timer("send_due_sms")).outputs.get("shards", ()) == ()
+    assert (await worker.timer("send_due_sms", past_due=True)).outputs.get("shards", ()) == ()
+    for shard in ("00", "no shard", "ff", ""):
+        assert (await worker.queue("drain_sms", shard)).outputs.get("shards", ()) == ()
+
+
+async def test_health_is_good_and_tells_nothing(worker: Worker) -> None:
+    answer = (await worker.http("health")).answer
+    assert answer is not None
+    assert (answer.status, answer.json()) == (200, {"status": "healthy"})
+
+
+async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
+    answer = (await worker.http("call_list")).answer
+    assert answer is not None
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_queue_message_without_a_shape_breaks_nothing(worker: Worker) -> None:
+    await worker.queue("place_outbound_call", QueuedMessage("not JSON", id="odd-1"))
+    await worker.queue("bury_outbound_call", QueuedMessage("not JSON", id="odd-2"))
+
+
+def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        name: value for name, value in os.environ.items() if name not in ENVIRON and "TWILIO" not in name
+    }
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env={**clean, "PYTHON_DOTENV_DISABLED": "1", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_importing_the_app_pulls_in_nothing_heavy() -> None:
+    """A cold start is what a caller hears as silence."""
+    code = f"import function_app, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    ran = python(code)
+    assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
+
+
+WITHOUT_SETTINGS = """
+import asyncio, json
+from pathlib import Path
+from local.host.worker import Worker
+
+async def main():
+    worker = await Worker.start(Path.cwd())
+    health = (await worker.http("health")).answer
+    webhook = (await worker.http("voice_incoming", "POST", "http://localhost/api/voice")).answer
+    listed = (await worker.http("message_list")).answer
+    seen = [health.status, health.json(), webhook.status, listed.status, listed.json()]
+    print(json.dumps([len(worker.functions), *seen]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(90)
+def test_the_app_is_indexed_without_settings_and_health_names_them() -> None:
+    ran = python(WITHOUT_SETTINGS, SMS_SCHEDULE="0 * * * * *", TWILIO_FROM_NUMBER="nonsense")
+    assert ran.returncode == 0, ran.stderr
+    functions, status, health, webhook, listed, error = json.loads(ran.stdout.splitlines()[-1])
+    missing = ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "AzureWebJobsStorage"]
+    assert functions >= len(HTTP) + len(QUEUES) + 1
+    assert (status, health["status"], health["missing"]) == (503, "unhealthy", missing)
+    assert health["invalid"] == ["TWILIO_FROM_NUMBER must be a phone number in E.164, such as +12025550100"]
+    assert (webhook, listed) == (503, 503)
+    assert error["error"]["code"] == "missing_settings"
