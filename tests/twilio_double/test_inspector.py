@@ -73,7 +73,7 @@ async def test_whatever_comes_over_the_wire_is_shown_as_text(
     listener.answers["/sms"] = Answer(ATTACK, content_type="text/html")
     double.configure_number(sms_url=f"{listener.url}/sms?x={ATTACK.replace(' ', '+')}")
     result = await double.inbound_message_async(PERSON, NUMBER, ATTACK)
-    await asyncio.to_thread(client.messages.list, from_=ATTACK)
+    await asyncio.to_thread(client.incoming_phone_numbers.list, friendly_name=ATTACK)
     await page.until("document.querySelectorAll('#rows li').length == 1")
     for place in (f"messages/{result.sid}", "deliveries/1", "alerts", "calls"):
         await page.evaluate(f"location.hash = '#{place}'")

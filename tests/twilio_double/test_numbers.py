@@ -99,6 +99,13 @@ def test_applications_are_created_updated_listed_and_deleted(client: Client) -> 
     assert [each.friendly_name for each in client.applications.list()] == ["other"]
 
 
+def test_a_filter_is_decoded_once(client: Client) -> None:
+    name = "100%41 & +1 = café?"
+    created = client.applications.create(friendly_name=name)
+    client.applications.create(friendly_name="100A & +1 = café?")
+    assert [each.sid for each in client.applications.list(friendly_name=name, page_size=1)] == [created.sid]
+
+
 def test_message_callbacks_can_come_from_an_application(
     client: Client, double: Double, listener: Listener
 ) -> None:
