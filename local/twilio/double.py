@@ -11,6 +11,7 @@ from local.twilio.core import Core, Exchange
 from local.twilio.faults import Planned
 from local.twilio.inbound import Inbound, receive_message
 from local.twilio.legs import CallRunner
+from local.twilio.live import Live
 from local.twilio.options import Options
 from local.twilio.server import Server
 
@@ -227,6 +228,9 @@ class Double:
         """Put another CallRunner at the other end of calls from now on."""
 
         def use(core: Core) -> None:
-            core.live.runner = runner
+            if isinstance(core.live, Live):
+                core.live.runner = runner
+            else:
+                core.live = Live(core, runner)
 
         self._read(use)
