@@ -10,7 +10,7 @@ from local.phone.gather import gather
 from local.phone.legs import live, outbound
 from local.phone.queues import enqueue
 from local.phone.record import record
-from local.phone.scripts import Key, PickedUp, Speech, TurnedDown
+from local.phone.scripts import Key, PickedUp, Speech, TurnedDown, Wait
 from local.phone.simple_verbs import hangup, leave, pause, play, redirect, reject, say, sms, speaking_time
 from local.phone.walk import Handler
 from local.phone.web import Target
@@ -163,6 +163,13 @@ class Exchange(World):
         """End a call, whatever it does."""
         self.end(call, "completed" if call.is_answered else "canceled", by="REST")
         self.run()
+
+    def limit(self, call: Call, seconds: float) -> None:
+        """A new time limit, counted from when the call was answered."""
+        call.time_limit = seconds
+        if call.answered_at is not None:
+            left = max(call.answered_at + seconds - self.now, 0.0)
+            self.after(left, lambda: self.end(call, "completed", by="Twilio"), Wait.PATIENCE)
 
     def cancel(self, call: Call) -> None:
         """End a call that has not been answered; an answered one goes on."""

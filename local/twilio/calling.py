@@ -8,7 +8,7 @@ from local.twilio.addresses import MAGIC_CALL_FROM, MAGIC_CALL_TO, MAGIC_SENDER,
 from local.twilio.errors import ApiError
 from local.twilio.faults import Planned
 from local.twilio.inbound import Inbound, our_number, party
-from local.twilio.legs import Leg, Redirect
+from local.twilio.legs import Redirect
 from local.twilio.params import Form
 from local.twilio.records import CALL_ENDED, Call, mask, new_sid
 
@@ -151,39 +151,28 @@ class Calling:
         call.status_callback = source.text("status_callback") or None
         call.status_callback_method = source.text("status_callback_method")
         self._keep(call)
-        leg = Leg(core, call)
-        core.live.legs[call.sid] = leg
-        result = Inbound(call.sid)
-        if call.url:
-            delivery = await leg.fetch(
-                call.url, call.method, fallback_url=call.fallback_url, fallback_method=call.fallback_method
-            )
-            result.status, result.twiml = delivery.status, delivery.body
-            if not delivery.ok:
-                result.error = f"{delivery.error_code}: {delivery.error or f'HTTP {delivery.status}'}"
-            leg.document = call.documents[-1]
-        core.live.take(leg)
-        return result
+        return await core.live.receive(call)
 
-    def dial(self, parent: Leg, to: str, *, sender: str, timeout: float) -> Leg:
+    def child(self, parent: Call, to: str, *, sender: str, sid: str | None = None) -> Call:
+        """The record of a leg that a call dials."""
         call = self._new(to, sender, "outbound-dial")
-        call.parent_call_sid = parent.call.sid
-        call.timeout = timeout
+        call.sid = sid or call.sid
+        call.parent_call_sid = parent.sid
         self._keep(call)
-        return self._core.live.start(call)
+        return call
 
     # What may be changed
 
     def update(self, call: Call, form: Form) -> Call:
         """Redirect a live call, end it, or cancel one that still rings. Raises ApiError."""
-        leg = self._core.live.legs.get(call.sid)
+        live = self._core.live
         status = form.get("Status")
         if status not in {"", "canceled", "completed"}:
             raise ApiError(20001, "Status must be canceled or completed")
         url = form.url("Url", 21205)
         twiml = form.get("Twiml") or None
         method = form.method("Method", 21209)
-        if call.status in CALL_ENDED or leg is None:
+        if call.status in CALL_ENDED or not live.carries(call):
             raise ApiError(21220)
         if (url or twiml) and call.status != "in-progress":
             raise ApiError(21220)
@@ -191,11 +180,11 @@ class Calling:
             call.status_callback = form.url("StatusCallback", 21609)
             call.status_callback_method = form.method("StatusCallbackMethod", 21209)
         if form.get("TimeLimit"):
-            self._core.live.limit(leg, form.whole("TimeLimit", 20001, 14_400, 1, DURATION_LIMIT))
+            live.limit(call, form.whole("TimeLimit", 20001, 14_400, 1, DURATION_LIMIT))
         if url or twiml:
-            leg.redirects.put_nowait(Redirect(url=url, method=method, twiml=None if url else twiml))
+            live.redirect(call, Redirect(url=url, method=method, twiml=None if url else twiml))
         elif status == "completed" or (status == "canceled" and call.status in {"queued", "ringing"}):
-            self._core.live.hang_up(leg, "canceled" if call.status in {"queued", "ringing"} else "completed")
+            live.hang_up(call, "canceled" if call.status in {"queued", "ringing"} else "completed")
         return call
 
     def delete(self, call: Call) -> None:

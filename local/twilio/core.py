@@ -13,7 +13,7 @@ from local.twilio.callbacks import Callbacks
 from local.twilio.calling import Calling
 from local.twilio.errors import meaning
 from local.twilio.faults import Dice, FaultError
-from local.twilio.legs import CallRunner
+from local.twilio.legs import CallRunner, Carrier
 from local.twilio.live import Live
 from local.twilio.messaging import Messaging
 from local.twilio.options import Options, Pace
@@ -77,7 +77,13 @@ def utcnow() -> datetime:
 class Core:
     """State and behaviour. `open` and `close` on the loop that everything else is called on."""
 
-    def __init__(self, options: Options, runner: CallRunner | None = None, clock: Clock = utcnow) -> None:
+    def __init__(
+        self,
+        options: Options,
+        runner: CallRunner | None = None,
+        clock: Clock = utcnow,
+        carrier: "Callable[[Core], Carrier] | None" = None,
+    ) -> None:
         self.options = options
         self.clock = clock
         self.pace = options.pace
@@ -97,7 +103,7 @@ class Core:
         self.callbacks = Callbacks(self.webhooks, self.dice, self.work)
         self.messaging = Messaging(self)
         self.calling = Calling(self)
-        self.live = Live(self, runner)
+        self.live: Carrier = carrier(self) if carrier else Live(self, runner)
         self.on_exchange: Callable[[Exchange], None] | None = None
         self._first_options = options
 
@@ -151,7 +157,7 @@ class Core:
         self.exchanges.clear()
         self.alerts.clear()
         self.callbacks.clear()
-        self.live.legs.clear()
+        self.live.clear()
         self.webhooks.options = self.options
         self.webhooks.clear()
         self.changed()

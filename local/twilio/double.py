@@ -10,7 +10,8 @@ from typing import Any, Self
 from local.twilio.core import Core, Exchange
 from local.twilio.faults import Planned
 from local.twilio.inbound import Inbound, receive_message
-from local.twilio.legs import CallRunner
+from local.twilio.legs import CallRunner, Carrier
+from local.twilio.live import Live
 from local.twilio.options import Options
 from local.twilio.server import Server
 
@@ -24,9 +25,15 @@ class Double:
     whose own loop serves the webhooks must use it.
     """
 
-    def __init__(self, options: Options | None = None, runner: CallRunner | None = None) -> None:
+    def __init__(
+        self,
+        options: Options | None = None,
+        runner: CallRunner | None = None,
+        carrier: Callable[[Core], Carrier] | None = None,
+    ) -> None:
         self.options = options or Options()
         self._runner = runner
+        self._carrier = carrier
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="twilio-double", daemon=True)
@@ -61,7 +68,7 @@ class Double:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._core = Core(self.options, self._runner)
+        self._core = Core(self.options, self._runner, carrier=self._carrier)
         self._server = Server(self._core)
         try:
             await self._server.start()
@@ -227,6 +234,9 @@ class Double:
         """Put another CallRunner at the other end of calls from now on."""
 
         def use(core: Core) -> None:
-            core.live.runner = runner
+            if isinstance(core.live, Live):
+                core.live.runner = runner
+            else:
+                core.live = Live(core, runner)
 
         self._read(use)

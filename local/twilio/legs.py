@@ -15,6 +15,8 @@ from local.twilio.webhooks import Delivery, Webhook
 
 if TYPE_CHECKING:
     from local.twilio.core import Core
+    from local.twilio.inbound import Inbound
+    from local.twilio.live import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Leg:
     """
 
     core: "Core"
+    live: "Live"
     call: Call
     document: Document | None = None
     redirects: asyncio.Queue[Redirect] = field(default_factory=asyncio.Queue)
@@ -92,7 +95,7 @@ class Leg:
 
     async def answer(self) -> None:
         """Pick up: the call is in progress from here. An inbound call's runner does this; once is enough."""
-        await self.core.live.answer(self)
+        await self.live.answer(self)
 
     async def instruct(self, redirect: Redirect) -> Document:
         """Carry out a Redirect as far as getting its TwiML, which is also kept on the call."""
@@ -104,7 +107,37 @@ class Leg:
 
     def dial(self, to: str, *, sender: str, timeout: float = 30) -> "Leg":
         """Start a child leg (outbound-dial) with the same callbacks as any call; the runner rings it."""
-        return self.core.calling.dial(self, to, sender=sender, timeout=timeout)
+        call = self.core.calling.child(self.call, to, sender=sender)
+        call.timeout = timeout
+        return self.live.start(call)
+
+
+class Carrier(Protocol):
+    """What takes the calls that Calling creates from ringing to their end: Live, or the phone's exchange."""
+
+    def start(self, call: Call) -> object:
+        """Let an outbound call ring."""
+
+    async def hurry(self, call: Call) -> None:
+        """Report an outbound call initiated and ringing now: the callbacks come before the POST's answer."""
+
+    async def receive(self, call: Call) -> "Inbound":
+        """Carry an inbound call from here; returns when its first document has come."""
+
+    def carries(self, call: Call) -> bool:
+        """Is it up?"""
+
+    def redirect(self, call: Call, redirect: Redirect) -> None:
+        """Give a call that is up new instructions."""
+
+    def hang_up(self, call: Call, status: CallStatus) -> None:
+        """End a call that is up."""
+
+    def limit(self, call: Call, seconds: int) -> None:
+        """A new time limit, counted from when the call was answered."""
+
+    def clear(self) -> None:
+        """Forget every call, their tasks being cancelled."""
 
 
 class CallRunner(Protocol):

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from local.twilio import forms
-from local.twilio.legs import CallRunner, DefaultRunner, Leg, Ring
+from local.twilio.inbound import Inbound
+from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
 from local.twilio.records import CALL_ENDED, Call, CallStatus, Document, new_sid
 from local.twilio.webhooks import Webhook
 
@@ -28,7 +29,7 @@ class Live:
 
     def start(self, call: Call) -> Leg:
         """Let it ring."""
-        leg = Leg(self._core, call)
+        leg = Leg(self._core, self, call)
         self.legs[call.sid] = leg
         self._core.work.spawn(self._outbound(leg))
         return leg
@@ -155,9 +156,21 @@ class Live:
         call.date_updated = self._core.clock()
         self._core.changed()
 
-    def take(self, leg: Leg) -> None:
-        """Let an inbound call go on, its first document fetched."""
+    async def receive(self, call: Call) -> Inbound:
+        """Somebody calls: the first document is fetched, and the runner goes on."""
+        leg = Leg(self._core, self, call)
+        self.legs[call.sid] = leg
+        result = Inbound(call.sid)
+        if call.url:
+            delivery = await leg.fetch(
+                call.url, call.method, fallback_url=call.fallback_url, fallback_method=call.fallback_method
+            )
+            result.status, result.twiml = delivery.status, delivery.body
+            if not delivery.ok:
+                result.error = f"{delivery.error_code}: {delivery.error or f'HTTP {delivery.status}'}"
+            leg.document = call.documents[-1]
         self._core.work.spawn(self._inbound(leg))
+        return result
 
     async def _inbound(self, leg: Leg) -> None:
         try:
@@ -171,22 +184,36 @@ class Live:
             self._end(leg, "failed")
             raise
 
-    def hang_up(self, leg: Leg, status: CallStatus) -> None:
+    def carries(self, call: Call) -> bool:
+        """Is it up?"""
+        return call.sid in self.legs
+
+    def redirect(self, call: Call, redirect: Redirect) -> None:
+        """Give a call that is up new instructions."""
+        self.legs[call.sid].redirects.put_nowait(redirect)
+
+    def clear(self) -> None:
+        """Forget every call, their tasks being cancelled."""
+        self.legs.clear()
+
+    def hang_up(self, call: Call, status: CallStatus) -> None:
+        """End a call that is up."""
+        leg = self.legs[call.sid]
         self._end(leg, status)
         for task in (leg.ringing, leg.talking):
             if task is not None:
                 task.cancel()
 
-    def limit(self, leg: Leg, seconds: int) -> None:
+    def limit(self, call: Call, seconds: int) -> None:
         """A new time limit, counted from when the call was answered."""
-        leg.call.time_limit = seconds
-        if leg.call.answer_time is not None:
-            left = leg.call.answer_time + timedelta(seconds=seconds) - self._core.clock()
-            asyncio.get_running_loop().call_later(max(left.total_seconds(), 0), self._expire, leg)
+        call.time_limit = seconds
+        if call.answer_time is not None:
+            left = call.answer_time + timedelta(seconds=seconds) - self._core.clock()
+            asyncio.get_running_loop().call_later(max(left.total_seconds(), 0), self._expire, call)
 
-    def _expire(self, leg: Leg) -> None:
-        if leg.call.sid in self.legs:
-            self.hang_up(leg, "completed")
+    def _expire(self, call: Call) -> None:
+        if self.carries(call):
+            self.hang_up(call, "completed")
 
     # What is reported
 

@@ -1,0 +1,382 @@
+"""The exchange in the double's world: its calls are walked in real time, with people or robots on the line.
+
+A carrier (local.twilio.legs.Carrier) in the place of the double's own. The double keeps the records, signs
+and makes the requests, and draws the faults; the exchange decides what happens next.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, get_args
+
+from local.phone.calls import Call as Leg
+from local.phone.calls import MachineDetection, Pickup, RecordingRequest, StatusCallback
+from local.phone.events import (
+    Answered,
+    Connected,
+    Dialing,
+    Ended,
+    Event,
+    InConference,
+    Noted,
+    Queued,
+    RecordingStarted,
+    StatusChanged,
+    Texted,
+)
+from local.phone.events import Waiting as WaitingForInput
+from local.phone.exchange import Exchange
+from local.phone.notices import Notice
+from local.phone.web import Answer, NoResponse, Target, WebRequest, WebResponse
+from local.twilio.errors import ApiError
+from local.twilio.inbound import Inbound
+from local.twilio.legs import Redirect
+from local.twilio.records import CALL_ENDED, Call, CallStatus, Document
+from local.twilio.webhooks import Delivery, Webhook
+
+if TYPE_CHECKING:
+    from local.twilio.core import Core
+
+_PRICE_PER_MINUTE = 0.014
+_NOTHING_FOR_A_ROBOT = (WaitingForInput, RecordingStarted, Queued, InConference)
+_KINDS = {
+    "status callback": "call-status",
+    "recording status callback": "recording-status",
+    "AMD status callback": "amd-status",
+    "transcribe callback": "transcription",
+}
+
+
+class Office:
+    """Carries the double's calls. `core` must be open before a call begins.
+
+    handsets: how many pages hold each address open. An address that nobody holds is a robot's: it answers
+    after a step, listens, presses nothing, and hangs up when it is asked for something.
+    """
+
+    def __init__(self, core: "Core") -> None:
+        self._core = core
+        self.handsets: Counter[str] = Counter()
+        self.listeners: list[Callable[[Event], None]] = []
+        self.notices: dict[int, tuple[Notice, ...]] = {}
+        self._delivered: dict[int, int] = {}
+        self._over: dict[str, asyncio.Event] = {}
+        self._first: dict[str, asyncio.Future[Delivery]] = {}
+        self._under_way: set[int] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self.clear()
+
+    # The exchange, run in real time
+
+    def clear(self) -> None:
+        """A new exchange, with no call."""
+        if self._alarm:
+            self._alarm.cancel()
+        self.exchange = Exchange(account_sid=self._core.options.account_sid, epoch=self._core.clock())
+        self.exchange.listeners.append(self._happened)
+        self._began = time.monotonic()
+        for memory in (self.notices, self._delivered, self._over, self._first, self._under_way):
+            memory.clear()
+
+    def pump(self) -> None:
+        """Bring the exchange up to now: after anything that was done to it, and when something falls due."""
+        exchange = self.exchange
+        exchange.api_base = self._core.base_url
+        exchange.numbers = frozenset(each.phone_number for each in self._core.account.numbers.values())
+        exchange.advance(time.monotonic() - self._began)
+        for request in list(exchange.outbox.values()):
+            if request.id not in self._under_way:
+                self._under_way.add(request.id)
+                self._core.work.spawn(self._make(exchange, request))
+        if self._alarm:
+            self._alarm.cancel()
+        due = exchange.next_timer()
+        if due is not None:
+            wait = max(due - exchange.now, 0.0)
+            self._alarm = asyncio.get_running_loop().call_later(wait, self.pump)
+
+    async def _make(self, exchange: Exchange, request: WebRequest) -> None:
+        answer = await self._send(request)
+        if exchange is self.exchange and request.id in exchange.outbox:
+            exchange.answered(request.id, answer)
+            self.pump()
+
+    async def _send(self, request: WebRequest) -> Answer:
+        webhook = Webhook(
+            kind=_KINDS.get(request.purpose, "voice"),
+            sid=request.call_sid,
+            url=request.target,
+            method=request.method,
+            params=dict(request.params),
+        )
+        if request.purpose == "status callback":
+            status = webhook.params["CallStatus"]
+            self._core.callbacks.add(webhook, last=status in CALL_ENDED)
+            return WebResponse(204, "", b"")
+        delivery = await self._core.webhooks.send(webhook)
+        self._delivered[request.id] = delivery.number
+        first = self._first.pop(request.call_sid, None)
+        if first is not None:
+            first.set_result(delivery)
+        if delivery.status is None:
+            return NoResponse(delivery.error_code or 11200, delivery.error or "no answer")
+        return WebResponse(delivery.status, delivery.content_type, delivery.body.encode())
+
+    # What the double's records learn of it
+
+    def _happened(self, event: Event) -> None:
+        call = self._record(event)
+        match event:
+            case StatusChanged():
+                self._enter(call, event.status)
+            case Ended():
+                self._end(call, event.status)
+            case Answered():
+                self._answered(call, event)
+            case Noted():
+                self._alert(call, event.notice)
+            case Texted():
+                self._text(call, event)
+            case Dialing():
+                for sid, to in zip(event.legs, event.to, strict=True):
+                    leg = self.exchange.calls[sid]
+                    record = self._core.calling.child(call, to, sender=leg.from_, sid=sid)
+                    self._begin(record, leg)
+            case RecordingStarted():
+                call.recording_sids.append(event.recording_sid)
+        self._robot(event)
+        for listener in self.listeners:
+            listener(event)
+
+    def _record(self, event: Event) -> Call:
+        call = self._core.calls.get(event.call_sid)
+        assert call is not None, "every call of the exchange has its record"  # noqa: S101
+        return call
+
+    def _enter(self, call: Call, status: str) -> None:
+        now = self._core.clock()
+        call.start_time = call.start_time or now
+        call.date_updated = now
+        if status == "initiated":
+            return
+        call.status = _STATUSES[status]
+        leg = self.exchange.calls[call.sid]
+        if status == "ringing" and call.direction != "inbound" and not self.handsets[leg.party]:
+            self._later(self._core.pace.step, self._robot_answers, call)
+        if status == "in-progress":
+            call.answer_time = now
+        self._core.changed()
+
+    def _end(self, call: Call, status: str) -> None:
+        call.end_time = call.date_updated = self._core.clock()
+        call.status = _STATUSES[status]
+        call.answered_by = self.exchange.calls[call.sid].answered_by
+        if call.answer_time is not None:
+            call.price = f"-{_PRICE_PER_MINUTE * -(-max(call.seconds, 1) // 60):.5f}"
+        over = self._over.pop(call.sid, None)
+        if over is not None:
+            over.set()
+        self._core.changed()
+
+    def _answered(self, call: Call, event: Answered) -> None:
+        number = self._delivered.get(event.request.id)
+        if number is not None:
+            self.notices[number] = event.notices
+        for notice in event.notices:
+            self._alert(call, notice)
+        if event.request.wants_twiml:
+            ok = isinstance(event.answer, WebResponse) and 200 <= event.answer.status < 300
+            twiml = (
+                event.answer.body.decode(errors="replace") if isinstance(event.answer, WebResponse) else None
+            )
+            call.documents.append(
+                Document(
+                    url=event.request.url,
+                    method=event.request.method,
+                    status=event.answer.status if isinstance(event.answer, WebResponse) else None,
+                    twiml=twiml if ok else None,
+                    error=event.answer.reason if isinstance(event.answer, NoResponse) else None,
+                )
+            )
+        self._core.changed()
+
+    def _alert(self, call: Call, notice: Notice) -> None:
+        self._core.alert(notice.code, call.sid, notice.detail)
+
+    def _text(self, call: Call, event: Texted) -> None:
+        try:
+            self._core.messaging.reply(
+                event.body, [], to=event.to, sender=event.sender, callback=None, source="call"
+            )
+        except ApiError as exc:
+            self._core.alert(exc.code, call.sid, exc.message)
+
+    # Robots
+
+    def _robot(self, event: Event) -> None:
+        """Whoever has no handset on a screen: patient with what talks, gone when asked for something."""
+        party = self.exchange.calls[event.call_sid].party
+        if self.handsets[party]:
+            return
+        if isinstance(event, Connected) and self.handsets[event.other]:
+            self._later(self._core.pace.step, self._robot_greets, event.call_sid)
+        elif isinstance(event, (*_NOTHING_FOR_A_ROBOT, Connected)):
+            self._later(self._core.pace.talk, self._robot_hangs_up, event.call_sid)
+
+    def _later(self, seconds: float, action: Callable[..., None], *args: object) -> None:
+        asyncio.get_running_loop().call_later(seconds, action, *args)
+
+    def _robot_greets(self, sid: str) -> None:
+        leg = self.exchange.calls.get(sid)
+        if leg is not None and leg.peer is not None:
+            self.exchange.speak(leg, f"Hello, this is the robot at {leg.party}.")
+            self.pump()
+
+    def _robot_answers(self, call: Call) -> None:
+        leg = self.exchange.calls.get(call.sid)
+        if leg is None or leg.status != "ringing" or self.handsets[leg.party]:
+            return
+        outcome, answered_by = call.ends
+        if outcome == "answered":
+            machine = (answered_by or "human").startswith("machine")
+            self.exchange.pick_up(leg, Pickup(machine=machine, greeting=self._core.pace.talk))
+        else:
+            self.exchange.turn_down(leg, outcome)
+        self.pump()
+
+    def _robot_hangs_up(self, sid: str) -> None:
+        leg = self.exchange.calls.get(sid)
+        if leg is not None and not leg.is_over and not self.handsets[leg.party]:
+            self.exchange.hang_up(leg)
+            self.pump()
+
+    # What the double asks of a carrier
+
+    def _begin(self, call: Call, leg: Leg) -> None:
+        """`settle` waits until the call is over."""
+        if not leg.is_over:
+            over = self._over[call.sid] = asyncio.Event()
+            self._core.work.spawn(over.wait())
+
+    def start(self, call: Call) -> None:
+        """Let an outbound call ring."""
+        if call.sid in self.exchange.calls:  # it was hurried
+            return
+        callback = None
+        if call.status_callback:
+            callback = StatusCallback(
+                call.status_callback, call.status_callback_method, call.status_callback_events
+            )
+        leg = self.exchange.call_out(
+            call.sender,
+            call.to,
+            Target(call.url, call.method, twiml=call.twiml),
+            fallback=Target(call.fallback_url, call.fallback_method) if call.fallback_url else None,
+            callback=callback,
+            timeout=call.timeout,
+            time_limit=call.time_limit,
+            detection=_detection(call),
+            send_digits=_param(call, "SendDigits"),
+            recorded=_recorded(call),
+            sid=call.sid,
+        )
+        self._begin(call, leg)
+        self.pump()
+
+    async def hurry(self, call: Call) -> None:
+        """Report it initiated and ringing before the POST is answered."""
+        self.start(call)
+        await self._core.callbacks.sent(call.sid, 2)
+
+    async def receive(self, call: Call) -> Inbound:
+        """Carry an inbound call; returns when its first document has come."""
+        result = Inbound(call.sid)
+        if not call.url:
+            result.error = "the number has no voice URL"
+            call.status = "failed"
+            return result
+        self._first[call.sid] = asyncio.get_running_loop().create_future()
+        first = self._first[call.sid]
+        self.begin_inbound(call)
+        delivery = await first
+        result.status, result.twiml = delivery.status, delivery.body
+        if not delivery.ok:
+            result.error = f"{delivery.error_code}: {delivery.error or f'HTTP {delivery.status}'}"
+        return result
+
+    def begin_inbound(self, call: Call, extra: dict[str, str] | None = None) -> Leg:
+        """Somebody calls one of our numbers, or an application."""
+        assert call.url is not None  # noqa: S101
+        report = None
+        if call.status_callback:
+            report = StatusCallback(call.status_callback, call.status_callback_method)
+        leg = self.exchange.call_in(
+            call.sender,
+            call.to,
+            Target(call.url, call.method),
+            fallback=Target(call.fallback_url, call.fallback_method) if call.fallback_url else None,
+            callback=report,
+            extra=extra,
+            sid=call.sid,
+        )
+        self._begin(call, leg)
+        self.pump()
+        return leg
+
+    def carries(self, call: Call) -> bool:
+        leg = self.exchange.calls.get(call.sid)
+        return leg is not None and not leg.is_over
+
+    def redirect(self, call: Call, redirect: Redirect) -> None:
+        target = Target(redirect.url, redirect.method, twiml=redirect.twiml)
+        self.exchange.redirect(self.exchange.calls[call.sid], target)
+        self.pump()
+
+    def hang_up(self, call: Call, status: CallStatus) -> None:  # noqa: ARG002  (the exchange knows it)
+        self.exchange.complete(self.exchange.calls[call.sid])
+        self.pump()
+
+    def limit(self, call: Call, seconds: int) -> None:
+        call.time_limit = seconds
+        self.exchange.limit(self.exchange.calls[call.sid], seconds)
+        self.pump()
+
+
+_STATUSES: dict[str, CallStatus] = {status: status for status in get_args(CallStatus)}
+
+
+def _param(call: Call, name: str) -> str:
+    return (call.params.get(name) or [""])[-1]
+
+
+def _callback(call: Call, name: str) -> StatusCallback | None:
+    url = _param(call, name)
+    events = frozenset(" ".join(call.params.get(f"{name}Event", [])).split())
+    return (
+        StatusCallback(
+            url, _param(call, f"{name}Method").upper() or "POST", events or frozenset({"completed"})
+        )
+        if url
+        else None
+    )
+
+
+def _detection(call: Call) -> MachineDetection | None:
+    mode = _param(call, "MachineDetection")
+    if mode not in {"Enable", "DetectMessageEnd"}:
+        return None
+    timeout = _param(call, "MachineDetectionTimeout")
+    return MachineDetection(
+        mode,
+        int(timeout) if timeout.isdecimal() else 30,
+        asynchronous=_param(call, "AsyncAmd") == "true",
+        callback=_callback(call, "AsyncAmdStatusCallback"),
+    )
+
+
+def _recorded(call: Call) -> RecordingRequest | None:
+    if _param(call, "Record") != "true":
+        return None
+    channels = 2 if _param(call, "RecordingChannels") == "dual" else 1
+    return RecordingRequest(channels, _callback(call, "RecordingStatusCallback"))

@@ -1,0 +1,136 @@
+"""REST-created and inbound calls of the double, walked by the phone's exchange."""
+
+from collections.abc import Iterator
+
+import pytest
+from twilio.rest import Client
+
+from local.phone.office import Office
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Number, Options, Pace
+from tests import openapi
+from tests.listener import Answer, Listener
+
+PERSON = "+12025550101"
+OTHER = "+12025550102"
+
+
+@pytest.fixture(scope="session")
+def running_walking_double() -> Iterator[Double]:
+    with Double(Options(pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
+        yield double
+
+
+@pytest.fixture
+def walking(running_walking_double: Double, listener: Listener) -> Iterator[Double]:
+    """A double whose calls are walked; its number's calls and texts go to the listener."""
+    double = running_walking_double
+    exchanges: list[object] = []
+    number = Number(voice_url=f"{listener.url}/voice", status_callback=f"{listener.url}/status")
+    double.reset(Options(pace=Pace(step=0.01, talk=0.05), numbers=(number,)))
+    double.on_exchange(exchanges.append)
+    yield double
+    double.on_exchange(None)
+    assert not openapi.problems(exchanges)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def client(walking: Double) -> Client:
+    client = Client(ACCOUNT_SID, AUTH_TOKEN)
+    client.api.base_url = walking.url
+    return client
+
+
+def statuses(listener: Listener, path: str = "/status") -> list[str]:
+    return [each.form["CallStatus"] for each in listener.to(path)]
+
+
+def test_an_inbound_call_is_walked_to_its_end(walking: Double, listener: Listener) -> None:
+    listener.answers["/voice"] = Answer("<Response><Redirect>/next</Redirect></Response>")
+    listener.answers["/next"] = Answer("<Response><Sms>See you</Sms><Hangup/></Response>")
+    result = walking.inbound_call(PERSON, NUMBER)
+    assert "<Redirect>" in result.twiml
+    walking.settle()
+    (call,) = walking.calls()
+    assert call["status"] == "completed"
+    assert [url for url, _ in call["documents"]] == [f"{listener.url}/voice", f"{listener.url}/next"]
+    assert statuses(listener) == ["completed"]
+    (message,) = walking.messages(PERSON)
+    assert message["body"] == "See you"
+    assert all(each.is_signed(AUTH_TOKEN) for each in listener.requests)
+
+
+def test_a_call_by_rest_is_answered_by_a_robot_and_walked(
+    walking: Double, client: Client, listener: Listener
+) -> None:
+    listener.answers["/hello"] = Answer("<Response><Play digits='1'/></Response>")
+    call = client.calls.create(
+        to=PERSON,
+        from_=NUMBER,
+        url=f"{listener.url}/hello",
+        status_callback=f"{listener.url}/cb",
+        status_callback_event=["initiated", "ringing", "answered", "completed"],
+    )
+    walking.settle()
+    assert statuses(listener, "/cb") == ["initiated", "ringing", "in-progress", "completed"]
+    fetched = client.calls(call.sid or "").fetch()
+    assert fetched.status == "completed"
+    assert fetched.duration is not None
+    assert fetched.start_time is not None
+    assert fetched.end_time is not None
+
+
+def test_a_robot_leaves_when_it_is_asked_for_something(
+    walking: Double, client: Client, listener: Listener
+) -> None:
+    listener.answers["/ask"] = Answer("<Response><Gather timeout='600'/></Response>")
+    call = client.calls.create(to=PERSON, from_=NUMBER, url=f"{listener.url}/ask")
+    walking.settle()
+    assert client.calls(call.sid or "").fetch().status == "completed"
+
+
+def test_a_dialed_leg_is_a_call_of_its_own(walking: Double, client: Client, listener: Listener) -> None:
+    listener.answers["/voice"] = Answer(
+        f"<Response><Dial action='/after'><Number statusCallback='/leg'>{OTHER}</Number></Dial></Response>"
+    )
+    walking.inbound_call(PERSON, NUMBER)
+    walking.settle()
+    parent, child = (walking.calls(to)[0] for to in (NUMBER, OTHER))
+    assert child["parent_call_sid"] == parent["sid"]
+    assert child["direction"] == "outbound-dial"
+    assert client.calls(child["sid"]).fetch().status == "completed"
+    (after,) = listener.to("/after")
+    assert after.form["DialCallStatus"] == "completed"
+    assert after.form["DialCallSid"] == child["sid"]
+    assert statuses(listener, "/leg") == ["completed"]
+
+
+@pytest.mark.parametrize("outcome", ["busy", "failed", "no-answer"])
+def test_a_planned_outcome_is_how_the_call_ends(
+    walking: Double, client: Client, listener: Listener, outcome: str
+) -> None:
+    walking.plan(kind="outcome", resource="calls", outcome=outcome)
+    call = client.calls.create(
+        to=PERSON, from_=NUMBER, url=f"{listener.url}/hello", status_callback=f"{listener.url}/cb"
+    )
+    walking.settle()
+    assert client.calls(call.sid or "").fetch().status == outcome
+    assert statuses(listener, "/cb") == [outcome]
+    assert listener.to("/hello") == []
+
+
+def test_detection_says_that_a_machine_answered(walking: Double, client: Client, listener: Listener) -> None:
+    walking.plan(kind="outcome", resource="calls", outcome="answered", answered_by="machine_start")
+    listener.answers["/hello"] = Answer("<Response><Hangup/></Response>")
+    call = client.calls.create(
+        to=PERSON, from_=NUMBER, url=f"{listener.url}/hello", machine_detection="DetectMessageEnd"
+    )
+    walking.settle()
+    assert listener.to("/hello")[0].form["AnsweredBy"] == "machine_end_beep"
+    assert client.calls(call.sid or "").fetch().answered_by == "machine_end_beep"
+
+
+def test_twiml_with_warnings_is_an_alert(walking: Double, listener: Listener) -> None:
+    listener.answers["/voice"] = Answer("<Response><Hangup reason='none'/></Response>")
+    walking.inbound_call(PERSON, NUMBER)
+    walking.settle()
+    assert [each["code"] for each in walking.alerts()] == [12200]
