@@ -1,0 +1,174 @@
+"""`make package`: what is in it, that it runs with nothing else installed, and what is not in it."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from pathspec import GitIgnoreSpec
+from typer.testing import CliRunner
+
+from local.host.worker import Worker
+from ops import package
+from ops.package import SITE_PACKAGES, Package, PackageError
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.timeout(300)  # pip, on a slow line
+UNCHECKED_HASH = 0b01
+"""The flags of a .pyc that is never checked against its source (PEP 552)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    dist: Path
+    package: Package
+    unpacked: Path
+    import_seconds: float
+
+    @property
+    def installed(self) -> Path:
+        return self.unpacked / SITE_PACKAGES
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The package, made, zipped and unpacked once: installing takes seconds."""
+    folder = tmp_path_factory.mktemp("package")
+    package.build(ROOT, folder / "dist")
+    zipped = package.pack(folder / "dist", folder / "app.zip")
+    seconds = package.cold_import(zipped, folder / "unpacked", runs=1)
+    return Built(folder / "dist", zipped, folder / "unpacked", seconds)
+
+
+def test_every_requirement_is_installed_for_linux_and_python_3_13(built: Built) -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {
+        canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")
+    }
+    present = {canonicalize_name(path.name.split("-")[0]) for path in built.installed.glob("*.dist-info")}
+    compiled = [path.name for path in built.installed.rglob("*.so")]
+
+    assert wanted <= present
+    assert compiled
+    assert all("cpython-313-x86_64-linux-gnu" in name or ".abi3." in name for name in compiled)
+
+
+def test_it_holds_what_is_deployed_and_nothing_else(built: Built) -> None:
+    present = {path.name for path in built.unpacked.iterdir()}
+
+    assert present - {"web"} == {
+        ".python_packages",
+        "__pycache__",
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+        "shared",
+    }
+    assert not list(built.unpacked.rglob("tests"))
+    assert not list(built.unpacked.rglob("*.env"))
+
+
+def test_every_module_has_bytecode_that_is_never_checked(built: Built) -> None:
+    sources = [path for path in built.unpacked.rglob("*.py") if "web" not in path.parts]
+    compiled = [Path(cache_from_source(str(path))) for path in sources]
+
+    assert len(sources) > 100
+    assert [path for path in compiled if not path.is_file()] == []
+    assert {int.from_bytes(path.read_bytes()[4:8], "little") for path in compiled} == {UNCHECKED_HASH}
+
+
+def test_the_app_has_all_its_functions_with_nothing_else_installed(built: Built, worker: Worker) -> None:
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import function_app; "
+        "print(*sorted(f.get_function_name() for f in function_app.app.get_functions()))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", script, built.unpacked, built.installed],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert run.stdout.split() == sorted(function.name for function in worker.functions)
+
+
+def test_what_is_imported_later_is_in_it_too(built: Built) -> None:
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import azure.identity.aio, azure.data.tables.aio, "
+        "azure.storage.blob.aio, dateutil.rrule, dotenv, phonenumbers, tenacity, twilio.rest, tzdata"
+    )
+    subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", script, built.unpacked, built.installed],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+
+
+def test_azd_is_told_to_keep_the_bytecode(built: Built) -> None:
+    rules = (built.dist / ".funcignore").read_text(encoding="utf-8").splitlines()
+
+    assert [rule for rule in rules if rule and not rule.startswith("#")] == [".funcignore"]
+
+
+def test_unchanged_dependencies_are_not_installed_again(built: Built) -> None:
+    one = built.dist / SITE_PACKAGES / "six.py"
+    before = one.stat().st_mtime_ns
+    leftover = built.dist / "shared" / "leftover.py"
+    leftover.write_text("", encoding="utf-8")
+
+    package.build(ROOT, built.dist)
+
+    assert one.stat().st_mtime_ns == before
+    assert not leftover.exists()
+
+
+def test_a_dependency_without_a_wheel_for_linux_is_an_error(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("tenacity==0.0.1\n", encoding="utf-8")
+
+    with pytest.raises(PackageError, match=r"Linux and Python 3\.13:\n(.|\n)*tenacity==0\.0\.1"):
+        package.install(requirements, tmp_path / "dist")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text("", encoding="utf-8")
+
+    with pytest.raises(PackageError, match=r"host\.json is missing in"):
+        package.build(tmp_path, tmp_path / "dist")
+
+
+def test_code_that_does_not_import_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "function_app.py").write_text("import nothing_of_the_kind\n", encoding="utf-8")
+
+    with pytest.raises(PackageError, match=r"does not import(.|\n)*nothing_of_the_kind"):
+        package.cold_import(
+            package.pack(tmp_path / "dist", tmp_path / "app.zip"), tmp_path / "unpacked", runs=1
+        )
+
+
+def test_the_command_prints_size_and_cold_import(built: Built) -> None:
+    result = CliRunner().invoke(package.cli, ["--dist", str(built.dist)])
+
+    assert result.exit_code == 0, result.output
+    assert f"dist/: {built.package.files:,} files" in result.output
+    assert re.search(
+        r"MB zipped\ncold import of function_app from the unpacked zip: \d+\.\d\d s", result.output
+    )
+
+
+def test_func_publish_leaves_behind_what_the_package_does_not_hold() -> None:
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in ROOT.iterdir()]
+
+    deployed = {name.rstrip("/") for name in names if not ignored.match_file(name)}
+
+    assert deployed - {"web"} == {*package.FILES, *package.FOLDERS} - {"web"}
