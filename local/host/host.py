@@ -18,8 +18,8 @@ from local.host.errors import HostError
 from local.host.invoker import Invoker
 from local.host.queues import QueueListener
 from local.host.schedule import TimerStatuses
-from local.host.server import RESPONSE_LIMIT, Server
-from local.host.settings import QueueSettings
+from local.host.server import Server
+from local.host.settings import RESPONSE_LIMIT, QueueSettings
 from local.host.storage import QueueStorage
 from local.host.timers import TimerLoop, WallClock
 from local.host.triggers import App, QueueTrigger, TimerTrigger, describe

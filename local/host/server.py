@@ -17,12 +17,10 @@ from local.host.admin import Admin
 from local.host.console import log
 from local.host.errors import InvocationFailed
 from local.host.invoker import Invoker
-from local.host.settings import HttpSettings
+from local.host.settings import RESPONSE_LIMIT, HttpSettings
 from local.host.triggers import App, HttpTrigger
 from local.host.worker import Answer
 
-# Azure's front end closes a connection that has been silent for this long.
-RESPONSE_LIMIT = timedelta(seconds=230)
 _LONGEST_URL = 8192
 _HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
 _SAME_SITE = {1: "Lax", 2: "Strict", 3: "None"}

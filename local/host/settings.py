@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from local.host.errors import NotIndexed
 
+# Azure's front end closes a connection that has been silent for this long.
+RESPONSE_LIMIT = timedelta(seconds=230)
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 _ENCODINGS = ("base64", "none")
 

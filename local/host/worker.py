@@ -4,7 +4,6 @@ The library keeps its registry in module globals, so a process holds one app and
 """
 
 import asyncio
-import contextvars
 import json
 import os
 import re
@@ -21,17 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure_functions_runtime as runtime
 
-from local.host import protocol
+from local.host import current, protocol
 from local.host.errors import InvocationFailed, NotIndexed
-
-# The function whose code is running, for the log. A thread of the pool only knows the invocation's id.
-running: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="")
-_names_by_invocation: dict[str, str] = {}
-
-
-def running_function() -> str:
-    """The name of the function that is running here, or nothing."""
-    return running.get() or _names_by_invocation.get(runtime.invocation_id_cv.get() or "", "")
 
 
 @dataclass(frozen=True)
@@ -122,6 +112,7 @@ class Worker:
             sys.path.insert(0, folder)
         os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
         runtime.start_threadpool_executor()
+        current.knows_invocation(runtime.invocation_id_cv)
         protos = protocol.load()
         reply = await runtime.worker_init_request(
             _request(worker_init_request=protos.WorkerInitRequest(function_app_directory=folder))
@@ -225,13 +216,13 @@ class Worker:
             input_data=[protos.ParameterBinding(name=function.trigger.name, data=data)],
             trigger_metadata=dict(metadata or {}),
         )
-        _names_by_invocation[invocation.invocation_id] = name
-        token = running.set(name)
+        current.names[invocation.invocation_id] = name
+        token = current.running.set(name)
         try:
             reply = await runtime.invocation_request(_request(invocation_request=invocation))
         finally:
-            running.reset(token)
-            del _names_by_invocation[invocation.invocation_id]
+            current.running.reset(token)
+            del current.names[invocation.invocation_id]
         if reply.result.status != protos.StatusResult.Success:
             failure = reply.result.exception
             raise InvocationFailed(name, failure.message, failure.stack_trace)

@@ -10,6 +10,8 @@ import pytest_asyncio
 
 from local.host.access import Keys, must_enforce
 from tests.host.process import HostProcess, environment, serving, write_app
+from tests.processes import LOOPBACK as LOOPBACK_ADDRESS
+from tests.processes import listening, needs_proc
 
 LOOPBACK = {"PUBLIC_BASE_URL": "http://localhost:7071", "TWILIO_BASE_URL": "http://127.0.0.1:4000"}
 APP = """
@@ -56,17 +58,6 @@ def kept_keys(app_dir: Path) -> dict[str, str]:
     return keys
 
 
-def listening_addresses(port: int) -> list[str]:
-    """Where this port is listened on, in the hexadecimal form of /proc/net/tcp."""
-    lines = [
-        line.split()
-        for table in ("tcp", "tcp6")
-        for line in Path("/proc/net", table).read_text().splitlines()[1:]
-    ]
-    ends = [line[1].split(":") for line in lines if line[3] == "0A"]
-    return [address for address, where in ends if int(where, 16) == port]
-
-
 async def status(host: HostProcess, path: str, **headers: str) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return (await host.get(path, headers=named))[0]
@@ -98,9 +89,10 @@ async def test_a_loopback_host_header_is_ours_on_any_port(local_host: HostProces
     assert await status(local_host, "/api/open", Host=name) == 200
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's table of sockets")
+@needs_proc
 async def test_it_listens_on_127_0_0_1_alone(local_host: HostProcess) -> None:
-    assert listening_addresses(int(local_host.url.rpartition(":")[2])) == ["0100007F"]
+    port = int(local_host.url.rpartition(":")[2])
+    assert listening([local_host.process.pid]) == {(LOOPBACK_ADDRESS, port)}
 
 
 @pytest.mark.parametrize(

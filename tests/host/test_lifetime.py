@@ -1,7 +1,6 @@
 """How the host starts, reloads and ends."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from azure.storage.queue import QueueClient
 
 from local.ports import free_ports
 from tests.host.process import HEADER, serving, started, write_app
+from tests.processes import children, is_alive, kill, needs_proc
 from tests.storage import Azurite
 from tests.waiting import until
 
@@ -30,19 +30,6 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
     await asyncio.sleep(float(req.params["seconds"]))
     return func.HttpResponse("finished")
 """
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie that nobody has waited for yet counts as dead."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_code_is_loaded_anew_when_it_changes(tmp_path: Path) -> None:
@@ -89,14 +76,16 @@ async def test_the_first_start_of_a_broken_app_ends_the_host(tmp_path: Path) -> 
     assert "SyntaxError" in host.log
 
 
+@needs_proc
 async def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
     app_dir = write_app(tmp_path / "app", ROUTE.format(version="one"))
     async with serving(app_dir, options=()) as host:
-        os.kill(children(host.process.pid)[0], signal.SIGKILL)
+        kill(children(host.process.pid)[0])
         await host.logged("the host ended with code -9; starting it again")
         assert await host.get("/api/version") == (200, "one")
 
 
+@needs_proc
 async def test_the_worker_does_not_outlive_the_process_that_watches_it(tmp_path: Path) -> None:
     app_dir = write_app(tmp_path / "app", ROUTE.format(version="one"))
     async with serving(app_dir, options=()) as host:

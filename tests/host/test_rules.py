@@ -1,10 +1,12 @@
 """What the real host refuses and the worker library does not: each with an app that breaks it."""
 
+import asyncio
 import json
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import pytest_asyncio
 
 from tests.host.process import serving, started, write_app
 
@@ -118,28 +120,41 @@ HOST_JSON = {
 }
 
 
-@pytest.mark.parametrize("code_and_problem", BROKEN.values(), ids=BROKEN)
-async def test_a_broken_app_is_refused_in_one_sentence(
-    tmp_path: Path, code_and_problem: tuple[str, str]
-) -> None:
-    code, problem = code_and_problem
-    async with started(write_app(tmp_path / "app", dedent(code))) as host:
-        assert await host.ended() == 1
-    assert problem in host.log
-    assert host.log.count("error:") == 1
+@pytest_asyncio.fixture(scope="module")
+async def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """The exit code and the log of a host for each broken app; a few run side by side."""
+    folder, turn = tmp_path_factory.mktemp("rules"), asyncio.Semaphore(3)
+
+    async def outcome(name: str, app_dir: Path) -> tuple[str, tuple[int, str]]:
+        async with turn, started(app_dir) as host:
+            return name, (await host.ended(), host.log)
+
+    apps = {
+        name: write_app(folder / f"code{number}", dedent(code))
+        for number, (name, (code, _)) in enumerate(BROKEN.items())
+    }
+    for number, (name, (text, _)) in enumerate(HOST_JSON.items()):
+        apps[name] = write_app(folder / f"host{number}", GOOD)
+        (apps[name] / "host.json").write_text(text)
+    return dict(await asyncio.gather(*(outcome(name, app_dir) for name, app_dir in apps.items())))
 
 
-@pytest.mark.parametrize("text_and_problem", HOST_JSON.values(), ids=HOST_JSON)
-async def test_a_wrong_host_json_is_refused_by_the_name_of_the_property(
-    tmp_path: Path, text_and_problem: tuple[str, str]
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_app_is_refused_in_one_sentence(refused: dict[str, tuple[int, str]], name: str) -> None:
+    code, log = refused[name]
+    assert code == 1
+    assert BROKEN[name][1] in log
+    assert log.count("error:") == 1
+
+
+@pytest.mark.parametrize("name", HOST_JSON)
+def test_a_wrong_host_json_is_refused_by_the_name_of_the_property(
+    refused: dict[str, tuple[int, str]], name: str
 ) -> None:
-    text, problem = text_and_problem
-    app_dir = write_app(tmp_path / "app", GOOD)
-    (app_dir / "host.json").write_text(text)
-    async with started(app_dir) as host:
-        assert await host.ended() == 1
-    assert problem in host.log
-    assert "Traceback" not in host.log
+    code, log = refused[name]
+    assert code == 1
+    assert HOST_JSON[name][1] in log
+    assert "Traceback" not in log
 
 
 async def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

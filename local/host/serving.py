@@ -1,0 +1,80 @@
+"""One run of the host in this process: from its signals to its exit code."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from http import HTTPStatus
+
+from aiohttp import web
+from dotenv import load_dotenv
+
+from local.host.console import log, shortened
+from local.host.errors import HostError, NotIndexed
+from local.host.host import Host, HostOptions
+from local.host.reload import REFUSED
+
+
+async def serve(options: HostOptions, listening: socket.socket, *, has_parent: bool, hold: bool) -> int:
+    """Until SIGINT or SIGTERM: 0. An app that does not load: REFUSED, or 503 to everybody if `hold`.
+
+    has_parent: standard input is a pipe to the process that watches the code, and ends with it.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    interrupts = 0
+
+    def interrupt() -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            os._exit(130)
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if has_parent:
+        threading.Thread(target=_outlived, args=(loop, stop), daemon=True).start()
+    # As the real worker: relative paths in the app are relative to the app.
+    os.chdir(options.app_dir)
+    load_dotenv(options.app_dir / ".env")
+    host = Host(options)
+    try:
+        await host.start(listening)
+    except HostError as exc:
+        for problem in exc.problems if isinstance(exc, NotIndexed) else (str(exc),):
+            log.error("%s", shortened(problem))
+        if not hold:
+            return REFUSED
+        log.info("waiting for a change")
+        await _refuse_all(listening, stop)
+        return 0
+    await stop.wait()
+    await host.stop()
+    return 0
+
+
+async def _refuse_all(listening: socket.socket, stop: asyncio.Event) -> None:
+    """While the app does not load: say so to whoever asks."""
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        text = "The app does not load; the host's log says why.\n"
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text)
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None))
+    await runner.setup()
+    await web.SockSite(runner, listening).start()
+    await stop.wait()
+    await runner.cleanup()
+
+
+def _outlived(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Stop when standard input ends: the process that watches the code is gone."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    try:
+        loop.call_soon_threadsafe(stop.set)
+    except RuntimeError:
+        return  # the loop has ended by itself

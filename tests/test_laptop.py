@@ -1,0 +1,290 @@
+"""`python -m local`: what it starts, says, and leaves behind."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from azure.data.tables import TableServiceClient
+from dotenv import dotenv_values
+
+from tests.host.process import ROOT, environment, write_app
+from tests.laptop import Laptop, LaptopPorts, running, started
+from tests.processes import (
+    LOOPBACK,
+    command_line,
+    descendants,
+    environment_of,
+    is_alive,
+    kill,
+    listening,
+    needs_proc,
+)
+from tests.waiting import until
+
+HOST_JSON = json.loads((ROOT / "host.json").read_text())
+APP = """
+from urllib.parse import urlsplit
+
+from twilio.request_validator import RequestValidator
+
+def signed(req: func.HttpRequest) -> bool:
+    url = os.environ["PUBLIC_BASE_URL"] + req.url.removeprefix("{0.scheme}://{0.netloc}".format(urlsplit(req.url)))
+    signature = req.headers.get("X-Twilio-Signature", "")
+    return RequestValidator(os.environ["TWILIO_AUTH_TOKEN"]).validate(url, req.form, signature)
+
+def answer(req: func.HttpRequest, twiml: str) -> func.HttpResponse:
+    if not signed(req):
+        return func.HttpResponse(status_code=403)
+    return func.HttpResponse("<Response>" + twiml + "</Response>", mimetype="text/xml")
+
+@app.route("health", auth_level=ANONYMOUS)
+def health(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("ok")
+
+@app.route("voice", auth_level=ANONYMOUS)
+def voice(req: func.HttpRequest) -> func.HttpResponse:
+    return answer(req, f"<Say>{req.form['CallStatus']} {req.form.get('Digits', '')}</Say>")
+
+@app.route("sms", auth_level=ANONYMOUS)
+def sms(req: func.HttpRequest) -> func.HttpResponse:
+    return answer(req, f"<Message>You said {req.form['Body']}</Message>")
+
+@app.route("messages", methods=["POST"])
+def messages(req: func.HttpRequest) -> func.HttpResponse:
+    logging.info("scheduled for %s", req.get_json()["send_at"])
+    return func.HttpResponse(status_code=202)
+
+@app.queue_trigger(arg_name="message", queue_name="outbound-calls", connection="AzureWebJobsStorage")
+async def place(message: func.QueueMessage) -> None:
+    logging.info("say %s", message.get_json()["say"])
+
+@app.timer_trigger(arg_name="timer", schedule="%SMS_SCHEDULE%")
+async def tick(timer: func.TimerRequest) -> None: ...
+"""
+
+
+@pytest.fixture(scope="module")
+def app_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_app(tmp_path_factory.mktemp("laptop") / "app", APP, HOST_JSON)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def laptop(app_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Laptop]:
+    async with running(app_dir, tmp_path_factory.mktemp("laptop") / "data") as one:
+        yield one
+
+
+async def test_the_panel_says_what_runs_where(laptop: Laptop) -> None:
+    where = laptop.where
+    for address in (
+        f"http://localhost:{where.port}",
+        f"http://127.0.0.1:{where.twilio_port}",
+        f"127.0.0.1:{where.storage_port}-{where.storage_port + 2}",
+        "+12025550100",
+    ):
+        assert address in laptop.output
+    assert "function key" not in laptop.output.lower()
+
+
+async def test_each_command_of_the_panel_works_as_it_is_printed(laptop: Laptop) -> None:
+    lines = laptop.output.splitlines()
+    commands = [
+        line.strip().replace(".venv/bin/python", "python")
+        for before, line in pairwise(lines)
+        if before.startswith("  # ")
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        process = await asyncio.create_subprocess_shell(
+            command, cwd=ROOT, env=with_this_python(), stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0
+        if "inbound" in command:
+            assert "You said HELP" in output.decode()
+    await laptop.printed(r"host .* messages +scheduled for 20\d\d-\d\d-\d\dT")
+    await laptop.printed(r"host .* place +say Hello from the queue")
+
+
+def with_this_python() -> dict[str, str]:
+    """`python` is the one that runs the tests."""
+    folder = str(Path(sys.executable).parent)
+    return {**environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+async def test_an_inbound_call_reaches_the_app_through_the_double(laptop: Laptop) -> None:
+    url = f"http://127.0.0.1:{laptop.where.twilio_port}/double/inbound/call"
+    call = {"from": "+12025550101", "to": "+12025550100"}
+    async with aiohttp.ClientSession() as session, session.post(url, json=call) as response:
+        answer = await response.json()
+    assert "<Say>ringing </Say>" in answer["twiml"]
+
+
+async def test_twiml_signs_a_request_as_twilio_would(laptop: Laptop) -> None:
+    code, output = await laptop.command("twiml", "/api/voice?x=a%20b", "Digits=1")
+    assert (code, output) == (0, "<Response>\n  <Say>ringing 1</Say>\n</Response>\n")
+    whole = f"http://localhost:{laptop.where.port}/api/sms"
+    code, output = await laptop.command("twiml", whole, "Body=a=b")
+    assert (code, output) == (0, "<Response>\n  <Message>You said a=b</Message>\n</Response>\n")
+
+
+async def test_twiml_says_what_came_instead(laptop: Laptop) -> None:
+    assert await laptop.command("twiml", "/api/none") == (1, "HTTP 404\n")
+    code, output = await laptop.command("twiml", "/api/voice", "Digits")
+    assert code == 2
+    assert "'Digits' must be FIELD=VALUE" in output
+
+
+async def test_running_settings_are_the_owner_s_alone_and_complete(laptop: Laptop) -> None:
+    path = laptop.data / "running.env"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    values = dotenv_values(path)
+    assert values["SWITCHBOARD_URL"] == values["PUBLIC_BASE_URL"] == f"http://localhost:{laptop.where.port}"
+    assert values["TWILIO_ACCOUNT_SID"] == "AC" + "0" * 32
+    assert values["TWILIO_AUTH_TOKEN"] == "twilio_test_auth_token"
+    assert values["TWILIO_FROM_NUMBER"] == "+12025550100"
+    assert values["TWILIO_BASE_URL"] == f"http://127.0.0.1:{laptop.where.twilio_port}"
+    assert values["AzureWebJobsStorage"] == laptop.where.storage.connection_string()
+    assert values["SMS_SCHEDULE"] == "*/15 * * * * *"
+
+
+@needs_proc
+async def test_the_settings_are_in_the_environment_of_the_host_alone(laptop: Laptop) -> None:
+    for pid in descendants(laptop.process.pid):
+        command, values = command_line(pid), environment_of(pid)
+        assert ("AzureWebJobsStorage" in values) is ("local.host" in command), command
+        if "azurite" in command:
+            assert not [name for name in values if name.startswith("TWILIO_")]
+
+
+@needs_proc
+async def test_all_of_it_listens_on_127_0_0_1_alone(laptop: Laptop) -> None:
+    found = listening(descendants(laptop.process.pid))
+    assert found == {(LOOPBACK, port) for port in laptop.where.all}
+
+
+@needs_proc
+async def test_ctrl_c_stops_everything_and_data_is_kept(app_dir: Path, tmp_path: Path) -> None:
+    where = LaptopPorts.free()
+    environ = {
+        "SWITCHBOARD_PORT": str(where.port),
+        "SWITCHBOARD_STORAGE_PORT": str(where.storage_port),
+        "SWITCHBOARD_TWILIO_PORT": str(where.twilio_port),
+    }
+    async with running(app_dir, tmp_path, environ, options=[], where=where) as laptop:
+        with TableServiceClient.from_connection_string(where.storage.connection_string()) as service:
+            service.create_table("kept")
+        processes = descendants(laptop.process.pid)
+        assert len(processes) >= 7
+        assert await laptop.stop(signal.SIGINT) == 0
+        assert laptop.nothing_listens()
+        assert not [pid for pid in processes if is_alive(pid)]
+        assert not (tmp_path / "running.env").exists()
+    async with running(app_dir, tmp_path, where=where) as laptop:
+        with TableServiceClient.from_connection_string(where.storage.connection_string()) as service:
+            assert [table.name for table in service.list_tables()] == ["kept"]
+        assert await laptop.stop(signal.SIGTERM) == 0
+        assert laptop.nothing_listens()
+
+
+@needs_proc
+async def test_nothing_outlives_a_supervisor_that_is_killed(app_dir: Path, tmp_path: Path) -> None:
+    async with running(app_dir, tmp_path) as laptop:
+        processes = descendants(laptop.process.pid)
+        laptop.process.kill()
+        await until(lambda: not [pid for pid in processes if is_alive(pid)])
+        assert laptop.nothing_listens()
+
+
+async def test_a_part_that_fails_to_start_is_named_and_the_others_stop(tmp_path: Path) -> None:
+    app_dir = write_app(tmp_path / "app", "import no_such_module", HOST_JSON)
+    async with started(app_dir, tmp_path / "data") as laptop:
+        assert await laptop.ended() == 1
+        assert "host ended with code 1; its last lines:" in laptop.output
+        assert "ModuleNotFoundError: No module named 'no_such_module'" in laptop.output
+        assert "Switchboard is running" not in laptop.output
+        assert laptop.nothing_listens()
+
+
+@needs_proc
+async def test_a_part_that_dies_later_stops_the_others(app_dir: Path, tmp_path: Path) -> None:
+    async with running(app_dir, tmp_path) as laptop:
+        processes = descendants(laptop.process.pid)
+        kill(next(pid for pid in processes if command_line(pid).startswith("node ")))
+        assert await laptop.ended() == 1
+        assert "storage ended with code 137" in laptop.output
+        assert laptop.nothing_listens()
+        assert not [pid for pid in processes if is_alive(pid)]
+
+
+@pytest.mark.parametrize(("option", "index"), [("--port", 0), ("--twilio-port", 1), ("--storage-port", 3)])
+async def test_a_taken_port_is_named_with_the_option_that_moves_it(
+    app_dir: Path, tmp_path: Path, option: str, index: int
+) -> None:
+    where = LaptopPorts.free()
+    port = where.all[index]
+    server = await asyncio.start_server(lambda _, __: None, "127.0.0.1", port)
+    async with server, started(app_dir, tmp_path, where=where) as laptop:
+        assert await laptop.ended() == 1
+        assert f"Error: port {port} is already taken; choose another with {option}" in laptop.output
+
+
+async def test_through_a_tunnel_keys_are_enforced_and_printed(app_dir: Path, tmp_path: Path) -> None:
+    environ = {"PUBLIC_BASE_URL": "https://tunnel.example.com"}
+    async with running(app_dir, tmp_path, environ) as laptop:
+        keys = json.loads((tmp_path / "host" / "keys.json").read_text())
+        assert "Function keys are on, because PUBLIC_BASE_URL is https://tunnel.example.com" in laptop.output
+        assert keys["default"] in laptop.output
+        assert dotenv_values(tmp_path / "running.env")["SWITCHBOARD_KEY"] == keys["default"]
+        url = f"http://localhost:{laptop.where.port}/api/messages"
+        body = {"send_at": "2026-01-01T00:00:00Z"}
+        async with aiohttp.ClientSession() as session:
+            async with session.post(url, json=body) as response:
+                assert response.status == 401
+            async with session.post(url, json=body, headers={"x-functions-key": keys["default"]}) as response:
+                assert response.status == 202
+        # Signed for the public name, sent to the port beside us.
+        code, output = await laptop.command("twiml", "/api/voice")
+        assert (code, "ringing" in output) == (0, True)
+
+
+async def test_core_tools_are_the_host_if_asked_for(app_dir: Path, tmp_path: Path) -> None:
+    """A `func` that stands in for Core Tools: it takes their arguments, and is our host behind them."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    host = f"python -m local.host --app-dir {app_dir} --port $3"
+    (tools / "func").write_text(f'#!/bin/sh\necho "func $* in $PWD"\ncd {ROOT}\nexec {host}\n')
+    (tools / "func").chmod(0o755)
+    path = f"{tools}{os.pathsep}{with_this_python()['PATH']}"
+    where = LaptopPorts.free()
+    options = [*where.options, "--func", "--auth"]
+    async with running(app_dir, tmp_path / "data", {"PATH": path}, options, where) as laptop:
+        await laptop.printed(f"func start --port {where.port} --enableAuth in {app_dir}")
+        assert "Core Tools (func start)" in laptop.output
+
+
+async def test_core_tools_that_are_missing_are_asked_for(app_dir: Path, tmp_path: Path) -> None:
+    node = tmp_path / "bin"
+    node.mkdir()
+    (node / "node").symlink_to(str(shutil.which("node")))
+    where = LaptopPorts.free()
+    async with started(app_dir, tmp_path, {"PATH": str(node)}, [*where.options, "--func"], where) as laptop:
+        assert await laptop.ended() == 1
+        assert "--func needs Azure Functions Core Tools (`func`) on PATH" in laptop.output
+
+
+async def test_commands_say_when_nothing_is_running(tmp_path: Path) -> None:
+    for arguments in (("twiml", "/api/voice"), ("queue-call", "+12025550101", "--say", "Hi")):
+        async with started(ROOT, tmp_path, options=arguments) as laptop:
+            assert await laptop.ended() == 1
+            assert f"the laptop edition is not running (no {tmp_path}/running.env)" in laptop.output
