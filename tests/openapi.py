@@ -9,10 +9,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import requests
 from jsonschema import FormatChecker
 from openapi_schema_validator import OAS30ReadValidator
 from referencing import Registry, Resource
@@ -215,6 +217,14 @@ def _cast(text: str, schema: Mapping[str, Any]) -> Any:
         case "boolean" if text.lower() in {"true", "false"}:
             return text.lower() == "true"
     return text
+
+
+def exchanges_at(url: str) -> list[Exchange]:
+    """The last exchanges of a double that runs as a process of its own."""
+    answer = requests.get(f"{url}/double/exchanges", timeout=60)
+    return [
+        Exchange(**{**each, "at": datetime.fromisoformat(each["at"])}) for each in answer.json()["exchanges"]
+    ]
 
 
 @functools.cache

@@ -56,7 +56,7 @@ def _json(
     """A JSON object in, JSON out. A form from another site's page cannot say application/json."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        raw = await request.text()
+        raw = (await request.read()).decode("utf-8", "replace")
         if raw and request.content_type != "application/json":
             return _answer({"error": "Content-Type: must be application/json"}, 415)
         try:

@@ -65,7 +65,7 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
 
     async def handle(request: web.Request) -> web.StreamResponse:
         core = request.app[CORE]
-        raw = await request.text() if request.body_exists else ""
+        raw = (await request.read()).decode("utf-8", "replace") if request.body_exists else ""
         status: int | None
         body: dict[str, Any] | None
         headers = {}

@@ -164,6 +164,16 @@ def test_a_message_can_be_made_to_end_badly(double: Double, client: Client, list
     ] == [("failed", "30007")]
 
 
+def test_some_messages_can_be_made_undelivered(double: Double, client: Client) -> None:
+    double.faults(undelivered=0.5, seed=3)
+    for _ in range(12):
+        send(client)
+    double.settle()
+    ends = [each["status"] for each in double.messages()]
+    assert set(ends) == {"delivered", "undelivered"}
+    assert ends.count("undelivered") == double.faults()["injected"]["undelivered"]
+
+
 def statuses(listener: Listener, sid: str) -> list[str]:
     return [each.form["MessageStatus"] for each in listener.to("/status") if each.form["MessageSid"] == sid]
 

@@ -31,6 +31,7 @@ async def page(browser: Page, double: Double) -> AsyncIterator[Page]:
     await browser.goto("about:blank")
     await browser.goto(double.url)
     await browser.until("document.querySelector('#live')?.className == 'on'")
+    await browser.until("document.querySelector('#account').innerText")
     yield browser
     assert browser.errors == []
     await browser.goto("about:blank")
@@ -58,9 +59,10 @@ async def test_a_call_leads_to_its_twiml_and_its_webhooks(
     result = await double.inbound_call_async(PERSON, NUMBER)
     await page.evaluate(f"location.hash = '#calls/{result.sid}'")
     await page.until("document.querySelector('#detail h2')?.innerText.startsWith('Call CA')")
+    await page.until("document.querySelector('#detail pre')?.innerText.includes('Welcome')")
     assert '<Gather numDigits="1">\n    <Say>Welcome</Say>' in await text(page, "#detail pre")
     await page.evaluate("document.querySelector('#detail li a').click()")
-    await page.until("document.querySelector('#detail h2')?.innerText.startsWith('voice webhook')")
+    await page.until("document.querySelector('#detail')?.innerText.includes('200 text/xml')")
     (delivery,) = double.deliveries(result.sid)
     detail = await text(page, "#detail")
     for expected in (f"X-Twilio-Signature: {delivery['signature']}", "CallStatus", "ringing", "200 text/xml"):

@@ -59,6 +59,29 @@ def test_a_messaging_service_picks_the_sender_after_accepting(client: Client, do
     assert (message.status, message.from_, message.num_segments) == ("delivered", NUMBER, "2")
 
 
+def test_a_messaging_service_without_a_sender_cannot_send(client: Client, double: Double) -> None:
+    for senders, numbers, code in (
+        ((), (), 21704),
+        (("+12025550177",), (Number(),), 21703),
+        ((), (Number(capabilities=frozenset({"voice"})),), 21704),
+    ):
+        service = MessagingService(sid=SERVICE, senders=senders)
+        double.reset(Options(messaging_services=(service,), numbers=numbers))
+        assert refusal(client, from_="", messaging_service_sid=SERVICE).code == code
+
+
+def test_a_messaging_service_calls_back_for_every_change_but_the_first(
+    client: Client, double: Double, listener: Listener
+) -> None:
+    service = MessagingService(sid=SERVICE, status_callback=f"{listener.url}/service")
+    double.reset(Options(messaging_services=(service,), pace=double.options.pace))
+    client.messages.create(to=PERSON, messaging_service_sid=SERVICE, body="hello")
+    double.settle()
+    forms = [each.form for each in listener.to("/service")]
+    assert [each["MessageStatus"] for each in forms] == ["queued", "sent", "delivered"]
+    assert {each["MessagingServiceSid"] for each in forms} == {SERVICE}
+
+
 @pytest.mark.parametrize(
     ("to", "code"),
     [

@@ -13,6 +13,7 @@ import pytest
 import requests
 from twilio.rest import Client
 
+from tests import openapi
 from tests.listener import Answer, Listener
 
 ROOT = Path(__file__).parent.parent.parent
@@ -77,6 +78,9 @@ def test_it_serves_what_its_options_say_and_logs_a_line_an_event(listener: Liste
         assert listener.to("/sms")[0].is_signed("process_token")
         assert listener.to("/voice")[0].is_signed("process_token")
         assert listener.to("/status")[0].form["CallStatus"] == "completed"
+        exchanges = openapi.exchanges_at(url)
+        assert len(exchanges) == 3
+        assert openapi.problems(exchanges) == []
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -136,6 +136,20 @@ def test_the_inspector_may_not_be_framed_nor_load_from_elsewhere(double: Double)
     assert ask(double, "GET", "/inspector.css").headers["Content-Type"].startswith("text/css")
 
 
+def test_bytes_that_are_not_text_are_no_traceback(double: Double) -> None:
+    answer = ask(
+        double,
+        "POST",
+        f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
+        data=b"To=\xff\xfe&Body=%ff",
+        headers={"Content-Type": "application/x-www-form-urlencoded; charset=nonsense"},
+        auth=(ACCOUNT_SID, AUTH_TOKEN),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, 21211)
+    headers = {"Content-Type": "application/json"}
+    assert ask(double, "PUT", "/double/faults", data=b"\xff", headers=headers).status_code == 400
+
+
 def test_what_twilio_has_and_the_double_does_not_is_not_found(double: Double) -> None:
     answer = ask(
         double, "GET", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Usage.json", auth=(ACCOUNT_SID, AUTH_TOKEN)
