@@ -9,15 +9,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_demo_plays_everything_and_says_so(tmp_path: Path) -> None:
-    played = subprocess.run(
-        [sys.executable, "-m", "local", "--data", str(tmp_path), "demo"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert played.returncode == 0, played.stdout + played.stderr
-    assert played.stdout.count("│ ok") == 4
-    assert re.search(r"CA[0-9a-f]{32}", played.stdout)
-    assert re.search(r"SM[0-9a-f]{32}", played.stdout)
+    command = [sys.executable, "-m", "local", "--data", str(tmp_path), "demo"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as playing:
+        try:
+            shown, _ = playing.communicate(timeout=100)
+        except subprocess.TimeoutExpired:
+            playing.terminate()
+            shown, _ = playing.communicate()
+    assert playing.returncode == 0, shown
+    assert shown.count("│ ok") == 4
+    assert re.search(r"CA[0-9a-f]{32}", shown)
+    assert re.search(r"SM[0-9a-f]{32}", shown)
