@@ -243,6 +243,12 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: services.calls.get(req.route_params["id"]))
 
 
+@app.route("recordings/{sid}", methods=["GET"])
+async def recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Fetch a voicemail from Twilio, for whoever has a key."""
+    return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+
+
 # Health.
 
 

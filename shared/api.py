@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
 MAX_PAGE = 200
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def respond(work: Callable[[], Awaitable[Any]], status: int = 200) -> func.HttpResponse:
@@ -20,6 +21,14 @@ async def respond(work: Callable[[], Awaitable[Any]], status: int = 200) -> func
     try:
         value = await work()
         return answer(value.view() if hasattr(value, "view") else value, status)
+    except errors.SwitchboardError as exc:
+        return problem(exc)
+
+
+async def sound(work: Callable[[], Awaitable[bytes]]) -> func.HttpResponse:
+    """Answer with an MP3 file; errors are JSON, as everywhere."""
+    try:
+        return func.HttpResponse(await work(), mimetype="audio/mpeg", headers=NO_STORE)
     except errors.SwitchboardError as exc:
         return problem(exc)
 
@@ -32,7 +41,7 @@ def answer(value: Any, status: int = 200) -> func.HttpResponse:
         json.dumps(value, ensure_ascii=False),
         status_code=status,
         mimetype="application/json",
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 

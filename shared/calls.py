@@ -5,6 +5,7 @@ request may leave, and whatever is in doubt afterwards is looked up, never rung 
 """
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
 QUEUE = "outbound-calls"
+RECORDING = re.compile(r"RE[0-9a-f]{32}")
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 
 
@@ -271,3 +273,10 @@ async def reopen(call_id: str, ledger: CallLedger, *, now: datetime) -> None:
     if call.sid or call.state is not State.FAILED:
         raise errors.Conflict(f"call {call_id} is {call.state}: it may have left", state=call.state)
     await ledger.write(replace(call, state=State.PENDING, reason="replayed", code=0, updated=now))
+
+
+async def recording(sid: str, services: "Services") -> bytes:
+    """A voicemail, as MP3. Raises InvalidRequest for what is no recording SID, and NotFound."""
+    if not RECORDING.fullmatch(sid):
+        raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
+    return await services.twilio.recording(sid)

@@ -169,6 +169,27 @@ class Twilio:
         """One message as Twilio has it: price, segments, error text."""
         return await self._request(self._api.messages(sid).fetch_async())
 
+    async def recording(self, sid: str) -> bytes:
+        """A recording, as MP3. Raises NotFound where Twilio has none by that SID, or has it no more."""
+        from aiohttp import BasicAuth
+
+        base = self._settings.twilio_base_url or "https://api.twilio.com"
+        url = f"{base}/2010-04-01/Accounts/{self._settings.account_sid}/Recordings/{sid}.mp3"
+        _ = self._api  # connects
+        assert self._client is not None  # noqa: S101
+        session = self._client.http_client.session
+
+        async def fetch() -> Any:
+            async with session.get(url, auth=BasicAuth(*_credentials(self._settings))) as answer:
+                return answer.status, await answer.read()
+
+        status, content = await self._request(fetch())
+        if status == 404:
+            raise errors.NotFound(f"Twilio has no recording {sid}")
+        if status != 200:
+            raise _classified(None, status, "the recording cannot be fetched")
+        return bytes(content)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client:
@@ -252,6 +273,10 @@ class _Limited:
         await self._session.close()
 
 
+def _credentials(settings: Settings) -> tuple[str, str]:
+    return settings.api_key or settings.account_sid, settings.api_secret or settings.auth_token
+
+
 def _rest_client(settings: Settings) -> "Client":
     """A client whose one session carries the timeout and as many connections as there are sends at once.
 
@@ -267,12 +292,7 @@ def _rest_client(settings: Settings) -> "Client":
         ClientSession(connector=TCPConnector(limit=settings.send_concurrency + 8)),
         ClientTimeout(total=TIMEOUT, sock_connect=CONNECT_TIMEOUT),
     )
-    client = Client(
-        settings.api_key or settings.account_sid,
-        settings.api_secret or settings.auth_token,
-        settings.account_sid,
-        http_client=http,
-    )
+    client = Client(*_credentials(settings), settings.account_sid, http_client=http)
     if settings.twilio_base_url:
         client.region = client.edge = None  # TWILIO_REGION and TWILIO_EDGE would rewrite the host
         client.api.base_url = settings.twilio_base_url
