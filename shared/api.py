@@ -26,9 +26,9 @@ async def respond(work: Callable[[], Awaitable[Any]], status: int = 200) -> func
 
 
 async def sound(work: Callable[[], Awaitable[bytes]]) -> func.HttpResponse:
-    """Answer with an MP3 file; errors are JSON, as everywhere."""
+    """Answer with a WAV file; errors are JSON, as everywhere."""
     try:
-        return func.HttpResponse(await work(), mimetype="audio/mpeg", headers=NO_STORE)
+        return func.HttpResponse(await work(), mimetype="audio/wav", headers=NO_STORE)
     except errors.SwitchboardError as exc:
         return problem(exc)
 

@@ -276,7 +276,7 @@ async def reopen(call_id: str, ledger: CallLedger, *, now: datetime) -> None:
 
 
 async def recording(sid: str, services: "Services") -> bytes:
-    """A voicemail, as MP3. Raises InvalidRequest for what is no recording SID, and NotFound."""
+    """A voicemail, as a WAV file. Raises InvalidRequest for what is no recording SID, and NotFound."""
     if not RECORDING.fullmatch(sid):
         raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
     return await services.twilio.recording(sid)

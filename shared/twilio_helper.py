@@ -170,11 +170,11 @@ class Twilio:
         return await self._request(self._api.messages(sid).fetch_async())
 
     async def recording(self, sid: str) -> bytes:
-        """A recording, as MP3. Raises NotFound where Twilio has none by that SID, or has it no more."""
+        """A recording, as a WAV file. Raises NotFound where Twilio has none by that SID, or has it no more."""
         from aiohttp import BasicAuth
 
         base = self._settings.twilio_base_url or "https://api.twilio.com"
-        url = f"{base}/2010-04-01/Accounts/{self._settings.account_sid}/Recordings/{sid}.mp3"
+        url = f"{base}/2010-04-01/Accounts/{self._settings.account_sid}/Recordings/{sid}.wav"
         _ = self._api  # connects
         assert self._client is not None  # noqa: S101
         session = self._client.http_client.session
