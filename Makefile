@@ -1,14 +1,18 @@
-PYTHON ?= python3
+# The first of these that is new enough; make PYTHON=... names another.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null
+PYTHON ?= $(shell for each in python3.13 python3 python python3.14; do $$each $(NEW_ENOUGH) && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup start test demo faults bench package clean
+.PHONY: setup start demo test package clean
 
 setup: $(VENV)/.ready node_modules/.ready $(VENV)/checkov/.ready
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null || { echo "Switchboard needs Python 3.13 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@python="$(PYTHON)"; $${python:-false} $(NEW_ENOUGH) || \
+		{ echo "Switchboard needs Python 3.13 or later; found: $$($${python:-python3} --version 2>&1)" >&2; exit 1; }
+	@$(BIN)/python $(NEW_ENOUGH) || $(PYTHON) -m venv $(VENV) || \
+		{ echo "$(PYTHON) cannot make a virtual environment; on Debian, install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
@@ -19,7 +23,9 @@ $(VENV)/checkov/.ready: requirements-checkov.txt | $(VENV)/.ready
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
-	@node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2>/dev/null || { echo "Switchboard needs Node 20 or later; found: $$(node --version 2>&1)"; exit 1; }
+	@node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2>/dev/null || \
+		{ echo "Switchboard needs Node 20 or later; found: $$(node --version 2>&1)" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "Switchboard needs npm, which comes with Node; it is not on PATH" >&2; exit 1; }
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
