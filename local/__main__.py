@@ -103,6 +103,24 @@ def twiml(
 
 
 @app.command()
+def schedule(
+    context: typer.Context,
+    to: Annotated[str, typer.Argument(help="A number in E.164, such as +12025550101.")],
+    body: Annotated[str, typer.Argument(help="What the SMS says.")],
+    seconds: Annotated[float, typer.Option(help="How far ahead.", min=0)] = 10,
+) -> None:
+    """Schedule an SMS through the API, and print what was asked and answered."""
+    try:
+        asked, reply = asyncio.run(commands.schedule(Running.read(context.obj), to, body, seconds))
+    except (NotRunning, commands.CommandFailed) as exc:
+        raise _failed(exc) from exc
+    console.print(f"POST /api/messages {asked}", markup=False, soft_wrap=True)
+    console.print(f"{reply.status} {reply.text}", markup=False, soft_wrap=True)
+    if reply.status >= 400:
+        raise typer.Exit(1)
+
+
+@app.command()
 def queue_call(
     context: typer.Context,
     to: Annotated[str, typer.Argument(help="A number in E.164, such as +12025550101.")],

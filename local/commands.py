@@ -4,6 +4,7 @@ import json
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree
 
@@ -47,6 +48,24 @@ async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
             return Reply(response.status, _indented(body) if body.lstrip().startswith("<") else body)
     except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
         raise CommandFailed(f"no answer from {reached}: {exc or 'it took longer than 15 s'}") from exc
+
+
+async def schedule(running: Running, to: str, body: str, seconds: float) -> tuple[str, Reply]:
+    """POST /api/messages for that many seconds from now: what was asked, as JSON, and what came back."""
+    due = datetime.now(UTC) + timedelta(seconds=seconds)
+    asked = json.dumps({"to": to, "body": body, "send_at": due.isoformat(timespec="seconds")})
+    headers = {"Content-Type": "application/json"}
+    if running.key:
+        headers["x-functions-key"] = running.key
+    url = f"{running.url}/api/messages"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+            session.post(url, data=asked, headers=headers) as response,
+        ):
+            return asked, Reply(response.status, await response.text())
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        raise CommandFailed(f"no answer from {url}: {exc or 'it took longer than 15 s'}") from exc
 
 
 def queue_call(running: Running, to: str, *, say: str | None, url: str | None, twiml: str | None) -> str:

@@ -1,6 +1,8 @@
 """What a newcomer reads first: what runs where, and three commands to try."""
 
 import json
+import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
@@ -49,33 +51,26 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
 
 def commands(plan: Plan) -> list[tuple[str, str]]:
     """(what it does, the command line) of each."""
-    key = f" -H 'x-functions-key: {plan.keys.default}'" if plan.keys else ""
-    json_type = "-H 'Content-Type: application/json'"
-    data = "" if str(plan.choices.data).endswith(".local") else f" --data {plan.choices.data}"
-    inbound = {"from": _PERSON, "to": plan.settings["TWILIO_FROM_NUMBER"], "body": "HELP"}
+    data = "" if plan.choices.data == Path(".local").resolve() else f" --data {plan.choices.data}"
+    local = f"{_python()} -m local{data}"
+    # The people of the laptop edition are fiction: the real Twilio would refuse them.
+    person = "YOUR_NUMBER" if plan.is_real else _PERSON
+    inbound = {"from": person, "to": plan.settings["TWILIO_FROM_NUMBER"], "body": "HELP"}
     texted = (
-        (
-            "a text comes in, and is answered",
-            f"curl -s {plan.twilio_url}/double/inbound/message {json_type} -d '{json.dumps(inbound)}'",
-        )
-        if not plan.is_real
-        else (
-            "a text comes in, signed as Twilio would",
-            f"{_python()} -m local{data} twiml /api/sms From={_PERSON} Body=HELP",
-        )
+        f"{local} twiml /api/sms From={person} Body=HELP"
+        if plan.is_real
+        else f"curl -s {plan.twilio_url}/double/inbound/message"
+        f" -H 'Content-Type: application/json' -d '{json.dumps(inbound)}'"
     )
-    # The shell fills the time in: what is due now goes out with the timer's next tick.
-    scheduled = (
-        f"curl -s {plan.url}/api/messages {json_type}{key} "
-        f'-d \'{{"to": "{_PERSON}", "body": "Hello", "send_at": "\'$(date -u +%Y-%m-%dT%H:%M:%SZ)\'"}}\''
-    )
-    queued = f"{_python()} -m local{data} queue-call {_PERSON} --say 'Hello from the queue'"
     return [
-        texted,
-        ("a scheduled SMS, sent by the timer", scheduled),
-        ("a message on the queue places a call", queued),
+        ("a text comes in, and is answered", texted),
+        ("an SMS 10 seconds ahead; the timer sends it", f"{local} schedule {person} 'Your table is ready'"),
+        ("a message on the queue places a call", f"{local} queue-call {person} --say 'Hello from the queue'"),
     ]
 
 
 def _python() -> str:
-    return ".venv/bin/python"
+    """As it is typed from here."""
+    program = Path(sys.executable)
+    here = Path.cwd()
+    return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)

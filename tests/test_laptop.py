@@ -64,6 +64,11 @@ def messages(req: func.HttpRequest) -> func.HttpResponse:
     logging.info("scheduled for %s", req.get_json()["send_at"])
     return func.HttpResponse(status_code=202)
 
+@app.route("slow", auth_level=ANONYMOUS)
+async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    logging.info("slow has begun")
+    await asyncio.sleep(1000)
+
 @app.queue_trigger(arg_name="message", queue_name="outbound-calls", connection="AzureWebJobsStorage")
 async def place(message: func.QueueMessage) -> None:
     logging.info("say %s", message.get_json()["say"])
@@ -98,11 +103,7 @@ async def test_the_panel_says_what_runs_where(laptop: Laptop) -> None:
 
 async def test_each_command_of_the_panel_works_as_it_is_printed(laptop: Laptop) -> None:
     lines = laptop.output.splitlines()
-    commands = [
-        line.strip().replace(".venv/bin/python", "python")
-        for before, line in pairwise(lines)
-        if before.startswith("  # ")
-    ]
+    commands = [line.strip() for before, line in pairwise(lines) if before.startswith("  # ")]
     assert len(commands) == 3
     for command in commands:
         process = await asyncio.create_subprocess_shell(
@@ -112,6 +113,9 @@ async def test_each_command_of_the_panel_works_as_it_is_printed(laptop: Laptop) 
         assert process.returncode == 0
         if "inbound" in command:
             assert "You said HELP" in output.decode()
+        if "schedule" in command:
+            assert output.decode().startswith('POST /api/messages {"to": "+12025550101", "body": "Your table')
+            assert "202" in output.decode()
     await laptop.printed(r"host .* messages +scheduled for 20\d\d-\d\d-\d\dT")
     await laptop.printed(r"host .* place +say Hello from the queue")
 
@@ -195,6 +199,20 @@ async def test_ctrl_c_stops_everything_and_data_is_kept(app_dir: Path, tmp_path:
             assert [table.name for table in service.list_tables()] == ["kept"]
         assert await laptop.stop(signal.SIGTERM) == 0
         assert laptop.nothing_listens()
+
+
+@needs_proc
+async def test_a_second_ctrl_c_does_not_wait(app_dir: Path, tmp_path: Path) -> None:
+    async with running(app_dir, tmp_path) as laptop, aiohttp.ClientSession() as session:
+        processes = descendants(laptop.process.pid)
+        request = asyncio.create_task(session.get(f"http://localhost:{laptop.where.port}/api/slow"))
+        await laptop.printed("slow has begun")
+        laptop.process.send_signal(signal.SIGINT)
+        await laptop.printed("stopping")
+        assert await laptop.stop(signal.SIGINT) == 0
+        assert not [pid for pid in processes if is_alive(pid)]
+        with pytest.raises(aiohttp.ClientError):
+            await request
 
 
 @needs_proc
