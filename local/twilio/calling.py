@@ -153,6 +153,16 @@ class Calling:
         self._keep(call)
         return await core.live.receive(call)
 
+    async def application(self, sender: str, url: str, method: str = "POST") -> Inbound:
+        """A person calls a TwiML application by its URL, as a softphone does."""
+        number = next(iter(self._core.account.numbers.values()), None)
+        call = self._new(number.phone_number if number else "", sender, "inbound")
+        call.status = "ringing"
+        call.start_time = self._core.clock()
+        call.url, call.method = url, method
+        self._keep(call)
+        return await self._core.live.receive(call)
+
     def child(self, parent: Call, to: str, *, sender: str, sid: str | None = None) -> Call:
         """The record of a leg that a call dials."""
         call = self._new(to, sender, "outbound-dial")

@@ -26,7 +26,7 @@ def _hosts(port: int) -> frozenset[str]:
 
 
 @web.middleware
-async def _only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse a foreign Host (DNS rebinding) and whatever a page of another origin sends."""
     socket = request.transport.get_extra_info("sockname") if request.transport else None
     allowed = _hosts(socket[1]) if socket else frozenset()
@@ -58,7 +58,7 @@ class Server:
     def __init__(self, core: Core) -> None:
         self.core = core
         self.port = core.options.port
-        app = web.Application(middlewares=[_only_from_here], client_max_size=16 * 2**20)
+        app = web.Application(middlewares=[only_from_here], client_max_size=16 * 2**20)
         app[CORE] = core
         app[control.GOES_AWAY] = self._go_away
         app.add_routes(rest.routes())
