@@ -8,7 +8,7 @@ import azure.functions as func
 
 from shared import api, webhook
 from shared.errors import SettingsError
-from shared.lazily import bulk, calls, drain, erasure, messaging, schedule, twimlets, voice
+from shared.lazily import bulk, calls, diagnosis, drain, erasure, messaging, schedule, twimlets, voice
 from shared.services import Services, utcnow
 
 if typing.TYPE_CHECKING:
@@ -250,6 +250,12 @@ async def recording(req: func.HttpRequest) -> func.HttpResponse:
 
 
 # Health.
+
+
+@app.route("diagnosis", methods=["GET"])
+async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
+    """Try storage and Twilio, and say when the timer last ran."""
+    return await api.respond(lambda: diagnosis.diagnose(services, now=utcnow()))
 
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)

@@ -9,6 +9,9 @@ from shared.config import Settings
 from shared.errors import NotFound, StorageAway
 from shared.tables import TIMEOUTS, identity
 
+# Blob storage has a retry policy of its own, which would wait 15 seconds and more each time.
+PATIENCE = {**TIMEOUTS, "initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
+
 
 class Blobs:
     """One container, made on first use."""
@@ -16,10 +19,10 @@ class Blobs:
     def __init__(self, settings: Settings, container: str) -> None:
         self._credential = None if settings.storage else identity(settings)
         if settings.storage:
-            self._service = BlobServiceClient.from_connection_string(settings.storage, **TIMEOUTS)
+            self._service = BlobServiceClient.from_connection_string(settings.storage, **PATIENCE)
         else:
             endpoint = f"https://{settings.storage_account}.blob.core.windows.net"
-            self._service = BlobServiceClient(endpoint, credential=self._credential, **TIMEOUTS)
+            self._service = BlobServiceClient(endpoint, credential=self._credential, **PATIENCE)
         self._container = self._service.get_container_client(container)
 
     async def write(self, name: str, data: bytes) -> None:

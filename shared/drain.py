@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from shared import calls, errors, limits, reconcile, when
+from shared import calls, diagnosis, errors, limits, reconcile, when
 from shared.config import Settings
 from shared.message import Message, shard
 from shared.message_store import PARTITIONS, MessageStore, creation
@@ -62,6 +62,7 @@ async def tick(services: "Services", *, now: datetime) -> Report:
     """Once per schedule: send what is due, and settle calls in doubt."""
     report = await drain(services.messages, services.twilio, services.settings, now=now, seconds=TICK_SECONDS)
     await calls.reconcile(services.calls, services.twilio, now=now)
+    await diagnosis.beat(services.messages.table, str(report), now=now)
     return report
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shared import bulk as bulk
     from shared import calls as calls
+    from shared import diagnosis as diagnosis
     from shared import drain as drain
     from shared import erasure as erasure
     from shared import messaging as messaging

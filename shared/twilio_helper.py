@@ -5,6 +5,7 @@ Twilio's REST client is imported on first use only: a webhook does without.
 
 import asyncio
 import hmac
+import json
 import logging
 import re
 from collections.abc import Sequence
@@ -215,7 +216,7 @@ class Twilio:
         except (ClientConnectionError, ClientError, TimeoutError, asyncio.IncompleteReadError) as exc:
             raise errors.Uncertain("Twilio did not answer in time, or the connection broke") from exc
         except (TwilioException, ValueError, OSError, AttributeError, KeyError, TypeError) as exc:
-            raise errors.Uncertain("Twilio's answer could not be read") from exc
+            raise _refused_list(exc) or errors.Uncertain("Twilio's answer could not be read") from exc
 
 
 def meaning(code: int | None, message: str = "") -> str:
@@ -242,6 +243,16 @@ def _classified(code: int | None, status: int, message: str) -> errors.TwilioErr
     else:
         kind = errors.Uncertain
     return kind(meaning(code, message), code=code, status=status)
+
+
+def _refused_list(exc: Exception) -> errors.TwilioError | None:
+    """A list that was refused: twilio-python gives the whole response, and no code of its own."""
+    try:
+        response = exc.args[1]
+        answer = json.loads(response.text)
+        return _classified(answer["code"], response.status_code, str(answer["message"]))
+    except (IndexError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _sent(instance: Any) -> Sent:

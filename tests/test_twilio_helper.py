@@ -112,6 +112,13 @@ async def test_an_answer_that_cannot_be_read_leaves_it_uncertain(front: Front, b
     await twilio.close()
 
 
+async def test_a_refused_list_has_its_code_and_class(twilio: Twilio, double: Double) -> None:
+    double.faults(credentials_refused=True)
+    with pytest.raises(errors.BadCredentials) as caught:
+        await twilio.messages_to(PERSON)
+    assert (caught.value.code, caught.value.status) == (20003, 401)
+
+
 async def test_the_list_finds_a_message_while_it_is_queued(twilio: Twilio, double: Double) -> None:
     double.pace(step=60)
     sent = await twilio.send_sms(to=PERSON, body="hello", status_callback=CALLBACK)

@@ -1,0 +1,65 @@
+"""How the app finds itself: what only it can try, with its own identity and settings. For `ops doctor`."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import AzureError
+
+from shared.errors import SwitchboardError
+from shared.message_store import Rows
+from shared.rows import Delete, Put, stamp
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+PARTITION = "diagnosis"
+PROBE = "probe"
+HEARTBEAT = "heartbeat"
+
+
+async def beat(table: Rows, report: str, *, now: datetime) -> None:
+    """Note that the timer has run, and what it did."""
+    await table.commit(PARTITION, [Put(HEARTBEAT, {"at": stamp(now), "report": report})])
+
+
+async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
+    """Try storage and Twilio. `storage`, `files` and `twilio` say what is wrong, or are null.
+
+    Raises SettingsError. Nothing secret is in the answer.
+    """
+    settings, table = services.settings, services.messages.table
+    storage, files, twilio = await asyncio.gather(
+        _trouble(_write(table, now)),
+        _trouble(services.files.remove("no-such-file")),
+        _trouble(services.twilio.messages_to(settings.from_number, limit=1)),
+    )
+    beaten = None if storage else await table.get(PARTITION, HEARTBEAT)
+    return {
+        "at": stamp(now),
+        "public_base_url": settings.public_base_url,
+        "account_sid": settings.account_sid,
+        "from_number": settings.from_number,
+        "sms_schedule": settings.sms_schedule,
+        "storage": storage,
+        "files": files,
+        "twilio": twilio,
+        "heartbeat": {"at": beaten.text("at"), "report": beaten.text("report")} if beaten else None,
+    }
+
+
+async def _write(table: Rows, now: datetime) -> None:
+    await table.commit(PARTITION, [Put(PROBE, {"at": stamp(now)})])
+    await table.commit(PARTITION, [Delete(PROBE)])
+
+
+async def _trouble(attempt: Awaitable[Any]) -> str | None:
+    try:
+        await attempt
+    except SwitchboardError as exc:
+        code = getattr(exc, "code", None)
+        return f"{exc} (Twilio error {code})" if code else str(exc)
+    except AzureError as exc:
+        return str(exc.message).partition("\n")[0]
+    return None
