@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import calls, schedule, sending
-from shared.calls import Call
+from shared.call_ledger import Call
 from shared.message import Message, new_id
 from shared.states import IN_DOUBT, TRANSITIONS, WAITING, State, advance, from_twilio
 from shared.twilio_request import TwilioRequest
