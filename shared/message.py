@@ -237,12 +237,15 @@ def edited(message: Message, request: Mapping[str, Any], settings: Settings, *, 
         expires = due + timedelta(seconds=after)
     if expires and expires <= due:
         raise InvalidRequest("send_at", "must lie before the message expires")
+    to = recipient(request["to"], settings) if "to" in request else message.to
+    if not message.sender.startswith("MG") and _channel(message.sender or to) != _channel(to):
+        raise InvalidRequest("to", "must be of the same channel as `from`")
     quiet = request.get("quiet_hours", message.quiet_hours)
     return replace(
         message,
         state=State.PENDING,
-        to=recipient(request["to"], settings) if "to" in request else message.to,
-        body=check_body(request["body"], needed=not media) if "body" in request else message.body,
+        to=to,
+        body=check_body(request.get("body", message.body or None), needed=not media),
         media_urls=media,
         due=due,
         retry=None,
@@ -266,11 +269,15 @@ def recipient(value: object, settings: Settings) -> str:
     """`to`: an allowed number in E.164, alone or behind whatsapp:."""
     if not isinstance(value, str) or not value:
         raise InvalidRequest("to", "must be a phone number in E.164, such as +12025550101")
-    channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
-    number = phone_numbers.parse(number, "to")
+    channel = _channel(value)
+    number = phone_numbers.parse(value.removeprefix(channel), "to")
     if not phone_numbers.allowed(number, settings):
         raise InvalidRequest("to", "is in a country or range that ALLOWED_COUNTRIES does not allow")
     return channel + number
+
+
+def _channel(address: str) -> str:
+    return "whatsapp:" if address.startswith("whatsapp:") else ""
 
 
 def check_body(value: object, *, needed: bool = True) -> str:
@@ -304,11 +311,11 @@ def _sender(value: object, to: str) -> str:
         raise InvalidRequest("from", right)
     if value.startswith("MG") and len(value) == 34:
         return value
-    channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
-    if channel != ("whatsapp:" if to.startswith("whatsapp:") else ""):
+    channel = _channel(value)
+    if channel != _channel(to):
         raise InvalidRequest("from", "must be of the same channel as `to`")
     try:
-        return channel + phone_numbers.parse(number, "from")
+        return channel + phone_numbers.parse(value.removeprefix(channel), "from")
     except InvalidRequest as exc:
         raise InvalidRequest("from", right) from exc
 

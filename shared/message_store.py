@@ -8,7 +8,7 @@ q|TIME|m|ID             what is due when: waiting messages only, each with all t
 q|TIME|l|ATTEMPT        the lease of a batch that is being sent, until TIME
 q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
 q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
-t|RECIPIENT|TIME|ID     the messages of a recipient
+t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
 o|RECIPIENT             an opt-out
 n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
 """
@@ -24,7 +24,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from shared.errors import Conflict, Contended, NotFound
-from shared.message import SHARDS, Message, shard
+from shared.message import SHARDS, Message, is_id, shard
 from shared.rows import Delete, Insert, Merge, Put, Row, Write, stamp
 from shared.states import WAITING, State
 
@@ -106,9 +106,9 @@ class MessageStore:
 
     async def get(self, message_id: str) -> Message:
         """The message by its id. Raises NotFound."""
-        row = await self.table.get(message_id[:2], f"m|{message_id}")
+        row = await self.table.get(message_id[:2], f"m|{message_id}") if is_id(message_id) else None
         if row is None:
-            raise NotFound(f"there is no message {message_id}")
+            raise NotFound("there is no message by that id")
         return Message.from_row(row)
 
     async def change(self, message: Message, new: Message) -> Message:
@@ -126,9 +126,11 @@ class MessageStore:
 
         following: the next of its series, which comes into being with it.
         """
-        writes: list[Write] = [Delete(row.key, row.etag), Merge(f"m|{new.id}", new.columns())]
+        writes: list[Write] = [Delete(row.key, row.etag), Put(f"m|{new.id}", new.columns())]
         if new.state in WAITING:
             writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
+        if new.state is State.DEFERRED:
+            await self.enlist(new)
         if following:
             writes += creation(following)
         await self.table.commit(partition, writes)
@@ -215,13 +217,26 @@ class MessageStore:
         shown = found[:limit]
         return Page(tuple(shown), order(shown[-1]) if len(found) > limit else "")
 
-    async def to(self, recipient: str, *, token: str = "", limit: int = 50) -> Page:
+    async def to(
+        self, recipient: str, *, since: datetime | None = None, token: str = "", limit: int = 50
+    ) -> Page:
         """The messages of one recipient, by due time."""
         prefix, partition = f"t|{recipient}|", shard(recipient)
-        rows = await self.table.read(partition, token or prefix, prefix + END, limit=limit + 1)
-        ids = [row.key.rpartition("|")[2] for row in rows[:limit]]
-        found = await self.many(ids)
-        return Page(tuple(found), rows[limit - 1].key if len(rows) > limit else "")
+        after = token or prefix + (stamp(since) if since else "")
+        rows = await self.table.read(partition, after, prefix + END, limit=limit + 1)
+        places = {row.key for row in rows[:limit]}
+        found = await self.many(row.key.rpartition("|")[2] for row in rows[:limit])
+        shown = tuple(message for message in found if _place(message) in places)
+        return Page(shown, rows[limit - 1].key if len(rows) > limit else "")
+
+    async def enlist(self, message: Message) -> None:
+        """Enter a message in its recipient's list where it may be missing: its due time or recipient is new.
+
+        Before the message itself changes, so that a STOP finds it; a place that leads nowhere does no harm.
+        """
+        place = Insert(_place(message), {"state": message.state.value})
+        with suppress(Contended):
+            await self.table.commit(shard(message.to), [place])
 
     async def many(self, ids: Iterable[str]) -> list[Message]:
         """The messages by these ids; one that is not there is left out."""
@@ -258,11 +273,15 @@ def creation(message: Message) -> list[Write]:
     columns = message.columns()
     writes: list[Write] = [
         Insert(f"m|{message.id}", columns),
-        Insert(f"t|{message.to}|{stamp(message.due)}|{message.id}", {"state": message.state.value}),
+        Insert(_place(message), {"state": message.state.value}),
     ]
     if message.state in WAITING:
         writes.append(Insert(f"q|{stamp(message.next)}|m|{message.id}", columns))
     return writes
+
+
+def _place(message: Message) -> str:
+    return f"t|{message.to}|{stamp(message.due)}|{message.id}"
 
 
 def _moved(old: Message, new: Message) -> list[Write]:

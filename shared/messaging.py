@@ -1,6 +1,6 @@
 """Replies to inbound SMS: keywords, and an acknowledgement for anything else."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from twilio.twiml.messaging_response import MessagingResponse
@@ -48,7 +48,8 @@ async def inbound(request: TwilioRequest, settings: Settings, store: MessageStor
     meant = keyword(request)
     messages: tuple[Message, ...] = ()
     if meant is Keyword.STATUS:
-        messages = (await store.to(request.get("From"), limit=200)).messages
+        since = request.now - timedelta(days=7)
+        messages = (await store.to(request.get("From"), since=since, limit=200)).messages
     return reply(meant, request, settings, messages)
 
 

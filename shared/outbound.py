@@ -98,6 +98,7 @@ def decode(raw: bytes) -> dict[str, Any]:
             raise InvalidRequest(None, "the message is neither JSON nor base64 of JSON") from exc
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
     except (ValueError, RecursionError) as exc:
         raise InvalidRequest(None, "the message is neither JSON nor base64 of JSON") from exc
     if not isinstance(value, dict):

@@ -10,7 +10,6 @@ from shared import errors, message, when
 from shared.config import Settings
 from shared.message import Message
 from shared.message_store import MessageStore, Page
-from shared.rows import Insert, stamp
 from shared.states import IN_DOUBT, WAITING, State, advance, from_twilio, with_report
 from shared.twilio_helper import meaning
 from shared.twilio_request import TwilioRequest
@@ -62,12 +61,7 @@ async def edit(
     new = change(present)
     if new.to != present.to and await store.opted_out(new.to):
         raise errors.Conflict("the new recipient has opted out", state=present.state)
-    if (new.to, new.due) != (present.to, present.due):  # a place in a list that leads nowhere does no harm
-        place = Insert(f"t|{new.to}|{stamp(new.due)}|{new.id}", {"state": new.state.value})
-        try:
-            await store.table.commit(message.shard(new.to), [place])
-        except errors.Contended:
-            log.debug("the message was in that list before")
+    await store.enlist(new)
     return await _changed(present, store, change)
 
 
@@ -87,19 +81,20 @@ async def resend(message_id: str, store: MessageStore, *, now: datetime) -> Mess
         raise errors.Conflict(
             f"it is {present.state}: only an unresolved message is resent", state=present.state
         )
-    return await store.change(
+    if await store.opted_out(present.to):
+        raise errors.Conflict("the recipient has opted out", state=present.state)
+    again = replace(
         present,
-        replace(
-            present,
-            state=State.PENDING,
-            due=now,
-            retry=None,
-            expires=None,
-            looks=0,
-            reason="resent",
-            updated=now,
-        ),
+        state=State.PENDING,
+        due=now,
+        retry=None,
+        expires=None,
+        looks=0,
+        reason="resent",
+        updated=now,
     )
+    await store.enlist(again)
+    return await store.change(present, again)
 
 
 async def show(message_id: str, services: "Services", *, now: datetime) -> Message:

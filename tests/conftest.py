@@ -14,6 +14,7 @@ from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
 from shared.services import Services
 from tests import calling, openapi, storage
+from tests.app import App, connected
 from tests.front import Front
 from tests.front import running_front as front_server
 from tests.listener import Listener
@@ -116,3 +117,11 @@ async def loop() -> asyncio.AbstractEventLoop:
 def phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
     """`phone.dial("+12025550100")` calls the app, in process. A test that takes it is not a coroutine."""
     return calling.app_phone(worker, loop)
+
+
+@pytest_asyncio.fixture
+async def app(worker: Worker, double: Double, front: Front) -> AsyncIterator[App]:  # noqa: ARG001 - it needs both
+    """The whole app: its API and queues through the worker, Twilio's double behind it."""
+    made = connected(worker)
+    yield made
+    await made.stored.close()
