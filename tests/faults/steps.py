@@ -37,13 +37,13 @@ async def crashed_at(
     return ended.crashed_at
 
 
-async def _settled(world: World, ids: list[str]) -> list[Message]:
+async def settled(world: World, ids: list[str]) -> list[Message]:
     partitions = sorted({each[:2] for each in ids})
 
-    async def settled() -> bool:
+    async def all_settled() -> bool:
         return not any(message.state in UNSETTLED for message in await world.messages(ids))
 
-    minutes = await world.settle(partitions=partitions, settled=settled)
+    minutes = await world.settle(partitions=partitions, settled=all_settled)
     assert minutes < 30, "something is stuck"
     return await world.messages(ids)
 
@@ -62,7 +62,7 @@ async def exits_while_sending(world: World) -> AsyncIterator[Case]:
             world.double.plan(kind="error", code=20429, to=to)
             world.double.plan(kind="lost", to=to)
             step = await crashed_at(world, number, side, "drain", {"partitions": [shard(to)]})
-            messages = await _settled(world, ids)
+            messages = await settled(world, ids)
             series = [each for each in await world.messages() if each.to == to and each.series]
             assert len(series) == 1, "a series goes on once"
             if not step:
@@ -86,7 +86,7 @@ async def exits_while_settling(world: World) -> AsyncIterator[Case]:
                 # the lease is settled, the look-ups come next
                 world.clock.forward(minutes=2)
                 step = await crashed_at(world, max(1, number - 2), side, "drain", where)
-            messages = await _settled(world, ids)
+            messages = await settled(world, ids)
             if not step:
                 break
             yield Case(step, await world.verdict(ids), messages)
@@ -103,7 +103,7 @@ async def exits_while_creating(world: World) -> AsyncIterator[Case]:
             asked = {name: value for name, value in request.items() if name not in ("to", "body")}
             ids = [(await world.text(to, request["body"], **asked)).id]
             assert before <= set(ids), "the repeated request made another message"
-            messages = await _settled(world, ids)
+            messages = await settled(world, ids)
             if not step:
                 break
             yield Case(step, await world.verdict(ids), messages)
@@ -117,7 +117,7 @@ async def exits_while_editing(world: World) -> AsyncIterator[Case]:
             made = await world.text(to, f"edit {side} {number}")
             changes = {"to": other, "send_at": world.clock.now().isoformat()}
             step = await crashed_at(world, number, side, "edit", {"id": made.id, "changes": changes})
-            messages = await _settled(world, [made.id])
+            messages = await settled(world, [made.id])
             if not step:
                 break
             yield Case(step, await world.verdict([made.id]), messages)
@@ -131,7 +131,7 @@ async def exits_while_opting_out(world: World) -> AsyncIterator[Case]:
             ids = [(await world.text(to, f"stop {side} {number} {text}")).id for text in "abc"]
             step = await crashed_at(world, number, side, "opt out", {"recipient": to})
             known = await world.store.opted_out(to)
-            messages = await _settled(world, ids)
+            messages = await settled(world, ids)
             states = {message.state for message in messages}
             assert states == {State.SUPPRESSED if known else State.DELIVERED}, (step, states)
             if not step:
@@ -147,10 +147,10 @@ async def exits_while_resending(world: World) -> AsyncIterator[Case]:
             made = await world.text(to, f"resend {side} {number}")
             where = {"partitions": [shard(to)]}
             assert await crashed_at(world, 2, "before", "drain", where) == "before the POST"
-            (unresolved,) = await _settled(world, [made.id])
+            (unresolved,) = await settled(world, [made.id])
             assert unresolved.state is State.UNRESOLVED
             step = await crashed_at(world, number, side, "resend", {"id": made.id})
-            messages = await _settled(world, [made.id])
+            messages = await settled(world, [made.id])
             if not step:
                 break
             yield Case(step, await world.verdict([made.id]), messages)

@@ -29,7 +29,7 @@ from shared.twilio_helper import Sent, Twilio
 
 CRASHED = 9
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.faults.workers", "__main__"])
+_SERVER.set_forkserver_preload(["tests.faults.workers", "tests.faults.baseline", "__main__"])
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,24 @@ JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None
 }
 
 
+type Task = Callable[..., Awaitable[None]]
+_TASKS: dict[str, Task] = {}
+
+
+def task(name: str) -> Callable[[Task], Task]:
+    """A job that needs no services: it is called with the environment, the time and its arguments."""
+
+    def register(work: Task) -> Task:
+        _TASKS[name] = work
+        return work
+
+    return register
+
+
 async def _work(job: Job, pipe: Connection) -> None:
+    if job.name in _TASKS:
+        await _TASKS[job.name](job.environ, datetime.now(UTC) + job.offset, **job.arguments)
+        return
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
     services.messages = MessageStore(SteppedTable(services.tables.table("messages"), steps))

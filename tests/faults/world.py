@@ -18,6 +18,7 @@ from shared.sending import Report
 from shared.services import Services
 from shared.states import State
 from tests.faults.audit import Verdict, audit
+from tests.faults.workers import Job
 from tests.front import Front, running_front
 from tests.settings import ENVIRON
 from tests.storage import Azurite
@@ -55,9 +56,11 @@ class World:
     clock: Clock
     environ: dict[str, str] = field(default_factory=dict)
     answers_callbacks: bool = True
+    services: Services = field(init=False)
 
     async def start(self, **environ: str) -> None:
         """Empty storage, no faults, nothing sent."""
+        await self.stop()
         self.clock.offset = self.clock.skew = timedelta()
         self.double.reset()
         self.environ = {
@@ -73,7 +76,8 @@ class World:
         self.front.handle = self._webhook
 
     async def stop(self) -> None:
-        await self.services.close()
+        if "services" in self.__dict__:
+            await self.services.close()
 
     @property
     def store(self) -> MessageStore:
@@ -101,6 +105,10 @@ class World:
         return await webhook.reply(
             req, services, lambda request, known: calls.step(step, services, request, known)
         )
+
+    def job(self, name: str, **arguments: Any) -> Job:
+        """For a Worker: in this world, at its present time."""
+        return Job(name, self.environ, self.clock.offset, arguments)
 
     # What people and the timer do
 
