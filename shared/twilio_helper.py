@@ -171,7 +171,7 @@ class Twilio:
         return await self._request(self._api.messages(sid).fetch_async())
 
     async def recording(self, sid: str) -> bytes:
-        """A recording, as a WAV file. Raises NotFound where Twilio has none by that SID, or has it no more."""
+        """A recording, as a WAV file. Raises NotFound where Twilio has none by that SID."""
         from aiohttp import BasicAuth
 
         base = self._settings.twilio_base_url or "https://api.twilio.com"

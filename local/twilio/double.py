@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from local.twilio.core import Core, Exchange
+from local.twilio.core import Core, Exchange, utcnow
 from local.twilio.faults import Planned
 from local.twilio.inbound import Inbound, receive_message
 from local.twilio.legs import CallRunner, Carrier
 from local.twilio.live import Live
 from local.twilio.options import Options
 from local.twilio.server import Server
+from local.twilio.store import Clock
 
 _START_TIMEOUT = 30
 
@@ -22,17 +23,19 @@ class Double:
     """A running double: `with Double() as double: ... double.url`.
 
     Methods may be called from any thread. Those that wait for webhooks have an `_async` twin: an async test
-    whose own loop serves the webhooks must use it.
+    whose own loop serves the webhooks must use it. `clock` is what it dates by: a test may set it off.
     """
 
     def __init__(
         self,
         options: Options | None = None,
         runner: CallRunner | None = None,
+        clock: Clock = utcnow,
         carrier: Callable[[Core], Carrier] | None = None,
     ) -> None:
         self.options = options or Options()
         self._runner = runner
+        self._clock = clock
         self._carrier = carrier
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -68,7 +71,7 @@ class Double:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._core = Core(self.options, self._runner, carrier=self._carrier)
+        self._core = Core(self.options, self._runner, self._clock, carrier=self._carrier)
         self._server = Server(self._core)
         try:
             await self._server.start()

@@ -1,0 +1,22 @@
+"""The world that the fault tests break, one for all of them."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.faults.world import World, running_world
+from tests.storage import Azurite
+
+
+@pytest_asyncio.fixture(scope="session")
+async def running(azurite: Azurite) -> AsyncIterator[World]:
+    async with running_world(azurite) as world:
+        yield world
+
+
+@pytest_asyncio.fixture
+async def world(running: World) -> AsyncIterator[World]:
+    """Empty storage and a Twilio that has seen nothing."""
+    await running.start()
+    yield running
+    await running.stop()

@@ -1,0 +1,181 @@
+"""One world to break: real storage, the Twilio double, a web server for its callbacks, and one clock."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+
+from local.twilio import Double, Options, Pace
+from shared import calls, drain, messaging, schedule, webhook
+from shared.config import Settings
+from shared.message import Message
+from shared.message_store import END, PARTITIONS, MessageStore
+from shared.sending import Report
+from shared.services import Services
+from shared.states import State
+from tests.faults.audit import Verdict, audit
+from tests.faults.workers import Job
+from tests.front import Front, running_front
+from tests.settings import ENVIRON
+from tests.storage import Azurite
+
+PEOPLE = tuple(f"+12025550{number}" for number in range(101, 200))
+UNSETTLED = frozenset(
+    {State.PENDING, State.HELD, State.DEFERRED, State.POSTING, State.UNKNOWN, State.SUBMITTED, State.SENT}
+)
+
+
+@dataclass
+class Clock:
+    """The clock of everybody in the world; Twilio's runs `skew` ahead of ours."""
+
+    offset: timedelta = timedelta()
+    skew: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+    def at_twilio(self) -> datetime:
+        return self.now() + self.skew
+
+    def forward(self, **time: float) -> None:
+        self.offset += timedelta(**time)
+
+
+@dataclass
+class World:
+    """The whole app but its process: `services` are those of this one; workers are others (workers.py)."""
+
+    azurite: Azurite
+    double: Double
+    front: Front
+    clock: Clock
+    environ: dict[str, str] = field(default_factory=dict)
+    answers_callbacks: bool = True
+    services: Services = field(init=False)
+
+    async def start(self, **environ: str) -> None:
+        """Empty storage, no faults, nothing sent."""
+        await self.stop()
+        self.clock.offset = self.clock.skew = timedelta()
+        self.double.reset()
+        self.environ = {
+            **ENVIRON,
+            "AzureWebJobsStorage": self.azurite.fresh_account(),
+            "TWILIO_BASE_URL": self.double.url,
+            "PUBLIC_BASE_URL": self.front.url,
+            **environ,
+        }
+        self.services = Services(Settings.from_env(self.environ))
+        self.answers_callbacks = True
+        self.front.reset()
+        self.front.handle = self._webhook
+
+    async def stop(self) -> None:
+        if "services" in self.__dict__:
+            await self.services.close()
+
+    @property
+    def store(self) -> MessageStore:
+        return self.services.messages
+
+    async def _webhook(self, req: func.HttpRequest) -> func.HttpResponse:
+        """What function_app.py does with a webhook, each through the same call into shared/."""
+        if not self.answers_callbacks:
+            return func.HttpResponse(status_code=503)
+        services = self.services
+        notes: dict[str, webhook.Note] = {
+            "sms/status": lambda request: schedule.reported(request, services.messages),
+            "voice/status": lambda request: calls.reported(request, services.calls),
+        }
+        path = req.url.removeprefix(f"{self.front.url}/api/").partition("?")[0]
+        if path in notes:
+            return await webhook.record(req, services, notes[path])
+        if path == "sms":
+            return await webhook.reply(
+                req,
+                services,
+                lambda request, known: messaging.inbound(request, known, services.messages),
+            )
+        step = path.removeprefix("voice/step/")
+        return await webhook.reply(
+            req, services, lambda request, known: calls.step(step, services, request, known)
+        )
+
+    def job(self, name: str, **arguments: Any) -> Job:
+        """For a Worker: in this world, at its present time."""
+        return Job(name, self.environ, self.clock.offset, arguments)
+
+    # What people and the timer do
+
+    async def text(self, to: str, body: str, **request: Any) -> Message:
+        """POST messages."""
+        asked = {"to": to, "body": body, **request}
+        return await schedule.create(asked, self.store, self.services.settings, now=self.clock.now())
+
+    async def many(self, count: int, **request: Any) -> list[str]:
+        """That many messages, of different texts, to everybody in turn; their ids."""
+        return [
+            (await self.text(PEOPLE[n % len(PEOPLE)], f"Message {n}", **request)).id for n in range(count)
+        ]
+
+    async def drain(self, partitions: Sequence[str] = PARTITIONS, seconds: float = 60) -> Report:
+        return await drain.drain(
+            self.store,
+            self.services.twilio,
+            self.services.settings,
+            now=self.clock.now(),
+            seconds=seconds,
+            partitions=partitions,
+        )
+
+    async def settle(
+        self,
+        *,
+        partitions: Sequence[str] = PARTITIONS,
+        settled: Callable[[], Awaitable[bool]] | None = None,
+        minutes: int = 60,
+    ) -> int:
+        """Let ticks come, two minutes apart, until nothing waits or is in doubt; how many it took."""
+        for minute in range(0, minutes, 2):
+            await self.drain(partitions)
+            await calls.reconcile(self.services.calls, self.services.twilio, now=self.clock.now())
+            await self.double.settle_async(60)
+            if await (settled or self.is_settled)():
+                return minute
+            self.clock.forward(minutes=2)
+        return minutes
+
+    async def is_settled(self) -> bool:
+        return not any(message.state in UNSETTLED for message in await self.messages())
+
+    # What became of it
+
+    async def messages(self, ids: Sequence[str] | None = None) -> list[Message]:
+        if ids is not None:
+            return await self.store.many(ids)
+        found: list[Message] = []
+        for partition in PARTITIONS:
+            rows = await self.store.table.read(partition, "m|", "m|" + END, limit=100_000)
+            found += [Message.from_row(row) for row in rows]
+        return found
+
+    async def verdict(self, ids: Sequence[str]) -> Verdict:
+        """Our record of these against Twilio's own."""
+        return audit(ids, await self.messages(), self.double.ledger()["messages"])
+
+
+@asynccontextmanager
+async def running_world(azurite: Azurite) -> AsyncIterator[World]:
+    clock = Clock()
+    options = Options(pace=Pace(step=0.01, talk=0.02), automatic_replies=False)
+    async with running_front() as front:
+        with Double(options, clock=clock.at_twilio) as double:
+            yield World(azurite, double, front, clock)
+
+
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"
