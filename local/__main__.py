@@ -31,6 +31,9 @@ def start(
     twilio_port: Annotated[
         int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our double of Twilio, and its page.")
     ] = 4000,
+    phone_port: Annotated[
+        int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The handsets on the screen.")
+    ] = 7070,
     auth: Annotated[
         bool,
         typer.Option(
@@ -62,6 +65,7 @@ def start(
         port=port,
         storage_port=storage_port,
         twilio_port=twilio_port,
+        phone_port=phone_port,
         auth=auth,
         func=func,
     )

@@ -37,6 +37,7 @@ class Choices:
     port: int = 7071
     storage_port: int = 10000
     twilio_port: int = 4000
+    phone_port: int = 7070
     auth: bool = False
     func: bool = False
 
@@ -61,6 +62,10 @@ class Plan:
     @property
     def twilio_url(self) -> str:
         return f"http://127.0.0.1:{self.choices.twilio_port}"
+
+    @property
+    def phone_url(self) -> str:
+        return f"http://127.0.0.1:{self.choices.phone_port}"
 
     @property
     def storage(self) -> StoragePorts:
@@ -111,7 +116,8 @@ def check_ports(plan: Plan) -> None:
     asked = {choices.port: "--port"}
     storage = dict.fromkeys(plan.storage.all(), "--storage-port")
     twilio = {} if plan.is_real else {choices.twilio_port: "--twilio-port"}
-    for wanted in (storage, twilio):
+    phone = {} if plan.is_real else {choices.phone_port: "--phone-port"}
+    for wanted in (storage, twilio, phone):
         for port, option in wanted.items():
             if port in asked:
                 raise CannotStart(f"port {port} is asked for twice, by {asked[port]} and {option}")

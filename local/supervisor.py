@@ -138,13 +138,19 @@ def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
     }
     command = [
         *(sys.executable, "-m", "local.twilio", "--port", str(plan.choices.twilio_port)),
+        *("--phone-port", str(plan.choices.phone_port)),
         *("--account-sid", settings["TWILIO_ACCOUNT_SID"], "--number", settings["TWILIO_FROM_NUMBER"]),
         *("--voice-url", f"{public}/api/voice", "--sms-url", f"{public}/api/sms"),
         *("--status-callback", f"{public}/api/voice/status"),
         *(word for option, value in optional.items() if value for word in (option, value)),
     ]
     environ = {**base, **{name: settings[name] for name in secrets if name in settings}}
-    return Part("twilio", command, environ, _ROOT, lambda: _answers(f"{plan.twilio_url}/double/health"))
+
+    async def ready() -> None:
+        await _answers(f"{plan.twilio_url}/double/health")
+        await _answers(f"{plan.phone_url}/health")
+
+    return Part("twilio", command, environ, _ROOT, ready)
 
 
 def _host(plan: Plan, base: Mapping[str, str]) -> Part:

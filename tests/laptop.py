@@ -21,12 +21,13 @@ class LaptopPorts:
     port: int
     storage_port: int
     twilio_port: int
+    phone_port: int
 
     @classmethod
     def free(cls) -> "LaptopPorts":
         storage = ports.free_port_run(3)
-        others = [port for port in ports.free_ports(5) if not storage <= port < storage + 3]
-        return cls(others[0], storage, others[1])
+        others = [port for port in ports.free_ports(6) if not storage <= port < storage + 3]
+        return cls(others[0], storage, others[1], others[2])
 
     @property
     def storage(self) -> StoragePorts:
@@ -34,13 +35,13 @@ class LaptopPorts:
 
     @property
     def all(self) -> tuple[int, ...]:
-        return (self.port, self.twilio_port, *self.storage.all())
+        return (self.port, self.twilio_port, self.phone_port, *self.storage.all())
 
     @property
     def options(self) -> list[str]:
         return [
             *("--port", str(self.port), "--storage-port", str(self.storage_port)),
-            *("--twilio-port", str(self.twilio_port)),
+            *("--twilio-port", str(self.twilio_port), "--phone-port", str(self.phone_port)),
         ]
 
 

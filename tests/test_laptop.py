@@ -94,6 +94,7 @@ async def test_the_panel_says_what_runs_where(laptop: Laptop) -> None:
     for address in (
         f"http://localhost:{where.port}",
         f"http://127.0.0.1:{where.twilio_port}",
+        f"http://127.0.0.1:{where.phone_port}",
         f"127.0.0.1:{where.storage_port}-{where.storage_port + 2}",
         "+12025550100",
     ):
@@ -184,6 +185,7 @@ async def test_ctrl_c_stops_everything_and_data_is_kept(app_dir: Path, tmp_path:
         "SWITCHBOARD_PORT": str(where.port),
         "SWITCHBOARD_STORAGE_PORT": str(where.storage_port),
         "SWITCHBOARD_TWILIO_PORT": str(where.twilio_port),
+        "SWITCHBOARD_PHONE_PORT": str(where.phone_port),
     }
     async with running(app_dir, tmp_path, environ, options=[], where=where) as laptop:
         with TableServiceClient.from_connection_string(where.storage.connection_string()) as service:
@@ -245,7 +247,9 @@ async def test_a_part_that_dies_later_stops_the_others(app_dir: Path, tmp_path: 
         assert not [pid for pid in processes if is_alive(pid)]
 
 
-@pytest.mark.parametrize(("option", "index"), [("--port", 0), ("--twilio-port", 1), ("--storage-port", 3)])
+@pytest.mark.parametrize(
+    ("option", "index"), [("--port", 0), ("--twilio-port", 1), ("--phone-port", 2), ("--storage-port", 4)]
+)
 async def test_a_taken_port_is_named_with_the_option_that_moves_it(
     app_dir: Path, tmp_path: Path, option: str, index: int
 ) -> None:

@@ -16,7 +16,14 @@ REAL = {
 
 @pytest.fixture
 def choices(tmp_path: Path) -> Choices:
-    return Choices(app_dir=tmp_path, data=tmp_path / "data", port=7100, storage_port=10100, twilio_port=4100)
+    return Choices(
+        app_dir=tmp_path,
+        data=tmp_path / "data",
+        port=7100,
+        storage_port=10100,
+        twilio_port=4100,
+        phone_port=7170,
+    )
 
 
 def test_without_settings_everything_is_on_this_machine(choices: Choices) -> None:
@@ -125,18 +132,22 @@ def test_development_storage_is_our_azurite(choices: Choices, name: str) -> None
 @pytest.mark.parametrize(
     ("ports", "problem"),
     [
-        ((7100, 10100, 7100), "port 7100 is asked for twice, by --port and --twilio-port"),
-        ((10102, 10100, 4100), "port 10102 is asked for twice, by --port and --storage-port"),
+        ((7100, 10100, 7100, 7170), "port 7100 is asked for twice, by --port and --twilio-port"),
+        ((10102, 10100, 4100, 7170), "port 10102 is asked for twice, by --port and --storage-port"),
+        ((7100, 10100, 4100, 4100), "port 4100 is asked for twice, by --twilio-port and --phone-port"),
     ],
 )
-def test_a_port_may_be_asked_for_once(choices: Choices, ports: tuple[int, int, int], problem: str) -> None:
-    port, storage_port, twilio_port = ports
+def test_a_port_may_be_asked_for_once(
+    choices: Choices, ports: tuple[int, int, int, int], problem: str
+) -> None:
+    port, storage_port, twilio_port, phone_port = ports
     clashing = Choices(
         app_dir=choices.app_dir,
         data=choices.data,
         port=port,
         storage_port=storage_port,
         twilio_port=twilio_port,
+        phone_port=phone_port,
     )
     with pytest.raises(CannotStart, match=problem):
         check_ports(make_plan(clashing, {}))

@@ -54,15 +54,20 @@ class Refused(ValueError):
 
 
 class Screen:
-    """Serves one Office's phone. `start` and `stop` on the core's loop; `port` is known after `start`."""
+    """Serves the phone of a core whose carrier is an Office.
 
-    def __init__(self, core: Core, office: Office, port: int = 7070) -> None:
+    `start` and `stop` on the core's loop. port: 0 takes a free one, known after `start`.
+    """
+
+    def __init__(self, core: Core, port: int = 7070) -> None:
+        if not isinstance(core.live, Office):
+            raise TypeError("the phone needs a core that is carried by an Office")
         self.core = core
-        self.office = office
+        self.office: Office = core.live
         self.port = port
         self._pages: set[_Page] = set()
         self._lines: dict[str, list[Said]] = defaultdict(list)
-        office.listeners.append(self._happened)
+        self.office.listeners.append(self._happened)
         app = web.Application(middlewares=[only_from_here])
         app.add_routes(
             [

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from local.phone.office import Office
+from local.phone.screen import Screen
 from local.twilio.core import Core
 from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER, MessagingService, Number, Options, Pace
 from local.twilio.server import Server
@@ -16,6 +18,10 @@ from local.twilio.server import Server
 
 def main(
     port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1; 0 takes a free one.")] = 4000,
+    phone_port: Annotated[
+        int | None,
+        typer.Option(help="Where the phone is on the screen, which walks calls; 0 takes a free one."),
+    ] = None,
     account_sid: Annotated[str, typer.Option(envvar="TWILIO_ACCOUNT_SID")] = ACCOUNT_SID,
     number: Annotated[
         list[str] | None, typer.Option(help="A number the account owns; repeat for more.")
@@ -73,21 +79,31 @@ def main(
     )
     logging.getLogger("local.twilio").setLevel(logging.INFO)
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, phone_port))
     except OSError as exc:
-        print(f"the Twilio double cannot listen on port {port}: {exc.strerror}", file=sys.stderr)
+        asked = f"port {port}" if phone_port is None else f"port {port} or {phone_port}"
+        print(f"the Twilio double cannot listen on {asked}: {exc.strerror}", file=sys.stderr)
         raise typer.Exit(1) from exc
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, phone_port: int | None) -> None:
     stopped = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopped.set)
-    server = Server(Core(options))
+    log = logging.getLogger("local.twilio")
+    server = Server(Core(options, carrier=None if phone_port is None else Office))
     await server.start()
-    logging.getLogger("local.twilio").info("the Twilio double is ready at %s", server.url)
-    await stopped.wait()
-    await server.stop()
+    try:
+        screen = None if phone_port is None else Screen(server.core, phone_port)
+        if screen is not None:
+            await screen.start()
+            log.info("its phone is at %s", screen.url)
+        log.info("the Twilio double is ready at %s", server.url)
+        await stopped.wait()
+        if screen is not None:
+            await screen.stop()
+    finally:
+        await server.stop()
 
 
 if __name__ == "__main__":
