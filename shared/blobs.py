@@ -2,7 +2,7 @@
 
 from typing import IO
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.config import Settings
@@ -10,7 +10,7 @@ from shared.errors import NotFound, StorageAway
 from shared.tables import TIMEOUTS, identity
 
 # Blob storage has a retry policy of its own, which would wait 15 seconds and more each time.
-PATIENCE = {**TIMEOUTS, "initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
+PATIENCE = {**TIMEOUTS, "retry_total": 2, "initial_backoff": 0, "increment_base": 2, "random_jitter_range": 1}
 
 
 class Blobs:
@@ -34,7 +34,7 @@ class Blobs:
         except ResourceNotFoundError:
             await self._create()
             await self.write(name, data)
-        except HttpResponseError as exc:
+        except AzureError as exc:
             raise StorageAway("blob storage does not take the file") from exc
 
     async def read(self, name: str, into: IO[bytes]) -> None:
@@ -45,7 +45,7 @@ class Blobs:
                 into.write(piece)
         except ResourceNotFoundError as exc:
             raise NotFound(f"there is no file {name}") from exc
-        except HttpResponseError as exc:
+        except AzureError as exc:
             raise StorageAway("blob storage does not give the file") from exc
 
     async def remove(self, name: str) -> None:
