@@ -18,7 +18,7 @@ from rich.table import Table
 
 from local import commands, ports
 from local.running import NotRunning, Running
-from shared.config import is_loopback
+from shared.config import Settings, is_loopback
 
 PERSON, SOMEBODY = "+12025550101", "+12025550102"
 PATIENCE = 60
@@ -172,7 +172,8 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
             *(sys.executable, "-m", "local", "--data", folder, "--port", str(host)),
             *("--twilio-port", str(twilio), "--storage-port", str(ports.free_port_run(3))),
             env={
-                **os.environ,
+                # Whatever account this shell has settings of: the demo takes the well-known one.
+                **{name: value for name, value in os.environ.items() if name not in Settings.names()},
                 "PYTHON_DOTENV_DISABLED": "1",
                 "SWITCHBOARD_PHONE_PORT": str(phone),
                 "SMS_SCHEDULE": "*/5 * * * * *",

@@ -225,7 +225,7 @@ class MessageStore:
         after = token or prefix + (stamp(since) if since else "")
         rows = await self.table.read(partition, after, prefix + END, limit=limit + 1)
         places = {row.key for row in rows[:limit]}
-        found = await self.many(row.key.rpartition("|")[2] for row in rows[:limit])
+        found = await self.many(dict.fromkeys(row.key.rpartition("|")[2] for row in rows[:limit]))
         shown = tuple(message for message in found if _place(message) in places)
         return Page(shown, rows[limit - 1].key if len(rows) > limit else "")
 
