@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local import commands, ports
+from local.parts import LEASH
 from local.running import NotRunning, Running
 from shared.config import Settings, is_loopback
 
@@ -169,7 +170,8 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
     with tempfile.TemporaryDirectory() as folder:
         host, twilio, phone = ports.free_ports(3)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "local", "--data", folder, "--port", str(host)),
+            *(sys.executable, "-I", "-S", str(LEASH), sys.executable, "-m", "local"),
+            *("--data", folder, "--port", str(host)),
             *("--twilio-port", str(twilio), "--storage-port", str(ports.free_port_run(3))),
             env={
                 # Whatever account this shell has settings of: the demo takes the well-known one.
@@ -178,6 +180,7 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
                 "SWITCHBOARD_PHONE_PORT": str(phone),
                 "SMS_SCHEDULE": "*/5 * * * * *",
             },
+            stdin=asyncio.subprocess.PIPE,  # the leash: it ends with the demo, however that ends
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )

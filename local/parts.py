@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_LEASH = Path(__file__).with_name("leash.py")
+LEASH = Path(__file__).with_name("leash.py")
 _LINES_KEPT = 20
 _PATIENCE = 20.0
 
@@ -54,7 +54,7 @@ class RunningPart:
     @classmethod
     async def start(cls, part: Part, show: Callable[[str, str], None]) -> "RunningPart":
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_LEASH), *part.command),
+            *(sys.executable, "-I", "-S", str(LEASH), *part.command),
             env=dict(part.environ),
             cwd=part.folder,
             stdin=asyncio.subprocess.PIPE,
