@@ -125,7 +125,8 @@ def _storage(plan: Plan, base: Mapping[str, str]) -> Part:
     async def ready() -> None:
         await asyncio.gather(*(ports.listening(port) for port in plan.storage.all()))
 
-    return Part("storage", azurite.command(plan.storage, folder), base, folder, ready, _AZURITE_CHATTER)
+    environ = {**base, "AZURITE_ACCOUNTS": azurite.accounts([azurite.ACCOUNT], plan.storage_key)}
+    return Part("storage", azurite.command(plan.storage, folder), environ, folder, ready, _AZURITE_CHATTER)
 
 
 def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:

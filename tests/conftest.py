@@ -13,7 +13,7 @@ from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
 from shared.services import Services
-from tests import calling, openapi, storage
+from tests import calling, offline, openapi, storage
 from tests.app import App, connected
 from tests.front import Front
 from tests.front import running_front as front_server
@@ -22,8 +22,8 @@ from tests.settings import settings
 
 ROOT = Path(__file__).parent.parent
 
-# A developer's .env may hold real credentials: no test, nor a process that it starts, reads it.
-os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+# A developer's .env and environment may hold real credentials.
+offline.stay()
 
 
 @pytest.fixture(scope="session")
