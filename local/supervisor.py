@@ -89,8 +89,8 @@ class _Output:
         if self._held is not None:
             self._held.append((name, text))
             return
-        prefix = Text(f"{name:<8}", style=_COLOURS.get(name, ""))
-        self._console.print(prefix + Text.from_ansi(text), soft_wrap=True)
+        prefix = (f"{name:<8}", _COLOURS.get(name, ""))
+        self._console.print(Text.assemble(prefix, Text.from_ansi(text)), soft_wrap=True)
 
     def release(self) -> None:
         held, self._held = self._held or [], None

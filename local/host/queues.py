@@ -20,7 +20,7 @@ from local.host.worker import QueuedMessage, Result
 
 LEASE = timedelta(minutes=10)
 _SHORTEST_PAUSE = 0.1
-_SHORTEST_OUTAGE_PAUSE, _LONGEST_OUTAGE_PAUSE = 0.25, 15.0
+_SHORTEST_OUTAGE_PAUSE, _LONGEST_OUTAGE_PAUSE = 0.1, 15.0
 
 type Invoke = Callable[[QueueTrigger, QueuedMessage, str], Awaitable[Result]]
 
