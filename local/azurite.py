@@ -1,5 +1,8 @@
 """The storage of the laptop edition: Azurite, Microsoft's emulator, from npm."""
 
+import base64
+import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +29,10 @@ class StoragePorts:
     def all(self) -> tuple[int, int, int]:
         return (self.blob, self.queue, self.table)
 
-    def connection_string(self, account: str = ACCOUNT) -> str:
+    def connection_string(self, account: str = ACCOUNT, key: str = KEY) -> str:
         """For AzureWebJobsStorage and for every storage SDK."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={KEY};"
+            f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{self.blob}/{account};"
             f"QueueEndpoint=http://127.0.0.1:{self.queue}/{account};"
             f"TableEndpoint=http://127.0.0.1:{self.table}/{account};"
@@ -54,6 +57,25 @@ def command(ports: StoragePorts, folder: Path | None) -> list[str]:
     ]
 
 
-def accounts(names: Sequence[str]) -> str:
-    """AZURITE_ACCOUNTS for these account names, all with the development key."""
-    return ";".join(f"{name}:{KEY}" for name in names)
+def accounts(names: Sequence[str], key: str = KEY) -> str:
+    """AZURITE_ACCOUNTS for these account names, all with the same key."""
+    return ";".join(f"{name}:{key}" for name in names)
+
+
+def own_key(folder: Path) -> str:
+    """A key that nobody else knows, kept in this folder for the owner alone.
+
+    Azurite checks no Host header, and its usual key is published: any page in the developer's browser could
+    put a call onto the queue by a signed URL. That must not reach a real Twilio account.
+    """
+    path = folder / "azurite.key"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        path.chmod(0o600)
+        return path.read_text()
+    key = base64.b64encode(secrets.token_bytes(64)).decode()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key)
+    return key

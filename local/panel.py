@@ -42,8 +42,8 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.is_real:
         rows.append(("Twilio", "https://api.twilio.com", f"the real one, {settings['TWILIO_ACCOUNT_SID']}"))
     else:
-        rows.append(("Twilio", plan.twilio_url, "our double: messages, calls and webhooks on a page"))
-        rows.append(("phone", plan.phone_url, "handsets on the screen: call, answer, text"))
+        rows.append(("Twilio", plan.twilio_url, "our double, with a page of all it does"))
+        rows.append(("phone", plan.phone_url, "handsets on the screen"))
     rows.append(("storage", f"127.0.0.1:{storage.blob}-{storage.table}", "Azurite: blob, queue, table"))
     rows.append(("number", settings["TWILIO_FROM_NUMBER"], "ours; people are +12025550101 to 0199"))
     rows.append(("data", str(plan.choices.data), "kept between runs"))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from local import azurite
 from local.azurite import StoragePorts
 from local.host.access import Keys, must_enforce
 from local.ports import is_taken
@@ -46,6 +47,7 @@ class Choices:
 class Plan:
     """settings: every app setting that is known, from wherever. given: those to put into the host's
     environment; the rest comes from .env, so that a change there is noticed. keys: None if keys are off.
+    storage_key: Azurite's published one only where keys are off.
     """
 
     choices: Choices
@@ -54,6 +56,7 @@ class Plan:
     is_real: bool
     enforced_because: str | None
     keys: Keys | None
+    storage_key: str = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -81,7 +84,7 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
     own = {name: value for name in Settings.names() if (value := environ.get(name, "").strip())}
     known = {**_env_file(choices.app_dir, environ), **own}
     is_real = "TWILIO_BASE_URL" not in known and known.get("TWILIO_ACCOUNT_SID", ACCOUNT_SID) != ACCOUNT_SID
-    given = {**own, **_storage(choices, known)}
+    given = dict(own)
     defaults = {"PUBLIC_BASE_URL": f"http://localhost:{choices.port}", "SMS_SCHEDULE": SCHEDULE}
     if is_real:
         _needs_public_url(known.get("PUBLIC_BASE_URL"))
@@ -93,13 +96,15 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
             "TWILIO_FROM_NUMBER": NUMBER,
         }
     given |= {name: value for name, value in defaults.items() if name not in known}
+    because = must_enforce({**known, **given})
+    enforced = choices.auth or because is not None
+    storage_key = azurite.own_key(choices.data) if enforced else azurite.KEY
+    given |= _storage(choices, known, storage_key)
     settings = {**known, **given}
     try:
         Settings.from_env(settings)
     except SettingsError as exc:
         raise CannotStart(f"{exc}. Put them right in {choices.app_dir / '.env'} or the environment.") from exc
-    because = must_enforce(settings)
-    enforced = choices.auth or because is not None
     return Plan(
         choices=choices,
         settings={name: value for name, value in settings.items() if value},
@@ -107,6 +112,7 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
         is_real=is_real,
         enforced_because=because,
         keys=Keys.kept_in(choices.data / "host") if enforced else None,
+        storage_key=storage_key,
     )
 
 
@@ -135,7 +141,7 @@ def _env_file(app_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value.strip() for name in Settings.names() if (value := values.get(name) or "").strip()}
 
 
-def _storage(choices: Choices, known: Mapping[str, str]) -> dict[str, str]:
+def _storage(choices: Choices, known: Mapping[str, str], key: str) -> dict[str, str]:
     named = known.get("AzureWebJobsStorage", DEVELOPMENT_STORAGE)
     if named != DEVELOPMENT_STORAGE and not _is_azurite(named):
         raise CannotStart(
@@ -144,7 +150,7 @@ def _storage(choices: Choices, known: Mapping[str, str]) -> dict[str, str]:
         )
     ports = StoragePorts.starting_at(choices.storage_port)
     # An empty one in the environment hides one in .env: the connection string alone counts here.
-    return {"AzureWebJobsStorage": ports.connection_string(), "AzureWebJobsStorage__accountName": ""}
+    return {"AzureWebJobsStorage": ports.connection_string(key=key), "AzureWebJobsStorage__accountName": ""}
 
 
 def _is_azurite(connection: str) -> bool:

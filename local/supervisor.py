@@ -89,8 +89,8 @@ class _Output:
         if self._held is not None:
             self._held.append((name, text))
             return
-        prefix = Text(f"{name:<8}", style=_COLOURS.get(name, ""))
-        self._console.print(prefix + Text.from_ansi(text), soft_wrap=True)
+        prefix = (f"{name:<8}", _COLOURS.get(name, ""))
+        self._console.print(Text.assemble(prefix, Text.from_ansi(text)), soft_wrap=True)
 
     def release(self) -> None:
         held, self._held = self._held or [], None
@@ -125,7 +125,8 @@ def _storage(plan: Plan, base: Mapping[str, str]) -> Part:
     async def ready() -> None:
         await asyncio.gather(*(ports.listening(port) for port in plan.storage.all()))
 
-    return Part("storage", azurite.command(plan.storage, folder), base, folder, ready, _AZURITE_CHATTER)
+    environ = {**base, "AZURITE_ACCOUNTS": azurite.accounts([azurite.ACCOUNT], plan.storage_key)}
+    return Part("storage", azurite.command(plan.storage, folder), environ, folder, ready, _AZURITE_CHATTER)
 
 
 def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:

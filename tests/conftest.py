@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
 from shared.services import Services
-from tests import calling, openapi, storage
+from tests import calling, offline, openapi, storage
 from tests.app import App, connected
 from tests.front import Front
 from tests.front import running_front as front_server
@@ -22,8 +23,8 @@ from tests.settings import settings
 
 ROOT = Path(__file__).parent.parent
 
-# A developer's .env may hold real credentials: no test, nor a process that it starts, reads it.
-os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+# A developer's .env and environment may hold real credentials.
+offline.stay()
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +106,8 @@ async def worker(
     started = await Worker.start(ROOT)
     yield started
     await started.stop()
+    # Nobody tells an app in Azure that it ends; here its connections would be complained about.
+    await sys.modules["function_app"].services.close()
 
 
 @pytest_asyncio.fixture(scope="session")

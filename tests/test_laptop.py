@@ -14,7 +14,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from azure.core.exceptions import ClientAuthenticationError
 from azure.data.tables import TableServiceClient
+from azure.storage.queue import QueueClient
 from dotenv import dotenv_values
 
 from tests.host.process import ROOT, environment, write_app
@@ -275,6 +277,13 @@ async def test_through_a_tunnel_keys_are_enforced_and_printed(app_dir: Path, tmp
                 assert response.status == 401
             async with session.post(url, json=body, headers={"x-functions-key": keys["default"]}) as response:
                 assert response.status == 202
+        # Whoever knows Azurite's published key gets nowhere either.
+        published = laptop.where.storage.connection_string()
+        with (
+            QueueClient.from_connection_string(published, "outbound-calls", retry_total=0) as queue,
+            pytest.raises(ClientAuthenticationError),
+        ):
+            queue.send_message("{}")
         # Signed for the public name, sent to the port beside us.
         code, output = await laptop.command("twiml", "/api/voice")
         assert (code, "ringing" in output) == (0, True)

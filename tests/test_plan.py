@@ -1,9 +1,11 @@
 """local/plan.py: what is started for which settings, and what is refused before anything starts."""
 
+import stat
 from pathlib import Path
 
 import pytest
 
+from local.azurite import KEY
 from local.plan import CannotStart, Choices, Plan, check_ports, make_plan
 
 REAL = {
@@ -93,6 +95,15 @@ def test_a_real_account_with_a_loopback_twilio_is_our_double_s(choices: Choices)
     assert plan.settings["TWILIO_ACCOUNT_SID"] == REAL["TWILIO_ACCOUNT_SID"]
 
 
+def test_with_keys_on_the_storage_key_is_nobody_else_s(choices: Choices) -> None:
+    plan = make_plan(choices, REAL)
+    assert plan.storage_key != KEY
+    assert plan.storage_key in plan.given["AzureWebJobsStorage"]
+    assert stat.S_IMODE((choices.data / "azurite.key").stat().st_mode) == 0o600
+    assert make_plan(choices, REAL).storage_key == plan.storage_key
+    assert make_plan(choices, {}).storage_key == KEY
+
+
 def test_auth_alone_turns_keys_on(choices: Choices) -> None:
     asked = Choices(app_dir=choices.app_dir, data=choices.data, auth=True)
     plan = make_plan(asked, {})
@@ -158,3 +169,4 @@ def test_secrets_are_not_in_the_repr(choices: Choices) -> None:
     assert "a_real_token" not in repr(plan)
     assert plan.keys
     assert plan.keys.default not in repr(plan)
+    assert plan.storage_key not in repr(plan)

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from local.host.storage import QueueStorage
 from local.host.timers import TimerLoop, WallClock
 from local.host.triggers import App, QueueTrigger, TimerTrigger, describe
 from local.host.worker import QueuedMessage, Result, Worker
+
+_PATIENCE_WITH_STORAGE = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +74,16 @@ class Host:
             shutdown_timeout=options.grace,
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        self._run(*(each.listen() for each in self._listeners))
+        # Whoever sees the host answer may put a message on a queue at once, and a timer that is past due
+        # would find no storage while that is still starting.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_WITH_STORAGE):
+                await asyncio.gather(*(each.has_queue.wait() for each in self._listeners))
         statuses = TimerStatuses(options.data / "timers")
         self._timers = [TimerLoop(each, statuses, self._on_time, WallClock()) for each in app.timers]
-        self._tasks = [
-            asyncio.create_task(each)
-            for each in (*(one.listen() for one in self._listeners), *(one.run() for one in self._timers))
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_complain)
+        self._run(*(each.run() for each in self._timers))
+        await web.SockSite(self._runner, listening).start()
         port = listening.getsockname()[1]
         log.info(
             "%d functions (%d HTTP, %d queue, %d timer) on http://localhost:%d",
@@ -104,6 +108,12 @@ class Host:
             await listener.finish()
         await self._storage.close()
         await self._worker.stop()
+
+    def _run(self, *loops: Coroutine[None, None, None]) -> None:
+        for loop in loops:
+            task = asyncio.create_task(loop)
+            task.add_done_callback(_complain)
+            self._tasks.append(task)
 
     def _listen(self, app: App, settings: QueueSettings) -> App:
         """Make a listener for each queue; a function whose connection is missing is left out."""

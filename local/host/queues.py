@@ -20,7 +20,7 @@ from local.host.worker import QueuedMessage, Result
 
 LEASE = timedelta(minutes=10)
 _SHORTEST_PAUSE = 0.1
-_LONGEST_OUTAGE_PAUSE = 15.0
+_SHORTEST_OUTAGE_PAUSE, _LONGEST_OUTAGE_PAUSE = 0.1, 15.0
 
 type Invoke = Callable[[QueueTrigger, QueuedMessage, str], Awaitable[Result]]
 
@@ -34,7 +34,8 @@ def poison_queue(queue: str) -> str | None:
 class QueueListener:
     """Takes messages off one queue and hands them to its function, many at once.
 
-    lease: how long a message stays invisible while its function runs; renewed at half time.
+    lease: how long a message stays invisible while its function runs; renewed at half time. has_queue: set
+    once the queue is there.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class QueueListener:
         self._client = storage.client(trigger.connection, trigger.queue)
         self._arrivals = storage.arrivals(trigger.connection, trigger.queue)
         self._handling: set[asyncio.Task[None]] = set()
+        self.has_queue = asyncio.Event()
         self._stopping = False
 
     async def listen(self) -> None:
@@ -67,21 +69,22 @@ class QueueListener:
                 if not is_made:
                     await self._storage.create(self._trigger.connection, self._trigger.queue)
                     is_made = True
+                    self.has_queue.set()
                 found = await self._take_batch()
             except ResourceNotFoundError:
                 is_made = False
                 continue
             except AzureError as exc:
-                outage = min(max(outage * 2, 1.0), _LONGEST_OUTAGE_PAUSE)
-                reason = str(exc).partition("\n")[0]
-                self._log(
-                    "storage is away, trying again in %.0f s: %s", outage, reason, level=logging.WARNING
-                )
+                outage = min(max(outage * 2, _SHORTEST_OUTAGE_PAUSE), _LONGEST_OUTAGE_PAUSE)
+                # While everything is starting, storage may take a moment: that is no news.
+                if outage >= 1:
+                    text, reason = "storage is away, trying again in %.0f s: %s", str(exc).partition("\n")[0]
+                    self._log(text, outage, reason, level=logging.WARNING)
                 await self._rest(outage)
                 continue
-            if outage:
-                outage = 0.0
+            if outage >= 1:
                 self._log("storage is back")
+            outage = 0.0
             busy = found or await self._rest(pause)
             pause = _SHORTEST_PAUSE if busy else min(pause * 2, longest)
             while len(self._handling) > self._settings.new_batch_threshold and not self._stopping:

@@ -278,7 +278,7 @@ async def test_it_goes_on_when_storage_is_back(azurite: Azurite, caplog: pytest.
         await asyncio.to_thread(calls.queue.send_message, "before")
         await asyncio.to_thread(_drained, calls.queue)
         await relay.close()
-        await until(lambda: "storage is away, trying again in 1 s" in caplog.text)
+        await until(lambda: "storage is away, trying again in 2 s" in caplog.text)
         await relay.open()
         await asyncio.to_thread(calls.queue.send_message, "after")
         await asyncio.to_thread(_drained, calls.queue)
