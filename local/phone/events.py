@@ -116,6 +116,16 @@ class RecordingEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingKept(Event):
+    """Any recording is complete: a <Record>'s, a <Dial>'s, a conference's or a whole call's."""
+
+    recording_sid: str
+
+    def __str__(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialing(Event):
     """The call rings `to`; those calls are `legs`."""
 

@@ -8,30 +8,29 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
 from local.phone.calls import Call as Leg
-from local.phone.calls import MachineDetection, Pickup, RecordingRequest, StatusCallback
+from local.phone.calls import MachineDetection, RecordingRequest, StatusCallback
 from local.phone.events import (
     Answered,
-    Connected,
     Dialing,
     Ended,
     Event,
-    InConference,
     Noted,
-    Queued,
-    RecordingStarted,
+    RecordingKept,
     StatusChanged,
     Texted,
 )
-from local.phone.events import Waiting as WaitingForInput
 from local.phone.exchange import Exchange
 from local.phone.notices import Notice
+from local.phone.robots import Robots
 from local.phone.web import Answer, NoResponse, Target, WebRequest, WebResponse
 from local.twilio.errors import ApiError
 from local.twilio.inbound import Inbound
 from local.twilio.legs import Redirect
+from local.twilio.recordings import Recording
 from local.twilio.records import CALL_ENDED, Call, CallStatus, Document
 from local.twilio.webhooks import Delivery, Webhook
 
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from local.twilio.core import Core
 
 _PRICE_PER_MINUTE = 0.014
-_NOTHING_FOR_A_ROBOT = (WaitingForInput, RecordingStarted, Queued, InConference)
 _KINDS = {
     "status callback": "call-status",
     "recording status callback": "recording-status",
@@ -51,13 +49,13 @@ _KINDS = {
 class Office:
     """Carries the double's calls. `core` must be open before a call begins.
 
-    handsets: how many pages hold each address open. An address that nobody holds is a robot's: it answers
-    after a step, listens, presses nothing, and hangs up when it is asked for something.
+    handsets: how many pages hold each address open. An address that nobody holds is a robot's.
     """
 
     def __init__(self, core: "Core") -> None:
-        self._core = core
+        self.core = core
         self.handsets: Counter[str] = Counter()
+        self._robots = Robots(self)
         self.listeners: list[Callable[[Event], None]] = []
         self.notices: dict[int, tuple[Notice, ...]] = {}
         self._delivered: dict[int, int] = {}
@@ -73,7 +71,7 @@ class Office:
         """A new exchange, with no call."""
         if self._alarm:
             self._alarm.cancel()
-        self.exchange = Exchange(account_sid=self._core.options.account_sid, epoch=self._core.clock())
+        self.exchange = Exchange(account_sid=self.core.options.account_sid, epoch=self.core.clock())
         self.exchange.listeners.append(self._happened)
         self._began = time.monotonic()
         for memory in (self.notices, self._delivered, self._over, self._first, self._under_way):
@@ -82,13 +80,13 @@ class Office:
     def pump(self) -> None:
         """Bring the exchange up to now: after anything that was done to it, and when something falls due."""
         exchange = self.exchange
-        exchange.api_base = self._core.base_url
-        exchange.numbers = frozenset(each.phone_number for each in self._core.account.numbers.values())
+        exchange.api_base = self.core.base_url
+        exchange.numbers = frozenset(each.phone_number for each in self.core.account.numbers.values())
         exchange.advance(time.monotonic() - self._began)
         for request in list(exchange.outbox.values()):
             if request.id not in self._under_way:
                 self._under_way.add(request.id)
-                self._core.work.spawn(self._make(exchange, request))
+                self.core.work.spawn(self._make(exchange, request))
         if self._alarm:
             self._alarm.cancel()
         due = exchange.next_timer()
@@ -112,9 +110,9 @@ class Office:
         )
         if request.purpose == "status callback":
             status = webhook.params["CallStatus"]
-            self._core.callbacks.add(webhook, last=status in CALL_ENDED)
+            self.core.callbacks.add(webhook, last=status in CALL_ENDED)
             return WebResponse(204, "", b"")
-        delivery = await self._core.webhooks.send(webhook)
+        delivery = await self.core.webhooks.send(webhook)
         self._delivered[request.id] = delivery.number
         first = self._first.pop(request.call_sid, None)
         if first is not None:
@@ -141,35 +139,32 @@ class Office:
             case Dialing():
                 for sid, to in zip(event.legs, event.to, strict=True):
                     leg = self.exchange.calls[sid]
-                    record = self._core.calling.child(call, to, sender=leg.from_, sid=sid)
+                    record = self.core.calling.child(call, to, sender=leg.from_, sid=sid)
                     self._begin(record, leg)
-            case RecordingStarted():
-                call.recording_sids.append(event.recording_sid)
-        self._robot(event)
+            case RecordingKept():
+                self._keep_recording(call, event.recording_sid)
+        self._robots.notice(event, call)
         for listener in self.listeners:
             listener(event)
 
     def _record(self, event: Event) -> Call:
-        call = self._core.calls.get(event.call_sid)
+        call = self.core.calls.get(event.call_sid)
         assert call is not None, "every call of the exchange has its record"  # noqa: S101
         return call
 
     def _enter(self, call: Call, status: str) -> None:
-        now = self._core.clock()
+        now = self.core.clock()
         call.start_time = call.start_time or now
         call.date_updated = now
         if status == "initiated":
             return
         call.status = _STATUSES[status]
-        leg = self.exchange.calls[call.sid]
-        if status == "ringing" and call.direction != "inbound" and not self.handsets[leg.party]:
-            self._later(self._core.pace.step, self._robot_answers, call)
         if status == "in-progress":
             call.answer_time = now
-        self._core.changed()
+        self.core.changed()
 
     def _end(self, call: Call, status: str) -> None:
-        call.end_time = call.date_updated = self._core.clock()
+        call.end_time = call.date_updated = self.core.clock()
         call.status = _STATUSES[status]
         call.answered_by = self.exchange.calls[call.sid].answered_by
         if call.answer_time is not None:
@@ -177,7 +172,7 @@ class Office:
         over = self._over.pop(call.sid, None)
         if over is not None:
             over.set()
-        self._core.changed()
+        self.core.changed()
 
     def _answered(self, call: Call, event: Answered) -> None:
         number = self._delivered.get(event.request.id)
@@ -199,57 +194,35 @@ class Office:
                     error=event.answer.reason if isinstance(event.answer, NoResponse) else None,
                 )
             )
-        self._core.changed()
+        self.core.changed()
+
+    def _keep_recording(self, call: Call, sid: str) -> None:
+        made = self.exchange.recordings[sid]
+        call.recording_sids.append(sid)
+        self.core.recordings.add(
+            Recording(
+                sid=sid,
+                account_sid=call.account_sid,
+                call_sid=made.call_sid,
+                conference_sid=made.conference_sid,
+                duration=made.seconds,
+                channels=made.channels,
+                source=made.source,
+                started=self.exchange.epoch + timedelta(seconds=made.started_at),
+                origin=self.core.base_url,
+            )
+        )
 
     def _alert(self, call: Call, notice: Notice) -> None:
-        self._core.alert(notice.code, call.sid, notice.detail)
+        self.core.alert(notice.code, call.sid, notice.detail)
 
     def _text(self, call: Call, event: Texted) -> None:
         try:
-            self._core.messaging.reply(
+            self.core.messaging.reply(
                 event.body, [], to=event.to, sender=event.sender, callback=None, source="call"
             )
         except ApiError as exc:
-            self._core.alert(exc.code, call.sid, exc.message)
-
-    # Robots
-
-    def _robot(self, event: Event) -> None:
-        """Whoever has no handset on a screen: patient with what talks, gone when asked for something."""
-        party = self.exchange.calls[event.call_sid].party
-        if self.handsets[party]:
-            return
-        if isinstance(event, Connected) and self.handsets[event.other]:
-            self._later(self._core.pace.step, self._robot_greets, event.call_sid)
-        elif isinstance(event, (*_NOTHING_FOR_A_ROBOT, Connected)):
-            self._later(self._core.pace.talk, self._robot_hangs_up, event.call_sid)
-
-    def _later(self, seconds: float, action: Callable[..., None], *args: object) -> None:
-        asyncio.get_running_loop().call_later(seconds, action, *args)
-
-    def _robot_greets(self, sid: str) -> None:
-        leg = self.exchange.calls.get(sid)
-        if leg is not None and leg.peer is not None:
-            self.exchange.speak(leg, f"Hello, this is the robot at {leg.party}.")
-            self.pump()
-
-    def _robot_answers(self, call: Call) -> None:
-        leg = self.exchange.calls.get(call.sid)
-        if leg is None or leg.status != "ringing" or self.handsets[leg.party]:
-            return
-        outcome, answered_by = call.ends
-        if outcome == "answered":
-            machine = (answered_by or "human").startswith("machine")
-            self.exchange.pick_up(leg, Pickup(machine=machine, greeting=self._core.pace.talk))
-        else:
-            self.exchange.turn_down(leg, outcome)
-        self.pump()
-
-    def _robot_hangs_up(self, sid: str) -> None:
-        leg = self.exchange.calls.get(sid)
-        if leg is not None and not leg.is_over and not self.handsets[leg.party]:
-            self.exchange.hang_up(leg)
-            self.pump()
+            self.core.alert(exc.code, call.sid, exc.message)
 
     # What the double asks of a carrier
 
@@ -257,7 +230,7 @@ class Office:
         """`settle` waits until the call is over."""
         if not leg.is_over:
             over = self._over[call.sid] = asyncio.Event()
-            self._core.work.spawn(over.wait())
+            self.core.work.spawn(over.wait())
 
     def start(self, call: Call) -> None:
         """Let an outbound call ring."""
@@ -287,7 +260,7 @@ class Office:
     async def hurry(self, call: Call) -> None:
         """Report it initiated and ringing before the POST is answered."""
         self.start(call)
-        await self._core.callbacks.sent(call.sid, 2)
+        await self.core.callbacks.sent(call.sid, 2)
 
     async def receive(self, call: Call) -> Inbound:
         """Carry an inbound call; returns when its first document has come."""

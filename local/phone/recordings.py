@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local.phone.calls import Call, StatusCallback
+from local.phone.events import RecordingKept
 
 if TYPE_CHECKING:
     from local.phone.world import World
@@ -57,6 +58,7 @@ def begin(
 def finish(world: "World", call: Call, recording: Recording, callback: StatusCallback | None) -> None:
     """Stop a recording, and report it when it would be ready."""
     recording.status = "completed"
+    world.emit(RecordingKept(at=world.now, call_sid=call.sid, recording_sid=recording.sid))
     if callback and "completed" in callback.events:
         world.after(READY_AFTER, lambda: _report(world, call, recording, callback))
 

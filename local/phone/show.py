@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.phone.calls import Call
-from local.phone.events import Answered, Event, Noted, Requested
+from local.phone.events import Answered, Event, Noted, RecordingKept, Requested
 from local.phone.notices import Notice
 from local.twilio.records import Message
 from local.twilio.webhooks import Delivery
@@ -29,7 +29,7 @@ def call(leg: Call, epoch: datetime) -> dict[str, Any]:
 
 def event(happened: Event, epoch: datetime) -> dict[str, Any] | None:
     """One event with its own fields and its line of transcript; None for what the requests' panel shows."""
-    if isinstance(happened, (Requested, Answered)):
+    if isinstance(happened, (Requested, Answered, RecordingKept)):
         return None
     shown = {
         each.name: getattr(happened, each.name)

@@ -17,6 +17,7 @@ from local.twilio.legs import CallRunner, Carrier
 from local.twilio.live import Live
 from local.twilio.messaging import Messaging
 from local.twilio.options import Options, Pace
+from local.twilio.recordings import Recordings
 from local.twilio.records import Call, Message
 from local.twilio.store import Clock, Ledger, OptOuts, Records
 from local.twilio.webhooks import Webhooks
@@ -95,6 +96,7 @@ class Core:
         self.account = Account(options, clock)
         self.messages: Records[Message] = Records(options.capacity)
         self.calls: Records[Call] = Records(options.capacity)
+        self.recordings = Recordings(options.capacity)
         self.ledger = Ledger(options.capacity)
         self.opt_outs = OptOuts()
         self.exchanges: deque[Exchange] = deque(maxlen=options.exchanges_kept)
@@ -152,6 +154,7 @@ class Core:
         self.account = Account(self.options, self.clock)
         self.messages.clear()
         self.calls.clear()
+        self.recordings.clear()
         self.ledger.clear()
         self.opt_outs.pairs.clear()
         self.exchanges.clear()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from local.twilio import forms
 from local.twilio.inbound import Inbound
 from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
+from local.twilio.recordings import Recording
 from local.twilio.records import CALL_ENDED, Call, CallStatus, Document, new_sid
 from local.twilio.webhooks import Webhook
 
@@ -258,6 +259,19 @@ class Live:
     def _report_recording(self, call: Call) -> None:
         sid = new_sid("RE")
         call.recording_sids.append(sid)
+        self._core.recordings.add(
+            Recording(
+                sid=sid,
+                account_sid=call.account_sid,
+                call_sid=call.sid,
+                conference_sid=None,
+                duration=call.seconds,
+                channels=2 if call.params.get("RecordingChannels") == ["dual"] else 1,
+                source="OutboundAPI",
+                started=call.answer_time or self._core.clock(),
+                origin=self._core.base_url,
+            )
+        )
         url = "".join(call.params.get("RecordingStatusCallback", []))
         if url:
             params = {

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from local.twilio import recordings
 from local.twilio.account import Resource
 from local.twilio.core import Core, Exchange
 from local.twilio.errors import ApiError, not_found
@@ -45,6 +46,10 @@ def routes() -> list[web.RouteDef]:
         web.post(f"{_PREFIX}/Calls.json", _api(_create_call)),
         web.get(f"{_PREFIX}/Calls.json", _api(_list_calls)),
         *_item("Calls", _fetch_call, _update_call, _delete_call),
+        web.get(f"{_PREFIX}/Recordings.json", _api(recordings.listed)),
+        web.get(f"{_PREFIX}/Recordings/{{sid}}.json", _api(recordings.fetched)),
+        web.delete(f"{_PREFIX}/Recordings/{{sid}}.json", _api(recordings.deleted)),
+        web.get(f"{_PREFIX}/Recordings/{{sid:RE[0-9a-f]+}}{{kind:(?:\\.wav)?}}", _recording_file),
         web.get(f"{_PREFIX}/IncomingPhoneNumbers.json", _api(_list_numbers)),
         web.post(f"{_PREFIX}/IncomingPhoneNumbers.json", _api(_buy_number)),
         *_item("IncomingPhoneNumbers", _fetch_resource, _update_resource, _delete_resource),
@@ -250,6 +255,15 @@ async def _media_file(request: web.Request) -> web.StreamResponse:
         content_type=media.content_type,
         headers={"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"},
     )
+
+
+async def _recording_file(request: web.Request) -> web.StreamResponse:
+    core = request.app[CORE]
+    try:
+        _authenticate(core, request)
+    except ApiError as exc:
+        return web.json_response(exc.body(), status=exc.status)
+    return recordings.file(core, request)
 
 
 # Calls

@@ -1,8 +1,11 @@
 """REST-created and inbound calls of the double, walked by the phone's exchange."""
 
+import io
+import wave
 from collections.abc import Iterator
 
 import pytest
+import requests
 from twilio.rest import Client
 
 from local.phone.office import Office
@@ -134,3 +137,26 @@ def test_twiml_with_warnings_is_an_alert(walking: Double, listener: Listener) ->
     walking.inbound_call(PERSON, NUMBER)
     walking.settle()
     assert [each["code"] for each in walking.alerts()] == [12200]
+
+
+def test_a_voicemail_can_be_fetched_by_who_has_credentials(
+    walking: Double, client: Client, listener: Listener
+) -> None:
+    listener.answers["/voice"] = Answer(
+        "<Response><Record maxLength='2' timeout='0' playBeep='false' recordingStatusCallback='/rec'"
+        " action='/done'/></Response>"
+    )
+    walking.pace(talk=30)
+    walking.inbound_call(PERSON, NUMBER)
+    walking.settle()
+    (report,) = listener.to("/rec")
+    sid, url = report.form["RecordingSid"], report.form["RecordingUrl"]
+    assert client.recordings(sid).fetch().duration == "2"
+    assert [each.sid for each in client.recordings.list(call_sid=report.form["CallSid"])] == [sid]
+    file = requests.get(f"{url}.wav", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10)
+    assert file.headers["Content-Type"] == "audio/x-wav"
+    with wave.open(io.BytesIO(file.content)) as sound:
+        assert sound.getnframes() / sound.getframerate() == 2
+    assert requests.get(f"{url}.wav", timeout=10).status_code == 401
+    assert client.recordings(sid).delete()
+    assert requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10).status_code == 404
