@@ -1,4 +1,4 @@
-"""Messages to send, for the tests of the drain: kept in storage, drained, and compared with Twilio's truth."""
+"""Messages to send, for the tests of the drain: kept, drained, and compared with what Twilio accepted."""
 
 from collections import Counter
 from dataclasses import replace
@@ -16,7 +16,7 @@ from shared.states import State
 from tests.front import Front
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""Not the real time: it is passed in. What compares it with Twilio's clock takes `datetime.now` instead."""
+"""Passed in as the time. What is compared with Twilio's own clock takes the real time."""
 
 
 def person(number: int) -> str:
