@@ -10,11 +10,13 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from local.host.worker import InvocationFailed, QueuedMessage
+from local.host.errors import InvocationFailed
+from local.host.worker import QueuedMessage
 from local.twilio import Double
 from shared import calls, errors, recipients, webhook
 from shared.call_ledger import Call
 from shared.dead_letters import DeadLetter
+from shared.outbound import CallRequest
 from shared.services import Services
 from shared.states import State
 from tests.app import App
@@ -229,7 +231,7 @@ async def test_a_look_up_takes_no_other_calls_sid(services: Services, double: Do
 
 async def test_a_placing_that_died_is_looked_up_and_not_repeated(services: Services, double: Double) -> None:
     now = datetime.now(UTC)
-    asked = calls.CallRequest.parse(json.dumps(request()).encode(), "q1", services.settings)
+    asked = CallRequest.parse(json.dumps(request()).encode(), "q1", services.settings)
     assert await calls._claim(asked, services.calls, now)
     with pytest.raises(errors.Contended):
         await place(services, request(), now + timedelta(seconds=60))
