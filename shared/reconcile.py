@@ -53,7 +53,9 @@ async def settle(
                 doubtful[row.text("to")].append(row)
             case "s":
                 recipient = row.key.rpartition("|")[2]
-                if now < moment(row.text("until")):
+                if not await store.opted_out(recipient):  # a START has come since
+                    await _try(store, partition, [Delete(row.key, row.etag)])
+                elif now < moment(row.text("until")):
                     stopped.add(recipient)
                 else:
                     await recipients.suppress_all(store, recipient, now=now)
