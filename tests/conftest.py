@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -105,6 +106,7 @@ async def worker(
     started = await Worker.start(ROOT)
     yield started
     await started.stop()
+    await sys.modules["function_app"].services.close()
 
 
 @pytest_asyncio.fixture(scope="session")
