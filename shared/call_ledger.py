@@ -14,6 +14,7 @@ from typing import Any
 
 from shared import errors
 from shared.message_store import END, Rows
+from shared.outbound import ID
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
 from shared.states import State, shown_reports
 
@@ -96,9 +97,9 @@ class CallLedger:
 
     async def get(self, call_id: str) -> Call:
         """Raises NotFound."""
-        call = await self.find(call_id)
+        call = await self.find(call_id) if ID.fullmatch(call_id) else None
         if call is None:
-            raise errors.NotFound(f"there is no call {call_id}")
+            raise errors.NotFound("there is no call by that id")
         return call
 
     async def add(self, call: Call, *extra: Write) -> Call:
@@ -127,6 +128,10 @@ class CallLedger:
         """The id of the call that has this SID, or ""."""
         row = await self._table.get(PARTITION, f"s|{sid}")
         return row.text("call") if row else ""
+
+    async def holds(self, key: str) -> bool:
+        """Is there such a row?"""
+        return await self._table.get(PARTITION, key) is not None
 
     async def drop(self, row: Row) -> None:
         """Look no more."""

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ async def accept(request: Mapping[str, Any], services: "Services", *, now: datet
         await services.calls.add(call)
     except errors.Contended:
         present = await services.calls.get(asked.id)
-        if present.state is not State.PENDING:
+        if present.state is not State.PENDING or present.to != asked.to:
             raise errors.Conflict(f"call {asked.id} was requested before", state=present.state) from None
     return asked
 
@@ -101,15 +102,18 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
 
 async def bury(raw: bytes, message_id: str, services: "Services", *, now: datetime) -> None:
     """Keep what the host gave up, with the last reason known."""
-    try:
-        call_id = str(decode(raw).get("id") or message_id)
-    except errors.InvalidRequest:
-        call_id = message_id
-    call = await services.calls.find(call_id) if ID.fullmatch(call_id) else None
-    reason = (
-        f"given up after {call.state}: {call.reason or 'no reason noted'}" if call else "never got so far"
-    )
+    call_id = message_id
+    with suppress(errors.InvalidRequest):
+        named = decode(raw).get("id")
+        call_id = named if isinstance(named, str) and ID.fullmatch(named) else message_id
+    call = await services.calls.find(call_id)
+    reason = "it was tried several times, and failed before it came to the ledger"
+    if call:
+        reason = f"given up after {call.state}: {call.reason or 'no reason noted'}"
     await services.dead_letters.add(raw, reason, call_id=call_id, queue=QUEUE, now=now)
+    if call and call.state is State.PENDING:  # nothing on the queue will ring it any more
+        with suppress(errors.Contended):
+            await services.calls.write(replace(call, state=State.FAILED, reason=reason, updated=now))
 
 
 async def step(name: str, services: "Services", request: TwilioRequest, settings: Settings) -> Reply:
@@ -127,6 +131,7 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
     def claimed(call: Call) -> Call:
         return replace(
             call,
+            to=request.to,
             state=State.POSTING,
             attempt=attempt,
             posted=now,
@@ -146,7 +151,8 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
         call = await ledger.get(request.id)
         if call.attempt == attempt:
             return call  # our own write landed, and its answer was lost
-    if call.state in (State.PENDING, State.POSTING) and call.posted and now < call.posted + LEASE:
+    posting = call.state is State.POSTING and call.posted and now < call.posted + LEASE
+    if posting or call.state is State.PENDING:
         # Another delivery is at it. Should it fail before the request leaves, this one is needed.
         raise errors.Contended(f"call {call.id} is being placed")
     log.info("call %s is not rung again: it is %s", call.id, call.state)
@@ -156,21 +162,24 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
 async def _outcome(ledger: CallLedger, call: Call, now: datetime) -> None:
     """Write what became of a call; a callback may have been quicker. The lease goes, or becomes a look-up."""
     assert call.posted is not None  # noqa: S101 - it was claimed
-    writes: list[Write] = [Delete(f"q|{stamp(call.posted + LEASE)}|{call.id}")]
-    if call.state is State.UNKNOWN:
-        writes.append(Insert(f"q|{stamp(now + FIRST_LOOK)}|{call.id}", {"attempt": call.attempt}))
-    if call.sid:
-        writes.append(Put(f"s|{call.sid}", {"call": call.id}))
+    lease = f"q|{stamp(call.posted + LEASE)}|{call.id}"
+    leased = True
     outcome = replace(call, updated=now)
     for _ in range(5):
+        writes: list[Write] = [Delete(lease)] if leased else []
+        if outcome.state is State.UNKNOWN and leased:
+            writes.append(Insert(f"q|{stamp(now + FIRST_LOOK)}|{call.id}", {"attempt": call.attempt}))
+        if outcome.sid:
+            writes.append(Put(f"s|{outcome.sid}", {"call": call.id}))
         try:
             await ledger.write(outcome, *writes)
         except errors.Contended:
-            present = await ledger.get(call.id)
+            present, leased = await ledger.get(call.id), await ledger.holds(lease)
+            if present.attempt != call.attempt or (present.state is call.state and not leased):
+                return  # our own write landed, and its answer was lost
             state = advance(present.state, call.state)
             joined = present if state == present.state else replace(call, etag=present.etag, state=state)
             outcome = replace(joined, sid=present.sid or call.sid, updated=now)
-            writes = writes[:1] if state == call.state else []
         else:
             return
     log.error("call %s keeps changing; its lease will settle it", call.id)
@@ -192,7 +201,9 @@ async def reported(request: TwilioRequest, ledger: CallLedger) -> None:
             if call is None:
                 await ledger.add(_noted(_inbound(call_id, request), state, request))
             else:
-                await ledger.write(_noted(call, state, request))
+                new = _noted(call, state, request)
+                owner = [Put(f"s|{new.sid}", {"call": call.id})] if new.sid and not call.sid else []
+                await ledger.write(new, *owner)
         except errors.Contended:
             continue
         return
@@ -232,16 +243,19 @@ def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
 
 async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> None:
     """Look up the calls in doubt, where no callback has settled them, in Twilio's list."""
+    answers = True
     for row in await ledger.in_doubt(now):
         call = await ledger.find(row.key.split("|", 2)[2])
         if call is None or call.state not in (State.POSTING, State.UNKNOWN) or call.posted is None:
             await ledger.drop(row)
             continue
-        try:
-            listed = await twilio.calls_to(call.to)
-        except errors.TwilioError as exc:
-            log.warning("call %s cannot be looked up yet: %s", call.id, exc)
-            listed = None
+        listed = None
+        if answers:
+            try:
+                listed = await twilio.calls_to(call.to)
+            except errors.TwilioError as exc:
+                log.warning("call %s cannot be looked up yet: %s", call.id, exc)
+                answers = False  # nor for the others: they wait
         since, until = call.posted - SKEW, call.posted + SKEW
         near = [each for each in listed or [] if each.created and since <= each.created <= until]
         free = [each for each in near if not await ledger.owner(each.sid)]

@@ -61,8 +61,12 @@ SHARD_SECONDS = 120.0
 async def tick(services: "Services", *, now: datetime) -> Report:
     """Once per schedule: send what is due, and settle calls in doubt."""
     report = await drain(services.messages, services.twilio, services.settings, now=now, seconds=TICK_SECONDS)
-    await calls.reconcile(services.calls, services.twilio, now=now)
-    await diagnosis.beat(services.messages.table, str(report), now=now)
+    try:
+        if not report.stopped:  # the reason to stop holds for them too
+            await calls.reconcile(services.calls, services.twilio, now=now)
+        await diagnosis.beat(services.messages.table, str(report), now=now)
+    except errors.StorageAway as exc:
+        report.stopped = report.stopped or str(exc)
     return report
 
 
@@ -97,6 +101,7 @@ class _Drain:
         self.batch = min(BATCH, max(1, int(settings.max_per_second or BATCH)))
         self.sender = Sender(store, twilio, settings, self.clock)
         self.report = self.sender.report
+        self.claims: set[asyncio.Task[int]] = set()
 
     def clock(self) -> datetime:
         """The present, as the drain's `now` and the time since: tests pass their own `now`."""
@@ -126,8 +131,22 @@ class _Drain:
             self.sender.stop("shutting down")
             raise
         finally:
-            await asyncio.shield(self.sender.finish())
+            await asyncio.shield(self._finish())
+        if self.settings.max_per_second:
+            self.report.left.clear()  # other instances would each keep that pace of their own
         return self.report
+
+    def _claiming(self, partition: str, rows: Sequence[Row]) -> asyncio.Task[int]:
+        """Claim and send; a claim that is under way is not cancelled, since it may be written already."""
+        claim = asyncio.create_task(self._claim_and_send(partition, rows))
+        self.claims.add(claim)
+        claim.add_done_callback(self.claims.discard)
+        return claim
+
+    async def _finish(self) -> None:
+        if self.claims:
+            await asyncio.wait(self.claims)
+        await self.sender.finish()
 
     async def _partition(self, partition: str) -> None:
         """Walk what is due in one partition, oldest first, until nothing is left or time is up."""
@@ -153,7 +172,8 @@ class _Drain:
                 batch, ready = ready[:taken], ready[taken:]
                 sent = 0
                 try:
-                    sent = await self._claim_and_send(partition, batch)
+                    await self.sender.pace.ready()
+                    sent = await asyncio.shield(self._claiming(partition, batch))
                 finally:
                     await self.sender.slots.give_back(taken - sent)
             if ready:

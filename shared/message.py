@@ -113,7 +113,7 @@ class Message:
         values = dict(row.values)
         for name in _TIMES:
             if name in values:
-                values[name] = moment(values[name])
+                values[name] = moment(values[name]) if values[name] else None
         values["media_urls"] = tuple(json.loads(values.get("media_urls") or "[]"))
         values["state"] = State(values.get("state", State.PENDING))
         known = {name: values[name] for name in _COLUMNS if name in values}

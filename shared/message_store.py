@@ -162,6 +162,7 @@ class MessageStore:
                 attempts=message.attempts + 1,
                 posted=now,
                 updated=now,
+                retry=None,
                 reason="",
                 code=0,
                 followed=bool(message.repeat),
@@ -171,7 +172,8 @@ class MessageStore:
         first = len(writes)
         for message in taken:
             columns = ("state", "attempt", "attempts", "posted", "updated", "followed")
-            writes.append(Merge(f"m|{message.id}", _only(message, columns)))
+            cleared = {"retry": "", "reason": "", "code": 0}
+            writes.append(Merge(f"m|{message.id}", {**cleared, **_only(message, columns)}))
         etags = await self.table.commit(partition, [*writes, *extra])
         return [replace(message, etag=etags[first + n]) for n, message in enumerate(taken)]
 

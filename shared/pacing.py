@@ -1,6 +1,7 @@
 """How fast to send: how many requests at once, how many a second, and when to try again."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
@@ -41,11 +42,28 @@ class Pace:
     def __init__(self, rate: float | None) -> None:
         self._gap = 1 / rate if rate else 0.0
         self._next = 0.0
+        self._ended = asyncio.Event()
 
-    async def wait(self) -> None:
+    async def ready(self) -> None:
+        """Wait until the turns that are taken lie within a second: what waits longer is not to be claimed."""
+        await self._sleep(self._next - monotonic() - 1)
+
+    async def turn(self) -> bool:
+        """Take a turn and wait for it. Is it to be used? Not where `end` came first."""
         if self._gap:
-            self._next = max(self._next + self._gap, monotonic())
-            await asyncio.sleep(self._next - monotonic())
+            self._next = mine = max(self._next + self._gap, monotonic())
+            await self._sleep(mine - monotonic())
+        return not self._ended.is_set()
+
+    def end(self) -> None:
+        """Nobody's turn comes any more."""
+        self._ended.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._ended.wait()
 
 
 def backoff(attempts: int) -> timedelta:

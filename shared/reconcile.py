@@ -53,13 +53,18 @@ async def settle(
                 doubtful[row.text("to")].append(row)
             case "s":
                 recipient = row.key.rpartition("|")[2]
-                if now < moment(row.text("until")):
+                if not await store.opted_out(recipient):  # a START has come since
+                    await _try(store, partition, [Delete(row.key, row.etag)])
+                elif now < moment(row.text("until")):
                     stopped.add(recipient)
                 else:
                     await recipients.suppress_all(store, recipient, now=now)
                     await _try(store, partition, [Delete(row.key, row.etag)])
+    answers = True
     for recipient, unknown in doubtful.items():
-        await _look_up(store, twilio, partition, recipient, unknown, now=now, report=report)
+        answers = await _look_up(
+            store, twilio, partition, recipient, unknown, now=now, report=report, answers=answers
+        )
     return frozenset(stopped)
 
 
@@ -82,8 +87,12 @@ async def _look_up(
     *,
     now: datetime,
     report: Counter[str],
-) -> None:
-    """Find one recipient's messages of unknown fate in Twilio's list, one SID to one message."""
+    answers: bool,
+) -> bool:
+    """Find one recipient's messages of unknown fate in Twilio's list, one SID to one message.
+
+    answers: does Twilio? Where it does not, it is not asked, and the messages wait. The same, afterwards.
+    """
     messages = {message.id: message for message in await store.many(r.key.rpartition("|")[2] for r in rows)}
     found: list[Sent] | None = None
     taken: set[str] = set()
@@ -92,14 +101,16 @@ async def _look_up(
         if message is None or message.state is not State.UNKNOWN or message.posted is None:
             await _try(store, partition, [Delete(row.key, row.etag)])  # a callback has settled it
             continue
-        if found is None:
+        if found is None and answers:
             taken = await store.sids(recipient, since=message.posted - timedelta(days=1))
             try:
                 found = await twilio.messages_to(recipient)
             except errors.TwilioError as exc:
                 log.warning("message %s cannot be looked up yet: %s", message.id, exc)
-                await _again(store, partition, row, message, now, "it could not be looked up", counts=False)
-                continue
+                answers = False
+        if found is None:
+            await _again(store, partition, row, message, now, "it could not be looked up", counts=False)
+            continue
         sent = next((each for each in found if each.sid not in taken and _is_it(message, each)), None)
         if sent is None:
             await _again(store, partition, row, message, now, "Twilio does not list it")
@@ -109,6 +120,7 @@ async def _look_up(
         settled = replace(message, state=state, sid=sent.sid, updated=now, reason="")
         if await _try(store, partition, store.put(settled), Delete(row.key, row.etag)):
             report[state.value] += 1
+    return answers
 
 
 def _is_it(message: Message, sent: Sent) -> bool:

@@ -102,12 +102,15 @@ class Sender:
 
     def stop(self, reason: str) -> None:
         """Start no further request; what has not left goes back to waiting."""
+        self.pace.end()
         if not self.report.stopped:
             self.report.stopped = reason
             log.error("the drain stops: %s; every message is kept", reason)
 
     async def finish(self) -> None:
-        """Let requests under way end, write their results, and only then go."""
+        """Let requests under way end, write their results, and only then go; what has not left goes back."""
+        if self.settings.max_per_second:
+            self.pace.end()
         if self._sends:
             await asyncio.wait(self._sends, timeout=TIMEOUT + 5)
         self._closing = True
@@ -115,8 +118,7 @@ class Sender:
 
     async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
         try:
-            await self.pace.wait()
-            if self.report.stopped:
+            if not await self.pace.turn():
                 outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
                 extra: tuple[Write, ...] = (_due(outcome),)
             else:
@@ -188,7 +190,7 @@ class Sender:
             except errors.StorageAway as exc:
                 patience -= 1
                 log.error("what became of sent messages cannot be written yet: %s", exc)
-                if self._closing and not patience:
+                if self._closing and patience <= 0:
                     return  # their lease runs out, and they are looked up
 
     async def _flush(self) -> None:
