@@ -1,0 +1,22 @@
+"""`python -m ops`: commands against a deployment, or against the laptop edition."""
+
+import typer
+
+from ops import connect, deadletters, doctor, explain
+from ops.console import EXIT_CODES, Commands
+
+app = typer.Typer(
+    cls=Commands,
+    help="Connect a number, find what is wrong, look after what was given up.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=EXIT_CODES)(connect.connect)
+app.command(epilog=EXIT_CODES)(doctor.doctor)
+app.command(epilog=EXIT_CODES)(explain.explain)
+app.add_typer(deadletters.app, name="deadletters")
+
+if __name__ == "__main__":
+    app(prog_name="python -m ops")

@@ -1,0 +1,100 @@
+"""The Twilio account behind a deployment, for people's commands: its numbers and TwiML apps."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from ops.client import Deployment, OpsError
+from shared.config import is_loopback
+from shared.twilio_helper import meaning
+
+
+class Account:
+    """Its REST API. Every method raises OpsError."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        settings = deployment.settings
+        self.sid, token = deployment.setting("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+        user, password = self.sid, token
+        if settings.get("TWILIO_API_KEY") and settings.get("TWILIO_API_SECRET"):
+            user, password = settings["TWILIO_API_KEY"], settings["TWILIO_API_SECRET"]
+        self._client = Client(user, password, self.sid, http_client=TwilioHttpClient(timeout=15))
+        double = settings.get("TWILIO_BASE_URL")
+        if double:
+            if not is_loopback(double):
+                raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the double alone")
+            self._client.api.base_url = double
+
+    def number(self, phone_number: str) -> Any:
+        """One of the account's numbers, in E.164."""
+        with _explained():
+            found = self._client.incoming_phone_numbers.list(phone_number=phone_number, limit=20)
+            exact = [each for each in found if each.phone_number == phone_number]
+            if exact:
+                return exact[0]
+            others = self._client.incoming_phone_numbers.list(limit=10)
+        names = ", ".join(str(each.phone_number) for each in others) or "none"
+        raise OpsError(f"{phone_number} is not a number of the account {self.sid}. It has: {names}")
+
+    def configure_number(self, sid: str, values: dict[str, str]) -> None:
+        """Set what is named; an empty text clears it."""
+        if not values:
+            return
+        with _explained():
+            self._client.incoming_phone_numbers(sid).update(**values)
+
+    def application(self, sid: str | None, name: str) -> Any | None:
+        """A TwiML app by its SID, else by its name; None where there is none."""
+        with _explained():
+            if sid:
+                try:
+                    return self._client.applications(sid).fetch()
+                except TwilioRestException as exc:
+                    if exc.status != 404:
+                        raise
+            return next(iter(self._client.applications.list(friendly_name=name, limit=1)), None)
+
+    def create_application(self, values: dict[str, str]) -> str:
+        """Its SID."""
+        with _explained():
+            return str(self._client.applications.create(**values).sid)
+
+    def configure_application(self, sid: str, values: dict[str, str]) -> None:
+        """Set what is named."""
+        if not values:
+            return
+        with _explained():
+            self._client.applications(sid).update(**values)
+
+    def delete_application(self, sid: str) -> None:
+        """Remove a TwiML app."""
+        with _explained():
+            self._client.applications(sid).delete()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except TwilioRestException as exc:
+        raise _refused(exc.code, str(exc.msg)) from exc
+    except TwilioException as exc:
+        # twilio-python raises a bare exception, with the response in it, for a list that was refused.
+        try:
+            answer = json.loads(exc.args[1].text)
+            code, message = answer["code"], answer["message"]
+        except (IndexError, AttributeError, ValueError, KeyError, TypeError):
+            raise OpsError(f"Twilio's answer could not be read: {exc}") from exc
+        raise _refused(code, str(message)) from exc
+    except requests.RequestException as exc:
+        raise OpsError(f"Twilio cannot be reached: {type(exc).__name__}") from exc
+
+
+def _refused(code: int | None, message: str) -> OpsError:
+    return OpsError(f"Twilio refuses it: {meaning(code, message)} (error {code})")

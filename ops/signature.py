@@ -1,0 +1,149 @@
+"""Why a webhook's signature is refused: recompute it over the mistakes that people make.
+
+Twilio signs the URL that it is configured with; the app checks PUBLIC_BASE_URL and the path and query as they
+came to it. Where the two differ, a URL that differs in the same way fits.
+"""
+
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from twilio.request_validator import RequestValidator
+
+MOST_MISTAKES = 2
+"""At once: more would be guesswork."""
+
+MENDS = {
+    "scheme": "use the same scheme in both: https, in Twilio's URL and in PUBLIC_BASE_URL",
+    "host": "set PUBLIC_BASE_URL to the host that Twilio calls, or connect the number anew",
+    "port": "set PUBLIC_BASE_URL with the port that Twilio calls, or without one if it calls none",
+    "slash": "something on the way adds or removes the slash at the end: leave it out at Twilio",
+    "code": "take ?code= out of Twilio's URL: webhooks need no function key, and it would be in every log",
+    "query": "something on the way drops or changes the query: let the proxy pass it on as it is",
+    "encoding": "a proxy decodes or encodes the URL anew: let it pass the URL on as it is",
+    "prefix": "a proxy takes a part of the path away: give Twilio the path that the app sees",
+    "token": "set TWILIO_AUTH_TOKEN of the app to the account's present auth token",
+    "account": "set TWILIO_ACCOUNT_SID of the app to the account that the number belongs to",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """mistakes: names, as in MENDS. expected: the URL that the app checked, where Twilio signed another."""
+
+    mistakes: tuple[str, ...]
+    signed: str
+    expected: str
+    token: str
+
+    def __str__(self) -> str:
+        parts = []
+        if self.expected != self.signed:
+            parts.append(f"Twilio signs {shown(self.signed)}, the app checks {shown(self.expected)}")
+        if "token" in self.mistakes:
+            parts.append(f"the app checks with {self.token}")
+        return "; ".join(parts)
+
+    @property
+    def mend(self) -> str:
+        return ". ".join(MENDS[name][0].upper() + MENDS[name][1:] for name in self.mistakes)
+
+
+def explain(
+    signature: str,
+    url: str,
+    fields: Mapping[str, str],
+    tokens: Mapping[str, str],
+    bases: tuple[str, ...] = (),
+) -> Explanation | None:
+    """Why this signature of Twilio's does not fit `url`, which the app checked, with the first of `tokens`.
+
+    tokens: name -> auth token. bases: other origins that Twilio may call. None where no likely mistake fits.
+    """
+
+    def fits(candidate: str, token: str) -> bool:
+        return hmac.compare_digest(RequestValidator(token).compute_signature(candidate, fields), signature)
+
+    for mistakes, signed, token in attempts(url, tokens, bases):
+        if fits(signed, tokens[token]):
+            return Explanation(mistakes, signed, url, token)
+    return None
+
+
+def probe(
+    accepts: Callable[[str, str], bool], url: str, tokens: Mapping[str, str], bases: tuple[str, ...] = ()
+) -> Explanation | None:
+    """The same from outside: which URL and token the app accepts a signature for, when it is sent to `url`.
+
+    accepts: sends a request signed for this URL with this token, and says whether it was let in.
+    """
+    for mistakes, expected, token in attempts(url, tokens, bases):
+        if accepts(expected, tokens[token]):
+            return Explanation(mistakes, url, expected, token)
+    return None
+
+
+def attempts(
+    url: str, tokens: Mapping[str, str], bases: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """(mistakes, URL, name of the token): no mistake first, then one, then two at once; each URL once."""
+    found: list[tuple[tuple[str, ...], str, str]] = []
+    for (origin, wrong), (path, bent), (position, token) in product(
+        _origins(urlsplit(url), bases), _paths(urlsplit(url)), enumerate(tokens)
+    ):
+        mistakes = (*wrong, *bent, *(["token"] if position else []))
+        if len(mistakes) <= MOST_MISTAKES:
+            found.append((mistakes, origin + path, token))
+    seen: set[tuple[str, str]] = set()
+    for mistakes, candidate, token in sorted(found, key=lambda each: len(each[0])):
+        if (candidate, token) not in seen:
+            seen.add((candidate, token))
+            yield mistakes, candidate, token
+
+
+def _origins(url: SplitResult, bases: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    others = [urlsplit(base) for base in bases]
+    schemes = dict.fromkeys((url.scheme, "https", "http"))
+    hosts = dict.fromkeys(
+        (url.hostname or "", *(each.hostname or "" for each in others), "localhost", "127.0.0.1")
+    )
+    ports = dict.fromkeys((url.port, *(each.port for each in others), None))
+    for scheme, host, port in product(schemes, hosts, ports):
+        wrong = (
+            *(["scheme"] if scheme != url.scheme else []),
+            *(["host"] if host != url.hostname else []),
+            *(["port"] if port != url.port else []),
+        )
+        yield f"{scheme}://{host}{f':{port}' if port else ''}", wrong
+
+
+def _paths(url: SplitResult) -> Iterator[tuple[str, tuple[str, ...]]]:
+    plain = urlunsplit(("", "", url.path, url.query, ""))
+    yield plain, ()
+    for path, name in (
+        (url.path.removesuffix("/") if url.path.endswith("/") else f"{url.path}/", "slash"),
+        (f"/{url.path.split('/', 2)[2]}" if url.path.count("/") > 1 else url.path, "prefix"),
+    ):
+        yield urlunsplit(("", "", path, url.query, "")), (name,)
+    if url.query:
+        pairs = url.query.split("&")
+        without = "&".join(pair for pair in pairs if not pair.startswith("code="))
+        if without != url.query:
+            yield urlunsplit(("", "", url.path, without, "")), ("code",)
+        yield url.path, ("query",)
+    for other in (
+        unquote(plain),
+        quote(unquote(plain), safe="/?&=:+,"),
+        plain.replace("%20", "+"),
+        plain.replace("+", "%20"),
+    ):
+        if other != plain:
+            yield other, ("encoding",)
+
+
+def shown(url: str) -> str:
+    """A URL for people and logs, without what is behind code=."""
+    head, mark, tail = url.partition("code=")
+    return f"{head}{mark}...{tail[tail.find('&') :] if '&' in tail else ''}" if mark else url

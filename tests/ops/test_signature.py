@@ -1,0 +1,91 @@
+"""ops/signature.py: every likely mistake is found by recomputing, and the right request is not blamed."""
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from ops import signature
+from ops.signature import explain
+
+TOKEN = "the-auth-token"
+FIELDS = {"CallSid": "CA" + "0" * 32, "From": "+12025550101", "Digits": "1"}
+BASE = "https://app.example.com"
+URL = f"{BASE}/api/voice/step/menu?heard=1%202&x=a+b"
+
+
+def signed(url: str, token: str = TOKEN) -> str:
+    return str(RequestValidator(token).compute_signature(url, FIELDS))
+
+
+def test_a_good_signature_has_no_mistake() -> None:
+    found = explain(signed(URL), URL, FIELDS, {"TWILIO_AUTH_TOKEN": TOKEN})
+
+    assert found is not None
+    assert found.mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("twilio", "app", "mistakes"),
+    [
+        ("http://app.example.com/api/voice", f"{BASE}/api/voice", ("scheme",)),
+        ("https://other.example.com/api/voice", f"{BASE}/api/voice", ("host",)),
+        (f"{BASE}:8443/api/voice", f"{BASE}/api/voice", ("port",)),
+        (f"{BASE}/api/voice", f"{BASE}:8443/api/voice", ("port",)),
+        (f"{BASE}/api/voice/", f"{BASE}/api/voice", ("slash",)),
+        (f"{BASE}/api/voice", f"{BASE}/api/voice/", ("slash",)),
+        (f"{BASE}/api/voice", f"{BASE}/api/voice?code=abc", ("code",)),
+        (f"{BASE}/api/voice?a=1", f"{BASE}/api/voice?a=1&code=abc", ("code",)),
+        (f"{BASE}/api/voice", f"{BASE}/api/voice?a=1", ("query",)),
+        (f"{BASE}/api/sms?b=a%20b", f"{BASE}/api/sms?b=a+b", ("encoding",)),
+        (f"{BASE}/api/sms?b=a b", f"{BASE}/api/sms?b=a%20b", ("encoding",)),
+        (f"{BASE}/api/voice", f"{BASE}/hook/api/voice", ("prefix",)),
+        ("http://app.example.com/api/voice/", f"{BASE}/api/voice", ("scheme", "slash")),
+        ("http://localhost:7071/api/voice", "http://127.0.0.1:7071/api/voice", ("host",)),
+    ],
+)
+def test_each_mistake_in_the_url_is_named(twilio: str, app: str, mistakes: tuple[str, ...]) -> None:
+    bases = ("https://other.example.com", f"{BASE}:8443")
+
+    found = explain(signed(twilio), app, FIELDS, {"TWILIO_AUTH_TOKEN": TOKEN}, bases)
+
+    assert found is not None
+    assert found.mistakes == mistakes
+    assert (found.signed, found.expected) == (twilio, app)
+    assert found.mend
+
+
+def test_a_wrong_token_is_named() -> None:
+    tokens = {"TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_API_SECRET": "another"}
+
+    found = explain(signed(URL, "another"), URL, FIELDS, tokens)
+
+    assert found is not None
+    assert found.mistakes == ("token",)
+    assert "TWILIO_API_SECRET" in str(found)
+
+
+def test_an_unknown_token_or_changed_fields_are_not_explained_away() -> None:
+    assert explain(signed(URL, "unknown"), URL, FIELDS, {"TWILIO_AUTH_TOKEN": TOKEN}) is None
+    assert explain(signed(URL), URL, FIELDS | {"Digits": "2"}, {"TWILIO_AUTH_TOKEN": TOKEN}) is None
+
+
+def test_the_simplest_explanation_comes_first() -> None:
+    counts = [len(mistakes) for mistakes, _, _ in signature.attempts(URL, {"t": TOKEN, "u": "x"}, (BASE,))]
+
+    assert counts == sorted(counts)
+    assert counts[0] == 0
+    assert max(counts) == signature.MOST_MISTAKES
+
+
+def test_a_key_in_a_url_is_not_shown() -> None:
+    assert signature.shown(f"{BASE}/api/voice?code=secret") == f"{BASE}/api/voice?code=..."
+    assert signature.shown(f"{BASE}/api/voice?code=secret&a=1") == f"{BASE}/api/voice?code=...&a=1"
+    assert signature.shown(URL) == URL
+
+
+def test_every_mistake_has_a_mend() -> None:
+    other = f"{URL}&code=x"
+    attempts = signature.attempts(other, {"t": "", "u": "x"}, ("https://b.example.com:8443",))
+
+    found = {name for mistakes, _, _ in attempts for name in mistakes}
+
+    assert found | {"account"} == signature.MENDS.keys()
