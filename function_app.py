@@ -6,9 +6,20 @@ from functools import partial
 
 import azure.functions as func
 
-from shared import api, webhook
 from shared.errors import SettingsError
-from shared.lazily import bulk, calls, diagnosis, drain, erasure, messaging, schedule, twimlets, voice
+from shared.lazily import (
+    api,
+    bulk,
+    calls,
+    diagnosis,
+    drain,
+    erasure,
+    messaging,
+    schedule,
+    twimlets,
+    voice,
+    webhook,
+)
 from shared.services import Services, utcnow
 
 if typing.TYPE_CHECKING:

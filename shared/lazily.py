@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shared import api as api
     from shared import bulk as bulk
     from shared import calls as calls
     from shared import diagnosis as diagnosis
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shared import schedule as schedule
     from shared import twimlets as twimlets
     from shared import voice as voice
+    from shared import webhook as webhook
 
 
 def __getattr__(name: str) -> ModuleType:

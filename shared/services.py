@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.config import Settings
 from shared.errors import Conflict, InvalidRequest
 from shared.lazily import recipients, schedule
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from shared.blobs import Blobs
     from shared.bulk import BulkJobs
     from shared.call_ledger import CallLedger
+    from shared.config import Settings
     from shared.dead_letters import DeadLetters
     from shared.effects import Effect
     from shared.message_store import MessageStore
@@ -27,13 +27,15 @@ log = logging.getLogger(__name__)
 class Services:
     """One of each; nothing is read and nothing is connected before it is needed."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: "Settings | None" = None) -> None:
         if settings:
             self.settings = settings
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """The app settings. Raises SettingsError, and reads them anew next time, while some are missing."""
+        from shared.config import Settings
+
         return Settings.from_env()
 
     @cached_property

@@ -6,8 +6,9 @@ callers are offered, edit OPTIONS; what they hear is in prompts.py, what we know
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from twilio.twiml.voice_response import VoiceResponse
+from twilio.twiml.voice_response import Gather, VoiceResponse
 
 from shared import (
     prompts,
@@ -133,33 +134,42 @@ def menu(call: Call) -> Reply:
 
 def _ask(call: Call, response: VoiceResponse, tries: int = 0) -> Reply:
     heard = call.count("heard") + 1
-    options = [option for option in OPTIONS if option.offered(call)]
-    gather = response.gather(
-        input="dtmf speech",
-        num_digits=1,
-        timeout=5,
-        speech_timeout="auto",
-        language=call.language,
-        hints=", ".join(prompts.text(f"words_{option.name}", _language(option, call)) for option in options),
-        action=call.url("menu", tries=tries, heard=heard),
-    )
-    for option in options:
-        language = _language(option, call)
-        prompts.say(gather, prompts.text(f"option_{option.name}", language, key=option.key), language)
-        if option.name == "language":
-            gather.pause(length=1)
+    options = tuple(option for option in OPTIONS if option.offered(call))
+    response.append(_choices(options, call.language, call.url("menu", tries=tries, heard=heard)))
     response.redirect(call.url("menu", tries=tries + 1, heard=heard))
     return Reply(response)
 
 
+@lru_cache(maxsize=256)
+def _choices(options: tuple[Option, ...], language: str, action: str) -> Gather:
+    """The menu, which is most of the work of answering a call, and the same for nearly everyone."""
+    gather = Gather(
+        input="dtmf speech",
+        num_digits=1,
+        timeout=5,
+        speech_timeout="auto",
+        language=language,
+        hints=", ".join(
+            prompts.text(f"words_{option.name}", _language(option, language)) for option in options
+        ),
+        action=action,
+    )
+    for option in options:
+        spoken = _language(option, language)
+        prompts.say(gather, prompts.text(f"option_{option.name}", spoken, key=option.key), spoken)
+        if option.name == "language":
+            gather.pause(length=1)
+    return gather
+
+
 def _names(option: Option, call: Call, speech: str) -> bool:
-    words = prompts.text(f"words_{option.name}", _language(option, call)).split(", ")
+    words = prompts.text(f"words_{option.name}", _language(option, call.language)).split(", ")
     return any(word in speech for word in words)
 
 
-def _language(option: Option, call: Call) -> str:
+def _language(option: Option, language: str) -> str:
     """The other language is offered in that language."""
-    return _other(call.language) if option.name == "language" else call.language
+    return _other(language) if option.name == "language" else language
 
 
 def _other(language: str) -> str:

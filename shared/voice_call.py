@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from twilio.twiml.voice_response import VoiceResponse
 
@@ -36,7 +36,11 @@ class Call:
     def url(self, step: str, **state: object) -> str:
         """The absolute URL of a step that keeps the language; `lang=""` leaves it out."""
         query = {"lang": self.language, **state}
-        carried = urlencode({name: value for name, value in query.items() if value != ""}, errors="replace")
+        carried = "&".join(
+            f"{name}={quote_plus(str(value), errors='replace')}"
+            for name, value in query.items()
+            if value != ""
+        )
         return f"{self.settings.public_base_url}/api/voice/step/{step}" + (f"?{carried}" if carried else "")
 
     def say(self, verb: Any, name: str, **values: object) -> None:

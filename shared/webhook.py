@@ -4,8 +4,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from inspect import isawaitable
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+from xml.etree.ElementTree import tostring
 
 import azure.functions as func
 
@@ -16,10 +17,15 @@ from shared.errors import Contended, Forbidden, NotFound, SettingsError, Storage
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
 
+if TYPE_CHECKING:
+    from twilio.twiml.messaging_response import MessagingResponse
+    from twilio.twiml.voice_response import VoiceResponse
+
 log = logging.getLogger(__name__)
 
 type Flow = Callable[[TwilioRequest, Settings], Reply | Awaitable[Reply]]
 type Note = Callable[[TwilioRequest], Awaitable[None]]
+type Pairs = tuple[tuple[str, str], ...]
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -38,7 +44,7 @@ async def reply(
             answer = await answer
         if answer.effects and (asked := await services.carry_out(answer.effects)) and ring:
             ring.set(asked)
-        return func.HttpResponse(str(answer.twiml), mimetype="text/xml", charset="utf-8")
+        return func.HttpResponse(_xml(answer.twiml), mimetype="text/xml", charset="utf-8")
 
     return await _guarded(req, work)
 
@@ -72,28 +78,51 @@ async def _guarded(
 def receive(req: func.HttpRequest, settings: Settings, *, now: datetime) -> TwilioRequest:
     """The request, once its X-Twilio-Signature is good for PUBLIC_BASE_URL. Raises Forbidden."""
     url = twilio_helper.public_url(settings, req.url)
-    query = tuple(parse_qsl(url.partition("?")[2], keep_blank_values=True))
-    form, signed = _fields(req)
+    query = _pairs(url.partition("?")[2])
+    posted, signed = _fields(req)
     if not twilio_helper.verified(settings, url, signed, req.headers.get("X-Twilio-Signature", "")):
         raise Forbidden("its X-Twilio-Signature is missing or does not fit PUBLIC_BASE_URL and the token")
-    pairs = form if req.method == "POST" else query
-    values: dict[str, str] = {}
-    for name, value in pairs:
-        values.setdefault(name, value)
+    # The first value of a name that comes twice.
+    values = dict(reversed(posted if req.method == "POST" else query))
     if values.get("AccountSid", settings.account_sid) != settings.account_sid:
         raise Forbidden("it is signed, but of another account")
-    return TwilioRequest(values, query, form, req.method, url, now)
+    return TwilioRequest(values, query, posted, req.method, url, now)
 
 
-def _fields(req: func.HttpRequest) -> tuple[tuple[tuple[str, str], ...], Any]:
+class _Form(dict[str, list[str]]):
+    """A posted form as RequestValidator reads one the quickest: `getall`, every value of a name."""
+
+    getall = dict.__getitem__
+
+
+def _fields(req: func.HttpRequest) -> tuple[Pairs, Any]:
     """The posted pairs, and what the signature covers besides the URL."""
     if req.method != "POST":
         return (), {}
-    if req.headers.get("Content-Type", "").partition(";")[0].strip().lower() == FORM:
-        form = req.form
-        return tuple(form.items(multi=True)), form
-    # A body that is no form is signed through bodySHA256 in the URL alone.
-    return (), req.get_body().decode("utf-8", "replace")
+    body = req.get_body().decode("utf-8", "replace")
+    if req.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+        # A body that is no form is signed through bodySHA256 in the URL alone.
+        return (), body
+    posted = _pairs(body)
+    form = _Form()
+    for name, value in posted:
+        form.setdefault(name, []).append(value)
+    return posted, form
+
+
+def _pairs(text: str) -> Pairs:
+    """What parse_qsl gives with blanks kept, in half its time: little of what Twilio sends is encoded."""
+    parts = (part.partition("=") for part in text.split("&") if part)
+    return tuple((_decoded(name), _decoded(value)) for name, _, value in parts)
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def _xml(twiml: "VoiceResponse | MessagingResponse") -> str:
+    """What str() gives, without a detour over bytes, which takes as long again."""
+    return '<?xml version="1.0" encoding="UTF-8"?>' + tostring(twiml.xml(), encoding="unicode")
 
 
 def _path(url: str) -> str:

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
 import pytest
 import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
@@ -301,3 +303,8 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
     await broken.close()
     assert answer.status_code == 503
     assert "table storage does not answer" in caplog.text
+
+
+@given(st.text(st.sampled_from("ab=&+%4é1F \x00") | st.characters(codec="utf-8"), max_size=40))
+def test_a_form_reads_as_the_standard_library_reads_it(text: str) -> None:
+    assert list(webhook._pairs(text)) == parse_qsl(text, keep_blank_values=True)
