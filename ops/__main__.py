@@ -2,7 +2,7 @@
 
 import typer
 
-from ops import connect, deadletters, doctor, explain
+from ops import calls, connect, deadletters, doctor, explain, messages
 from ops.console import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app.command(epilog=EXIT_CODES)(connect.connect)
 app.command(epilog=EXIT_CODES)(doctor.doctor)
 app.command(epilog=EXIT_CODES)(explain.explain)
 app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(messages.app, name="messages")
+app.add_typer(calls.app, name="calls")
 
 if __name__ == "__main__":
     app(prog_name="python -m ops")

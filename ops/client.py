@@ -153,6 +153,15 @@ class Api:
         """POST /api/PATH; its JSON, or None."""
         return self._json(self.request("POST", path, json=body or {}, headers=self._keyed))
 
+    def delete(self, path: str) -> Any:
+        """DELETE /api/PATH; its JSON, or None."""
+        return self._json(self.request("DELETE", path, headers=self._keyed))
+
+    def send(self, path: str, content: bytes, kind: str, **params: str) -> Any:
+        """POST a file to /api/PATH; `kind` is its content type."""
+        headers = {**self._keyed, "Content-Type": kind}
+        return self._json(self.request("POST", path, data=content, params=params, headers=headers))
+
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Any request to /api/PATH, without a key."""
         url = f"{self._deployment.url}/api/{path}"
@@ -187,8 +196,7 @@ class Api:
         if response.ok:
             return answer
         error = answer.get("error", {}) if isinstance(answer, dict) else {}
-        field_name = f"{error['field']} " if error.get("field") else ""
-        raise OpsError(f"{field_name}{error.get('message', f'HTTP {response.status_code}')}")
+        raise OpsError(error.get("message") or f"HTTP {response.status_code}")
 
 
 def function_key(

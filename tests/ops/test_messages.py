@@ -1,0 +1,85 @@
+"""ops/messages.py and ops/calls.py: against the real app over HTTP."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.host.worker import Worker
+from ops import messages
+from ops.client import Api
+from tests.ops.conftest import Run
+
+AT = "2030-01-31T09:00:00Z"
+Ask = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def ask(ops: Run) -> Ask:
+    """Run a command with --json; its answer. Or, where it is to fail, what it says."""
+
+    async def asked(*arguments: str, code: int = 0) -> Any:
+        done = await ops(*arguments, "--json")
+        assert done.exit_code == code, done.output
+        return done.stderr if code else json.loads(done.stdout)
+
+    return asked
+
+
+async def test_a_message_is_scheduled_listed_and_canceled(ask: Ask) -> None:
+    (made,) = await ask("messages", "schedule", "+12025550141", "Hello", "--at", AT)
+    listed = await ask("messages", "list", "--state", "pending", "--limit", "500")
+    assert made["id"] in {each["id"] for each in listed}
+    (canceled,) = await ask("messages", "cancel", made["id"])
+    assert canceled["state"] == "canceled"
+    assert "too late" in await ask("messages", "cancel", made["id"], code=1)
+
+
+async def test_a_wrong_field_is_named(ask: Ask) -> None:
+    assert "to must be" in await ask("messages", "schedule", "12", "Hello", code=1)
+
+
+async def test_watching_ends_with_the_message(ask: Ask) -> None:
+    (made,) = await ask("messages", "schedule", "+12025550141", "Hello", "--at", AT)
+    await ask("messages", "cancel", made["id"])
+    (watched,) = await ask("messages", "watch", made["id"])
+    assert watched["state"] == "canceled"
+
+
+async def test_a_table_is_for_people(ops: Run) -> None:
+    done = await ops("messages", "schedule", "+12025550141", "Hello", "--at", AT)
+    assert "pending" in done.stdout
+    assert "+12025550141" in done.stdout
+
+
+async def test_a_file_is_loaded_and_its_progress_followed(
+    ops: Run, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "EVERY", 0.05)
+    file = tmp_path / "people.csv"
+    file.write_text(f"to,name,body,send_at\n+12025550142,Ann,Hello {{name}},{AT}\n")
+    # No queue listener runs here: what the command looks for first is loaded then.
+    loop, asked = asyncio.get_running_loop(), asyncio.Queue[str]()
+    real = Api.get
+
+    def get(api: Api, path: str, **params: str | int) -> Any:
+        loop.call_soon_threadsafe(asked.put_nowait, path)
+        return real(api, path, **params)
+
+    monkeypatch.setattr(Api, "get", get)
+    running = asyncio.ensure_future(ops("messages", "load", str(file), "--json"))
+    job_id = (await asked.get()).removeprefix("bulk/")
+    await worker.queue("bulk_load", json.dumps({"id": job_id}))
+    done = await running
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["loaded"] == 1
+
+
+async def test_a_call_is_put_on_the_queue_and_listed(ask: Ask) -> None:
+    made = await ask("calls", "place", "+12025550143", "--say", "Hello", "--id", "from-ops")
+    assert made == {"id": "from-ops"}
+    listed = await ask("calls", "list", "--limit", "500")
+    assert "from-ops" in {each["id"] for each in listed}
