@@ -94,6 +94,7 @@ def _ndjson(file: IO[bytes]) -> Generator[FileRow]:
             continue
         try:
             value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, dict):

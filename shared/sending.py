@@ -31,6 +31,8 @@ HOLD = timedelta(minutes=15)
 """After which a held message is tried again: by then our configuration may be mended."""
 GIVE_UP_AFTER = 3
 """Failures of one kind, in a row, that end a drain: Twilio is away, or a sender of ours is wrong."""
+STALE = timedelta(seconds=60)
+"""After its claim a request no longer leaves: its lease would not outlive it."""
 DOUBTS = 10
 """Lost answers in a row that end a drain: each more would be one more to look up."""
 
@@ -118,7 +120,9 @@ class Sender:
 
     async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
         try:
-            if not await self.pace.turn():
+            turn = await self.pace.turn()
+            # After a stall the lease may be over, the message looked up, and resent by a person.
+            if not turn or (message.posted and self.clock() - message.posted > STALE):
                 outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
                 extra: tuple[Write, ...] = (_due(outcome),)
             else:
@@ -170,7 +174,10 @@ class Sender:
                 unknown = replace(why, state=State.UNKNOWN)
                 return unknown, (reconcile.look_up(unknown, now + reconcile.FIRST_LOOK),)
             case errors.OptedOut():
-                await recipients.opt_out(self.store, message.to, now=now, source="21610")
+                try:
+                    await recipients.opt_out(self.store, message.to, now=now, source="21610")
+                except (errors.StorageAway, errors.Contended) as not_kept:
+                    log.error("the opt-out that message %s met is not kept: %s", message.id, not_kept)
                 return replace(why, state=State.SUPPRESSED), ()
             case _:
                 return replace(why, state=State.FAILED), ()

@@ -177,3 +177,9 @@ async def test_the_route_takes_more_than_the_json_limit(worker: Worker) -> None:
     shown = await worker.http("bulk_get", "GET", f"{URL}/{job_id}", route_params={"id": job_id})
     assert shown.answer is not None
     assert (shown.answer.json()["state"], shown.answer.json()["loaded"]) == ("done", 100)
+
+
+async def test_half_a_surrogate_pair_is_an_error_of_its_row(services: Services) -> None:
+    rows = b'{"to": "+12025550101", "body": "\\ud83d"}\n{"to": "+12025550102", "body": "\\ud83d\\ude00"}\n'
+    job = await loaded(services, rows, "application/x-ndjson", partial="true")
+    assert (job["state"], job["loaded"], [each["row"] for each in job["errors"]]) == ("done", 1, [1])

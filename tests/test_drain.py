@@ -15,8 +15,8 @@ from local.twilio import Double
 from shared import drain, errors, recipients, schedule
 from shared.message import Message, new_id, shard
 from shared.message_store import PARTITIONS, MessageStore, Rows, creation
-from shared.rows import Row, Write
-from shared.sending import Report
+from shared.rows import Row, Write, stamp
+from shared.sending import Report, Sender
 from shared.services import Services
 from shared.states import State
 from tests.front import Front
@@ -553,6 +553,31 @@ async def test_a_canceled_drain_puts_back_what_has_not_left(services: Services, 
     await drained(services)
     assert await states(services) == {"submitted": 40}
     await as_twilio_says(services, double)
+
+
+async def test_a_claim_that_stalled_past_its_lease_does_not_leave_any_more(
+    services: Services, double: Double
+) -> None:
+    (first,) = await keep(services)
+    store = services.messages
+    rows = await store.agenda(first.partition, NOW)
+    taken = await store.claim(first.partition, rows, "a1", now=NOW, lease=NOW + drain.LEASE)
+    thawed = NOW + timedelta(seconds=70)
+    sender = Sender(store, services.twilio, services.settings, lambda: thawed)
+    await sender.slots.take(1)
+    sender.start(first.partition, taken, f"q|{stamp(NOW + drain.LEASE)}|l|a1")
+    await sender.finish()
+    assert double.exchanges() == []
+    assert await states(services) == {"pending": 1}
+    await drained(services, thawed)
+    assert await states(services) == {"submitted": 1}
+
+
+async def test_an_opt_out_that_cannot_be_kept_loses_no_outcome(services: Services, double: Double) -> None:
+    double.plan(kind="error", code=21610)
+    await keep(services)
+    await drained_over(services, Flaky(services.messages.table, "done", "away"))
+    assert await states(services) == {"suppressed": 1}
 
 
 class Flaky:
