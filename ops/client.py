@@ -52,12 +52,16 @@ class OpsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One Switchboard. settings: what is known of it here. source: where that is from."""
+    """One Switchboard. settings: what is known of it here. source: where that is from.
+
+    folder: where commands remember things of it.
+    """
 
     url: str
     source: str
     settings: Mapping[str, str] = field(repr=False)
     key: str | None = field(default=None, repr=False)
+    folder: Path = ROOT / ".switchboard"
 
     @property
     def is_local(self) -> bool:
@@ -84,7 +88,9 @@ def find(
 
     Raises OpsError where there is none, or the URL is no origin.
     """
-    laptop, azd = _laptop(folder or ROOT, environ), _azd(folder or ROOT, environ)
+    folder = folder or ROOT
+    data = Path(environ.get("SWITCHBOARD_DATA") or folder / ".local")
+    laptop, azd = _laptop(data), _azd(folder, environ)
     own = {name: environ[name] for name in KNOWN if environ.get(name)}
     url = url or (azd.settings.get("PUBLIC_BASE_URL") if azd else None) or (laptop.url if laptop else None)
     if not url:
@@ -93,18 +99,17 @@ def find(
         )
     url = _origin(url)
     if laptop and url in (laptop.url, laptop.settings.get("PUBLIC_BASE_URL"), _localhost(laptop.url)):
-        return Deployment(url, "the laptop edition", laptop.settings, key or laptop.key)
+        return Deployment(url, "the laptop edition", laptop.settings, key or laptop.settings.get(KEY), data)
     if azd and url == azd.settings.get("PUBLIC_BASE_URL"):
-        return Deployment(url, azd.source, {**azd.settings, **own}, key)
-    return Deployment(url, "the environment", own, key)
+        return Deployment(url, azd.source, {**azd.settings, **own}, key, folder / ".switchboard")
+    return Deployment(url, "the environment", own, key, folder / ".switchboard")
 
 
-def _laptop(folder: Path, environ: Mapping[str, str]) -> Deployment | None:
+def _laptop(data: Path) -> Running | None:
     try:
-        running = Running.read(Path(environ.get("SWITCHBOARD_DATA") or folder / ".local"))
+        return Running.read(data)
     except NotRunning:
         return None
-    return Deployment(running.url, "the laptop edition", running.settings, running.settings.get(KEY))
 
 
 def _azd(folder: Path, environ: Mapping[str, str]) -> Deployment | None:
@@ -187,11 +192,12 @@ class Api:
                 f"{self._deployment.url} does not take this function key: give --key or SWITCHBOARD_KEY"
             )
         try:
-            answer = response.json() if response.content else None
-        except ValueError as exc:
+            answer: Any = response.json() if response.content else None
+            error = {} if response.ok else answer["error"]
+        except (ValueError, TypeError, KeyError) as exc:
             raise OpsError(
-                f"{response.request.path_url} answered {response.status_code} without JSON: "
-                "is this Switchboard, and is it as new as these commands?"
+                f"{response.request.path_url} answers {response.status_code}, and not as Switchboard does: "
+                "is it one, and as new as these commands?"
             ) from exc
         if response.ok:
             return answer

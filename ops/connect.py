@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -12,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.account import Account
-from ops.client import ROOT, Api, AsJson, Deployment, OpsError, Url, find
+from ops.client import Api, AsJson, Deployment, OpsError, Url, find
 from ops.console import console, print_json
 from shared import phone_numbers
 from shared.errors import InvalidRequest
 
-KEPT = ROOT / ".switchboard" / "connect.json"
-"""What numbers had before they were connected, for --undo. Not in .local, which `make clean` removes."""
+KEPT = "connect.json"
+"""What numbers had before they were connected, for --undo."""
 
 # Connection overrides (Twilio docs: Webhook connection overrides); neither sent to us nor signed. A caller is
 # waiting, so a connection or an answer that does not come is tried again early; a status can take its time.
@@ -106,7 +107,7 @@ def connect(
     deployment = find(url)
     account = Account(deployment)
     if undo:
-        report = _undo(number, account, dry_run=dry_run)
+        report = _undo(number, deployment.folder / KEPT, account, dry_run=dry_run)
     else:
         report = _connect(number, deployment, account, dry_run=dry_run)
     if as_json:
@@ -131,11 +132,12 @@ def _connect(number: str, deployment: Deployment, account: Account, *, dry_run: 
     changes = differences("number", owned, wanted) + differences("application", app, app_wanted)
     sid = app.sid if app else None
     if changes and not dry_run:
-        _keep(number, account.sid, owned, wanted, app, app_wanted)
+        kept = deployment.folder / KEPT
+        _keep(kept, f"{account.sid}/{number}", owned, wanted, app, app_wanted)
         account.configure_number(owned.sid, _values(changes, "number"))
         if app is None:
             sid = account.create_application(app_wanted)
-            _note_application(number, sid)
+            _note_application(kept, f"{account.sid}/{number}", sid)
         else:
             account.configure_application(app.sid, _values(changes, "application"))
     return {
@@ -166,57 +168,52 @@ def _check_health(deployment: Deployment) -> None:
 # What was there before.
 
 
-def _kept() -> dict[str, Any]:
+def _read(kept: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(KEPT.read_text(encoding="utf-8")))
+        return dict(json.loads(kept.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except ValueError as exc:
-        raise OpsError(f"{KEPT} cannot be read: move it away") from exc
+        raise OpsError(f"{kept} cannot be read: move it away") from exc
 
 
-def _write(kept: Mapping[str, Any]) -> None:
-    KEPT.parent.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+def _write(kept: Path, entries: Mapping[str, Any]) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(entries, indent=1), encoding="utf-8")
 
 
 def _keep(
-    number: str,
-    account: str,
+    kept: Path,
+    key: str,
     owned: Any,
     wanted: Mapping[str, str],
     app: Any | None,
     app_wanted: Mapping[str, str],
 ) -> None:
     """Remember what there was, once: connecting again must not take our own values for the first ones."""
-    kept = _kept()
-    kept.setdefault(
-        f"{account}/{number}",
-        {
+    entries = _read(kept)
+    if key not in entries:
+        before = {name: _text(app, name) for name in app_wanted} if app else None
+        entries[key] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "number": {name: _text(owned, name) for name in wanted},
-            "application": {
-                "sid": app.sid if app else "",
-                "before": {name: _text(app, name) for name in app_wanted} if app else None,
-            },
-        },
-    )
-    _write(kept)
+            "application": {"sid": app.sid if app else "", "before": before},
+        }
+        _write(kept, entries)
 
 
-def _note_application(number: str, sid: str) -> None:
-    kept = _kept()
-    for key, entry in kept.items():
-        if key.endswith(f"/{number}") and not entry["application"]["sid"]:
-            entry["application"]["sid"] = sid
-    _write(kept)
+def _note_application(kept: Path, key: str, sid: str) -> None:
+    """The TwiML app that was made, for --undo to remove."""
+    entries = _read(kept)
+    entries[key]["application"]["sid"] = entries[key]["application"]["sid"] or sid
+    _write(kept, entries)
 
 
-def _undo(number: str, account: Account, *, dry_run: bool) -> dict[str, Any]:
-    kept = _kept()
-    entry = kept.get(f"{account.sid}/{number}")
+def _undo(number: str, kept: Path, account: Account, *, dry_run: bool) -> dict[str, Any]:
+    entries = _read(kept)
+    entry = entries.pop(f"{account.sid}/{number}", None)
     if entry is None:
-        raise OpsError(f"nothing is remembered of {number} in {KEPT}: it was not connected from here")
+        raise OpsError(f"nothing is remembered of {number} in {kept}: it was not connected from here")
     owned = account.number(number)
     changes = differences("number", owned, entry["number"])
     made = entry["application"]
@@ -230,7 +227,7 @@ def _undo(number: str, account: Account, *, dry_run: bool) -> dict[str, Any]:
             account.configure_application(app.sid, _values(changes, "application"))
         elif app is not None:
             account.delete_application(app.sid)
-        _write({key: value for key, value in kept.items() if key != f"{account.sid}/{number}"})
+        _write(kept, entries)
     return {
         "number": number,
         "changes": [change.view() for change in changes],

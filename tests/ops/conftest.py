@@ -22,8 +22,9 @@ from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
 from local.twilio import Double
-from ops import client, connect
+from ops import client
 from ops.__main__ import app
+from shared.services import Services
 from tests.calling import settings_with
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,10 +36,15 @@ Run = Callable[..., Awaitable[Result]]
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees a laptop edition that a developer runs, nor what they have deployed."""
     monkeypatch.setattr(client, "ROOT", tmp_path)
-    monkeypatch.setattr(connect, "KEPT", tmp_path / ".switchboard" / "connect.json")
     for name in list(os.environ):
         if name.startswith(("SWITCHBOARD_", "AZURE_")):
             monkeypatch.delenv(name)
+
+
+def running_services() -> Services:
+    """What the indexed app works with."""
+    services: Services = sys.modules["function_app"].services
+    return services
 
 
 @asynccontextmanager
@@ -122,7 +128,7 @@ async def proxy(served: str) -> AsyncIterator[Callable[[Rewrite], str]]:
 def without_from_number(public: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The app as it is deployed before all its settings are."""
     assert public
-    services = sys.modules["function_app"].services
+    services = running_services()
     before = services.__dict__.pop("settings", None)
     monkeypatch.delenv("TWILIO_FROM_NUMBER")
     yield

@@ -1,0 +1,326 @@
+"""`ops doctor`: all well on a good deployment, and each planted mistake named with what mends it."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from azure.storage.queue import QueueClient
+
+from local.twilio import NUMBER, Double
+from local.twilio.options import Number, Options, Pace
+from ops.client import Deployment
+from ops.doctor import Examination
+from ops.signature import MENDS
+from shared import diagnosis, drain, schedule
+from tests.calling import settings_with
+from tests.ops.conftest import KEY, Rewrite, Run, running_services
+
+
+def found(result: Any, check: str) -> list[tuple[str, str]]:
+    """(status, text with its mend) of one check's findings in a --json report."""
+    findings = json.loads(result.stdout)["findings"]
+    return [
+        (each["status"], f"{each['says']}. {each['mend']}") for each in findings if each["check"] == check
+    ]
+
+
+async def refused(result: Any) -> str:
+    """The first failing word about signatures."""
+    return next(text for status, text in found(result, "signature") if status == "fail")
+
+
+async def beat(now: datetime, report: str = "nothing due") -> None:
+    await diagnosis.beat(running_services().messages.table, report, now=now)
+
+
+@pytest.mark.usefixtures("public")
+async def test_all_is_well_on_a_connected_number(ops: Run) -> None:
+    await ops("connect", NUMBER)
+    await beat(datetime.now(UTC))
+
+    result = await ops("doctor")
+
+    assert result.exit_code == 0, result.output
+    assert "All is well" in result.output
+    statuses = {each["status"] for each in json.loads((await ops("doctor", "--json")).stdout)["findings"]}
+    assert statuses <= {"ok", "unknown"}
+
+
+# Signatures: each mistake of the list, planted.
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_host_that_is_not_public_base_url_is_named(ops: Run, served: str, double: Double) -> None:
+    other = served.replace("localhost", "127.0.0.1")
+    double.configure_number(voice_url=f"{other}/api/voice")
+
+    text = await refused(await ops("doctor", "--json"))
+
+    assert "because of the host" in text
+    assert MENDS["host"][1:] in text
+
+
+async def test_a_scheme_that_is_not_public_base_urls_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL=served.replace("http:", "https:")):
+        text = await refused(await ops("doctor", "--json"))
+
+    assert "because of the scheme" in text
+    assert f"Twilio signs {served}/api/voice, the app checks https:" in text
+
+
+async def test_a_port_that_is_not_public_base_urls_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL="http://localhost:1"):
+        text = await refused(await ops("doctor", "--json"))
+
+    assert "because of the port" in text
+
+
+def without_slash(request: web.Request) -> str:
+    path, mark, query = request.raw_path.partition("?")
+    return path.removesuffix("/") + mark + query
+
+
+def without_code(request: web.Request) -> str:
+    return request.raw_path.partition("?")[0]
+
+
+def encoded_anew(request: web.Request) -> str:
+    return request.raw_path.replace("%20", "+")
+
+
+def without_prefix(request: web.Request) -> str:
+    return request.raw_path.removeprefix("/hook")
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "configured", "mistake"),
+    [
+        (without_slash, "/api/voice/", "slash"),
+        (without_code, "/api/voice?code=secret", "code"),
+        (without_code, "/api/voice?line=1", "query"),
+        (encoded_anew, "/api/voice?line=front%20desk", "encoding"),
+        (without_prefix, "/hook/api/voice", "prefix"),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, None], ids=["with a key", "without a key"])
+async def test_what_a_proxy_does_to_the_url_is_named(
+    ops: Run,
+    proxy: Callable[[Rewrite], str],
+    double: Double,
+    rewrite: Rewrite,
+    configured: str,
+    mistake: str,
+    key: str | None,
+) -> None:
+    origin = proxy(rewrite)
+    double.configure_number(voice_url=f"{origin}{configured}")
+
+    with settings_with(PUBLIC_BASE_URL=origin):
+        result = await ops("doctor", "--json", SWITCHBOARD_KEY=key or "wrong")
+
+    text = await refused(result)
+    assert f"because of the {mistake}:" in text
+    assert MENDS[mistake][1:] in text
+    assert "secret" not in result.stdout
+
+
+async def test_a_proxy_that_changes_more_is_told_from_the_app(
+    ops: Run, proxy: Callable[[Rewrite], str], double: Double
+) -> None:
+    origin = proxy(lambda request: f"{request.raw_path}?added=1&by=a-proxy")
+    double.configure_number(voice_url=f"{origin}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL=origin):
+        text = await refused(await ops("doctor", "--json"))
+
+    assert "the app itself is not: something on the way rewrites the request" in text
+
+
+async def test_a_token_of_another_kind_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL=served, TWILIO_AUTH_TOKEN="the-api-secret"):
+        result = await ops("doctor", "--json", TWILIO_API_SECRET="the-api-secret")
+
+    text = await refused(result)
+    assert "because of the token" in text
+    assert "the app checks with TWILIO_API_SECRET" in text
+    assert "the-api-secret" not in result.stdout
+
+
+async def test_a_token_that_nobody_knows_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL=served, TWILIO_AUTH_TOKEN="an-old-token"):
+        text = await refused(await ops("doctor", "--json"))
+
+    assert "because of the token" in text
+    assert MENDS["token"][1:] in text
+
+
+async def test_another_account_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/voice")
+
+    with settings_with(PUBLIC_BASE_URL=served, TWILIO_ACCOUNT_SID="AC" + "1" * 32):
+        text = await refused(await ops("doctor", "--json"))
+
+    assert "because of the account" in text
+    assert "AC" + "1" * 32 in text
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_webhook_that_is_none_of_ours_is_named(ops: Run, served: str, double: Double) -> None:
+    double.configure_number(voice_url=f"{served}/api/nothing")
+
+    assert "answers 404" in await refused(await ops("doctor", "--json"))
+
+
+# Everything else.
+
+
+@pytest.mark.usefixtures("public")
+async def test_webhooks_that_lead_elsewhere_fail(ops: Run, double: Double) -> None:
+    await ops("connect", NUMBER)
+    double.configure_number(sms_url="http://localhost:9/sms?code=secret", status_callback="")
+
+    result = await ops("doctor", "--json")
+
+    webhooks = found(result, "webhooks")
+    assert result.exit_code == 1
+    assert any(
+        status == "fail" and "sms_url is http://localhost:9/sms?code=..." in t for status, t in webhooks
+    )
+    assert any(status == "fail" and "carries ?code=" in text for status, text in webhooks)
+    assert any(status == "warn" and "status_callback is not set" in text for status, text in webhooks)
+    assert all(f"ops connect {NUMBER}" in text for _, text in webhooks if "carries" not in text)
+    assert "secret" not in result.stdout
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_number_that_cannot_take_texts_is_warned_of(ops: Run, double: Double) -> None:
+    double.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),), pace=Pace(step=0.01)))
+
+    assert ("warn", f"{NUMBER} has no sms. ") in found(await ops("doctor", "--json"), "number")
+
+
+@pytest.mark.usefixtures("public")
+async def test_our_own_wrong_credentials_are_named(ops: Run) -> None:
+    ((status, text),) = found(await ops("doctor", "--json", TWILIO_AUTH_TOKEN="wrong"), "number")
+
+    assert status == "fail"
+    assert "20003" in text
+
+
+@pytest.mark.usefixtures("public")
+async def test_the_apps_wrong_credentials_are_named(ops: Run, double: Double) -> None:
+    double.faults(credentials_refused=True)
+
+    ((status, text),) = found(await ops("doctor", "--json"), "Twilio")
+
+    assert status == "fail"
+    assert "20003" in text
+
+
+@pytest.mark.usefixtures("without_from_number")
+async def test_missing_settings_are_named(ops: Run) -> None:
+    result = await ops("doctor", "--number", NUMBER, "--json")
+
+    ((status, text),) = found(result, "settings")
+    assert status == "fail"
+    assert "TWILIO_FROM_NUMBER" in text
+    assert result.exit_code == 1
+
+
+async def test_an_app_that_is_not_there_is_one_clear_failure(ops: Run) -> None:
+    result = await ops("doctor", "http://localhost:9", "--json")
+
+    ((status, text),) = found(result, "app")
+    assert status == "fail"
+    assert "cannot be reached" in text
+    assert len(json.loads(result.stdout)["findings"]) == 1
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_wrong_key_leaves_the_outside_to_be_seen(ops: Run) -> None:
+    result = await ops("doctor", "--json", SWITCHBOARD_KEY="wrong")
+
+    ((status, text),) = found(result, "inside")
+    assert status == "unknown"
+    assert "--key" in text
+    assert found(result, "timer")[0][0] == "unknown"
+    assert found(result, "number")[0][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "report", "status", "says"),
+    [
+        (5, "2 submitted", "ok", "2 submitted"),
+        (120, "nothing due", "fail", "the timer last ran 12"),
+        (5, "nothing due; stopped: credentials", "fail", "stopped: credentials"),
+    ],
+)
+async def test_the_timers_heartbeat_is_judged_by_its_schedule(
+    ops: Run, served: str, seconds: int, report: str, status: str, says: str
+) -> None:
+    await beat(datetime.now(UTC) - timedelta(seconds=seconds), report)
+
+    with settings_with(PUBLIC_BASE_URL=served, SMS_SCHEDULE="*/15 * * * * *"):
+        ((found_status, text),) = found(await ops("doctor", "--json"), "timer")
+
+    assert found_status == status
+    assert says in text
+
+
+@pytest.mark.parametrize(("hours", "says"), [(2, "behind"), (-2, "ahead of")])
+async def test_a_clock_that_is_wrong_is_named(public: str, hours: int, says: str) -> None:
+    wrong = datetime.now(UTC) + timedelta(hours=hours)
+    examination = Examination(Deployment(public, "a test", {}, KEY), now=lambda: wrong)
+
+    findings = await asyncio.to_thread(lambda: list(examination.health()))
+
+    (clock,) = (each for each in findings if each.check == "clock")
+    assert clock.status == "fail"
+    assert re.match(rf"the app's clock is 7[12]\d\d s {says} this machine's", clock.says)
+
+
+@pytest.mark.usefixtures("public")
+async def test_waiting_and_poisoned_queues_are_counted(ops: Run) -> None:
+    connection = running_services().settings.storage or ""
+    for name, count in (("outbound-calls", 2), ("outbound-calls-poison", 1)):
+        with QueueClient.from_connection_string(connection, name) as queue:
+            queue.create_queue()
+            for _ in range(count):
+                queue.send_message("{}")
+
+    queues = found(await ops("doctor", "--json", AzureWebJobsStorage=connection), "queues")
+
+    for name in ("outbound-calls", "outbound-calls-poison"):
+        with QueueClient.from_connection_string(connection, name) as queue:
+            queue.delete_queue()
+    assert any(status == "ok" and "outbound-calls 2" in text for status, text in queues)
+    assert any(status == "fail" and "outbound-calls-poison" in text for status, text in queues)
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: Double) -> None:
+    services, now = running_services(), datetime.now(UTC)
+    message = {"to": "+12025550161", "body": "hello"}
+    double.plan(kind="error", code=21614, status=400)
+    created = await schedule.create(message, services.messages, services.settings, now=now)
+    await drain.tick(services, now=now)
+
+    texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
+
+    assert any(
+        text.startswith(f"{created.id} is failed: the recipient is not a mobile number (Twilio error 21614)")
+        for text in texts
+    )
