@@ -201,8 +201,7 @@ class Api:
             ) from exc
         if response.ok:
             return answer
-        error = answer.get("error", {}) if isinstance(answer, dict) else {}
-        raise OpsError(error.get("message") or f"HTTP {response.status_code}")
+        raise OpsError(error["message"])
 
 
 def function_key(
