@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import errors, voice
+from shared import errors, voice, voice_queue
 from shared.call_ledger import Call, CallLedger
 from shared.config import Settings
 from shared.effects import Reply
@@ -105,7 +105,9 @@ async def bury(raw: bytes, message_id: str, services: "Services", *, now: dateti
         call_id = str(decode(raw).get("id") or message_id)
     except errors.InvalidRequest:
         call_id = message_id
-    call = await services.calls.find(call_id) if ID.fullmatch(call_id) else None
+    if not ID.fullmatch(call_id):
+        call_id = message_id  # no row could have the other as its key
+    call = await services.calls.find(call_id)
     reason = (
         f"given up after {call.state}: {call.reason or 'no reason noted'}" if call else "never got so far"
     )
@@ -280,3 +282,20 @@ async def recording(sid: str, services: "Services") -> bytes:
     if not RECORDING.fullmatch(sid):
         raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
     return await services.twilio.recording(sid)
+
+
+async def replay(letter_id: str, services: "Services", *, now: datetime) -> str:
+    """The queue message of a dead letter, under the id it had.
+
+    Raises NotFound, or Conflict once its call may have left.
+    """
+    letter = await services.dead_letters.get(letter_id)
+    message = letter.queue_message()
+    await reopen(letter.call_id, services.calls, now=now)
+    await services.dead_letters.mark_replayed(letter, now)
+    return message
+
+
+async def line(services: "Services") -> dict[str, Any]:
+    """Who waits to be taken by one of us: the queue, as Twilio knows it."""
+    return await services.twilio.waiting(voice_queue.QUEUE)
