@@ -11,11 +11,14 @@ from shared.lazily import (
     api,
     bulk,
     calls,
+    client_token,
     diagnosis,
     drain,
     erasure,
     messaging,
+    pages,
     schedule,
+    timeline,
     twimlets,
     voice,
     webhook,
@@ -159,9 +162,24 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
 
 
+# One person; the number comes in the body, so that no request log has it.
+
+
+@app.route("recipients/messages", methods=["POST"])
+async def recipient_messages(req: func.HttpRequest) -> func.HttpResponse:
+    """List the messages to one recipient."""
+    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services))
+
+
+@app.route("recipients/timeline", methods=["POST"])
+async def recipient_timeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Show all that is known of one number: texts, calls, callbacks, opt-out and price."""
+    return await api.respond(lambda: timeline.view(api.address(req), api.body(req), services, now=utcnow()))
+
+
 @app.route("recipients/erase", methods=["POST"])
 async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
-    """Erase a recipient; the number comes in the body, so that no request log has it."""
+    """Erase a recipient."""
     return await api.respond(lambda: erasure.erase(api.address(req), services, now=utcnow()))
 
 
@@ -245,7 +263,9 @@ async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpRe
 async def call_list(req: func.HttpRequest) -> func.HttpResponse:
     """List calls as they came."""
     token = req.params.get("token", "")
-    return await api.respond(lambda: services.calls.page(token=token, limit=api.limit(req)))
+    return await api.respond(
+        lambda: services.calls.page(after=api.moment(req, "after"), token=token, limit=api.limit(req))
+    )
 
 
 @app.route("calls/{id}", methods=["GET"])
@@ -258,6 +278,75 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
     """Fetch a voicemail from Twilio, for whoever has a key."""
     return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+
+
+@app.route("line", methods=["GET"])
+async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
+    """Show who waits in the call queue."""
+    return await api.respond(lambda: calls.line(services))
+
+
+# What was given up.
+
+
+@app.route("deadletters", methods=["GET"])
+async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
+    """List what was given up, newest first."""
+    token = req.params.get("token", "")
+    return await api.respond(lambda: services.dead_letters.page(token=token, limit=api.limit(req)))
+
+
+@app.route("deadletters/{id}/replay", methods=["POST"])
+@app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
+async def dead_letter_replay(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+    """Put a call back on the queue, unless it may have left."""
+
+    async def replay() -> dict[str, str]:
+        letter_id = req.route_params["id"]
+        ring.set(await calls.replay(letter_id, services, now=utcnow()))
+        return {"id": letter_id}
+
+    return await api.respond(replay, 202)
+
+
+@app.route("deadletters/{id}/discard", methods=["POST"])
+async def dead_letter_discard(req: func.HttpRequest) -> func.HttpResponse:
+    """Forget one."""
+    return await api.respond(lambda: services.dead_letters.discard(req.route_params["id"]))
+
+
+# In the browser: the pages are static and anonymous, what they show comes through the routes with a key.
+
+
+@app.route("stats", methods=["GET"])
+async def stats_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
+    """Count messages by state and hour."""
+    return await api.respond(lambda: services.stats.view(now=utcnow()))
+
+
+@app.route("token", methods=["POST"])
+async def token_mint(req: func.HttpRequest) -> func.HttpResponse:
+    """Mint an access token for the softphone."""
+    principal = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
+    return await api.respond(lambda: client_token.mint(principal, services, now=utcnow()))
+
+
+@app.route("softphone", methods=["GET"], auth_level=ANONYMOUS)
+async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
+    """A telephone in the browser."""
+    return api.page(pages.page("softphone", req.headers, services))
+
+
+@app.route("console", methods=["GET"], auth_level=ANONYMOUS)
+async def console_page(req: func.HttpRequest) -> func.HttpResponse:
+    """What is due, sent, given up; schedule, edit, upload."""
+    return api.page(pages.page("console", req.headers, services))
+
+
+@app.route("assets/{name}", methods=["GET"], auth_level=ANONYMOUS)
+async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
+    """A script or a style sheet of the pages."""
+    return api.page(pages.asset(req.route_params["name"], req.headers))
 
 
 # Health.

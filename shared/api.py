@@ -3,11 +3,15 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
 from shared import errors, phone_numbers
+
+if TYPE_CHECKING:
+    from shared.pages import Page
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ def problem(exc: errors.SwitchboardError) -> func.HttpResponse:
             field, code, status = exc.field, exc.code, exc.status
         case errors.NotFound():
             code, status = "not_found", 404
+        case errors.TooMany():
+            code, status, extra = "too_many", 429, {"retry_after": exc.retry_after}
         case errors.Conflict():
             code, status = "conflict", 409
             extra = {"state": exc.state} if exc.state else {}
@@ -69,6 +75,13 @@ def problem(exc: errors.SwitchboardError) -> func.HttpResponse:
     if status >= 500:
         log.error("answered %s: %s", status, exc)
     return answer({"error": {"code": code, "message": str(exc), "field": field, **extra}}, status)
+
+
+def page(found: "Page | None") -> func.HttpResponse:
+    """A page, or one of its files; 404 where there is none."""
+    if found is None:
+        return func.HttpResponse(status_code=404)
+    return func.HttpResponse(found.body, status_code=found.status, headers=dict(found.headers))
 
 
 def body(req: func.HttpRequest) -> dict[str, Any]:
@@ -93,6 +106,14 @@ def address(req: func.HttpRequest) -> str:
         raise errors.InvalidRequest("to", "must be a phone number in E.164, such as +12025550101")
     channel, number = ("whatsapp:", value[9:]) if value.startswith("whatsapp:") else ("", value)
     return channel + phone_numbers.parse(number, "to")
+
+
+def moment(req: func.HttpRequest, name: str) -> datetime | None:
+    """A time in the query, RFC 3339; None where it is not given. Raises InvalidRequest."""
+    from shared import when
+
+    text = req.params.get(name)
+    return when.parse(text, name, None) if text else None
 
 
 def limit(req: func.HttpRequest, default: int = 50) -> int:

@@ -6,13 +6,19 @@ c|ID            the call
 q|TIME|ID       a call in doubt, to be looked up at TIME
 a|TIME|ID       the calls by the time they came
 s|SID           whose SID this is, so that a look-up gives no call another's
+
+The calls of one number are listed beside its messages (shared/message_store.py), as v|NUMBER|TIME|ID. That
+row is written first: after a crash between the two it leads nowhere, which does no harm.
 """
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from shared import errors
+from shared.message import shard
 from shared.message_store import END, Rows
 from shared.outbound import ID
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
@@ -44,6 +50,12 @@ class Call:
     reports: str = ""
     updated: datetime | None = None
     etag: str = field(default="", repr=False)
+
+    @property
+    def person(self) -> str:
+        """The number at the other end in E.164, or "" for a withheld one, a client or a SIP address."""
+        other = self.sender if self.direction == "inbound" else self.to
+        return other if other.startswith("+") and other[1:].isdecimal() else ""
 
     def columns(self) -> dict[str, Any]:
         """Its columns, without what is empty."""
@@ -87,13 +99,18 @@ _COLUMNS = tuple(name for name in Call.__dataclass_fields__ if name not in ("id"
 class CallLedger:
     """Every read and write of calls, each atomic on its own."""
 
-    def __init__(self, table: Rows) -> None:
+    def __init__(self, table: Rows, people: Rows) -> None:
         self._table = table
+        self._people = people
 
     async def find(self, call_id: str) -> Call | None:
         """The call by its id, or None."""
         row = await self._table.get(PARTITION, f"c|{call_id}")
         return Call.from_row(row) if row else None
+
+    async def many(self, ids: Iterable[str]) -> list[Call]:
+        """The calls by these ids; one that is not there is left out."""
+        return [call for call in await asyncio.gather(*map(self.find, ids)) if call]
 
     async def get(self, call_id: str) -> Call:
         """Raises NotFound."""
@@ -104,6 +121,9 @@ class CallLedger:
 
     async def add(self, call: Call, *extra: Write) -> Call:
         """Enter a new call. Raises Contended where its id is there already."""
+        if call.person:
+            entry = Put(f"v|{call.person}|{stamp(call.created)}|{call.id}", {})
+            await self._people.commit(shard(call.person), [entry])
         listed = Insert(f"a|{stamp(call.created)}|{call.id}", {})
         etags = await self._table.commit(PARTITION, [Insert(f"c|{call.id}", call.columns()), listed, *extra])
         return replace(call, etag=etags[0])
@@ -113,12 +133,15 @@ class CallLedger:
         etags = await self._table.commit(PARTITION, [Put(f"c|{call.id}", call.columns(), call.etag), *extra])
         return replace(call, etag=etags[0])
 
-    async def page(self, *, token: str = "", limit: int = 50) -> dict[str, Any]:
+    async def page(
+        self, *, after: datetime | None = None, token: str = "", limit: int = 50
+    ) -> dict[str, Any]:
         """Calls as they came, oldest first, as the API shows them, and the token of the next page."""
-        rows = await self._table.read(PARTITION, token or "a|", "a|" + END, limit=limit + 1)
-        calls = [await self.find(row.key.split("|", 2)[2]) for row in rows[:limit]]
+        low = token or "a|" + (stamp(after) if after else "")
+        rows = await self._table.read(PARTITION, low, "a|" + END, limit=limit + 1)
+        calls = await self.many(row.key.split("|", 2)[2] for row in rows[:limit])
         following = rows[limit - 1].key if len(rows) > limit else None
-        return {"calls": [call.view() for call in calls if call], "token": following}
+        return {"calls": [call.view() for call in calls], "token": following}
 
     async def in_doubt(self, now: datetime) -> list[Row]:
         """What is to be looked up by now."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import errors, voice
+from shared import errors, voice, voice_queue
 from shared.call_ledger import Call, CallLedger
 from shared.config import Settings
 from shared.effects import Reply
@@ -294,3 +294,20 @@ async def recording(sid: str, services: "Services") -> bytes:
     if not RECORDING.fullmatch(sid):
         raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
     return await services.twilio.recording(sid)
+
+
+async def replay(letter_id: str, services: "Services", *, now: datetime) -> str:
+    """The queue message of a dead letter, under the id it had.
+
+    Raises NotFound, or Conflict once its call may have left.
+    """
+    letter = await services.dead_letters.get(letter_id)
+    message = letter.queue_message()
+    await reopen(letter.call_id, services.calls, now=now)
+    await services.dead_letters.mark_replayed(letter, now)
+    return message
+
+
+async def line(services: "Services") -> dict[str, Any]:
+    """Who waits to be taken by one of us: the queue, as Twilio knows it."""
+    return await services.twilio.waiting(voice_queue.QUEUE)

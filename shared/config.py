@@ -133,6 +133,18 @@ def _rate(value: str) -> float:
     return rate
 
 
+def _token_seconds(value: str) -> int:
+    if not value.isdecimal() or not 60 <= int(value) <= 3600:
+        raise ValueError("must be whole seconds from 60 to 3600")
+    return int(value)
+
+
+def _identity(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,121}", value):
+        raise ValueError("must be 1 to 121 letters, digits and underscores")
+    return value
+
+
 def _yes_or_no(value: str) -> bool:
     if value.lower() not in {"true", "false"}:
         raise ValueError("must be true or false")
@@ -191,6 +203,10 @@ class Settings:
     twiml_app_sid: str | None = _setting("TWILIO_TWIML_APP_SID", _sid("AP"), default=None)
     twilio_base_url: str | None = _setting("TWILIO_BASE_URL", _loopback_origin, default=None)
     public_base_url: str = _setting("PUBLIC_BASE_URL", _origin)
+    client_identity: str = _setting("CLIENT_IDENTITY", _identity, default="agent")
+    client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _token_seconds, default=3600)
+    app_service_authentication: bool = _setting("APP_SERVICE_AUTHENTICATION", _yes_or_no, default=False)
+    phone_url: str | None = _setting("PHONE_URL", _loopback_origin, default=None)
     storage: str | None = _setting("AzureWebJobsStorage", default=None, secret=True)
     storage_account: str | None = _setting("AzureWebJobsStorage__accountName", default=None)
     storage_client_id: str | None = _setting("AzureWebJobsStorage__clientId", default=None)

@@ -31,6 +31,14 @@ class DeadLetter:
     replayed: datetime | None = None
     etag: str = field(default="", repr=False)
 
+    def queue_message(self) -> str:
+        """The message to put back on the queue, under the id it had. Raises Conflict."""
+        try:
+            request = outbound.decode(self.body.encode())
+        except InvalidRequest as exc:
+            raise Conflict(f"it cannot be replayed: {exc}") from exc
+        return json.dumps({**request, "id": request.get("id") or self.call_id}, ensure_ascii=False)
+
     def view(self) -> dict[str, Any]:
         """As the API shows it."""
         return {
@@ -61,10 +69,11 @@ class DeadLetters:
             return
         log.error("dead letter %s from %s: %s", call_id, queue, reason)
 
-    async def page(self, *, token: str = "", limit: int = 50) -> tuple[list[DeadLetter], str]:
-        """Some of them, and the token that the next ones begin behind."""
+    async def page(self, *, token: str = "", limit: int = 50) -> dict[str, Any]:
+        """Some of them as the API shows them, newest first, and the token of the next page."""
         rows = await self._table.read(PARTITION, token, END, limit=limit + 1)
-        return [_letter(row) for row in rows[:limit]], rows[limit - 1].key if len(rows) > limit else ""
+        following = rows[limit - 1].key if len(rows) > limit else None
+        return {"dead_letters": [_letter(row).view() for row in rows[:limit]], "token": following}
 
     async def get(self, letter_id: str) -> DeadLetter:
         """Raises NotFound."""
@@ -73,14 +82,9 @@ class DeadLetters:
             raise NotFound(f"there is no dead letter {letter_id}")
         return _letter(row)
 
-    async def replayed(self, letter: DeadLetter, now: datetime) -> str:
-        """Mark it as replayed; the queue message to send, under the id it had. Raises Conflict."""
-        try:
-            request = outbound.decode(letter.body.encode())
-        except InvalidRequest as exc:
-            raise Conflict(f"it cannot be replayed: {exc}") from exc
+    async def mark_replayed(self, letter: DeadLetter, now: datetime) -> None:
+        """Note when it was put back on the queue."""
         await self._table.commit(PARTITION, [Merge(letter.id, {"replayed": stamp(now)}, letter.etag)])
-        return json.dumps({**request, "id": request.get("id") or letter.call_id}, ensure_ascii=False)
 
     async def erase(self, number: str) -> int:
         """Take the content from every dead letter that names this number; how many there were.
@@ -96,8 +100,9 @@ class DeadLetters:
                     count += 1
         return count
 
-    async def discard(self, letter: DeadLetter) -> None:
-        """Forget it."""
+    async def discard(self, letter_id: str) -> None:
+        """Forget it. Raises NotFound."""
+        letter = await self.get(letter_id)
         await self._table.commit(PARTITION, [Delete(letter.id, letter.etag)])
 
 

@@ -4,6 +4,7 @@ SwitchboardError
 ├── SettingsError           app settings are missing or wrong, all of them by name
 ├── InvalidRequest          what a caller sent is wrong: names the field and what would be right
 ├── NotFound                no such message, call or dead letter
+├── TooMany                 asked for too often: try again a little later
 ├── Conflict                it is there, but no longer in a state that allows this
 ├── Forbidden               a webhook that is not signed by our Twilio account
 ├── Contended               someone else changed the row first (ETag), so read it again
@@ -50,6 +51,14 @@ class InvalidRequest(SwitchboardError):
 
 class NotFound(SwitchboardError):
     """There is nothing by that id."""
+
+
+class TooMany(SwitchboardError):
+    """Asked for too often. retry_after: seconds."""
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class Conflict(SwitchboardError):

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from shared import api as api
     from shared import bulk as bulk
     from shared import calls as calls
+    from shared import client_token as client_token
     from shared import diagnosis as diagnosis
     from shared import drain as drain
     from shared import erasure as erasure
     from shared import messaging as messaging
+    from shared import pages as pages
     from shared import recipients as recipients
     from shared import schedule as schedule
+    from shared import timeline as timeline
     from shared import twimlets as twimlets
     from shared import voice as voice
     from shared import webhook as webhook

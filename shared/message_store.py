@@ -9,6 +9,8 @@ q|TIME|l|ATTEMPT        the lease of a batch that is being sent, until TIME
 q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
 q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
 t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
+x|ID                    what is unresolved, for a person to decide
+v|NUMBER|TIME|ID        the calls to and from a number (shared/call_ledger.py)
 o|RECIPIENT             an opt-out
 n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
 """
@@ -200,8 +202,8 @@ class MessageStore:
                 return "q|" + (token or (stamp(after) if after else "")), "q|" + (
                     stamp(before) if before else END
                 )
-            prefix = f"m|{partition}"
-            low, high = token or (_due_key(after) if after else ""), _due_key(before) if before else END
+            prefix = f"x|{partition}" if state is State.UNRESOLVED else f"m|{partition}"
+            low, high = token or (due_key(after) if after else ""), due_key(before) if before else END
             return prefix + low, prefix + high
 
         async def part(partition: str) -> list[Message]:
@@ -212,6 +214,8 @@ class MessageStore:
                 where="state eq @state" if state else "",
                 parameters={"state": state.value} if state else None,
             )
+            if state is State.UNRESOLVED:
+                return [each for each in await self.many(row.key[2:] for row in rows) if each.state is state]
             return [Message.from_row(row) for row in rows]
 
         parts = await asyncio.gather(*(part(partition) for partition in PARTITIONS))
@@ -294,6 +298,8 @@ def _moved(old: Message, new: Message) -> list[Write]:
         writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
     if old.state in WAITING and new.state in WAITING and old.next == new.next:
         writes = [Put(f"q|{stamp(new.next)}|m|{new.id}", new.columns())]
+    if old.state is State.UNRESOLVED and new.state is not State.UNRESOLVED:
+        writes.append(Delete(f"x|{old.id}"))
     return writes
 
 
@@ -302,5 +308,6 @@ def _only(message: Message, names: Sequence[str]) -> dict[str, Any]:
     return {name: columns[name] for name in names if name in columns}
 
 
-def _due_key(moment: datetime) -> str:
+def due_key(moment: datetime) -> str:
+    """The part of an id that says when its message was first due."""
     return f"{int(moment.timestamp() * 1000):011x}"

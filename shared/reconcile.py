@@ -148,7 +148,8 @@ async def _again(
     if given_up:
         log.error("message %s is unresolved: %s", message.id, why)
         ended = replace(message, state=State.UNRESOLVED, looks=looks, updated=now, reason=why)
-        await _try(store, partition, store.put(ended), Delete(row.key, row.etag))
+        listed = Insert(f"x|{message.id}", {"state": ended.state.value})
+        await _try(store, partition, store.put(ended), Delete(row.key, row.etag), listed)
         return
     later = max(now + FIRST_LOOK, message.posted + GRACE) if counts else now + FIRST_LOOK
     looked = replace(message, looks=looks, updated=now, reason=why)

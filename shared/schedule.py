@@ -98,9 +98,12 @@ async def resend(message_id: str, store: MessageStore, *, now: datetime) -> Mess
 
 
 async def show(message_id: str, services: "Services", *, now: datetime) -> Message:
-    """One message; its price too, which Twilio knows a little after it has sent it."""
-    store = services.messages
-    present = await store.get(message_id)
+    """One message, with its price."""
+    return await priced(await services.messages.get(message_id), services, now=now)
+
+
+async def priced(present: Message, services: "Services", *, now: datetime) -> Message:
+    """The message with its price, which Twilio knows a little after it has sent it."""
     if not present.sid or present.price or present.state not in SETTLED:
         return present
     try:
@@ -110,11 +113,11 @@ async def show(message_id: str, services: "Services", *, now: datetime) -> Messa
         return present
     if known.price is None:
         return present
-    priced = replace(present, price=f"{known.price} {known.price_unit or ''}".strip(), updated=now)
+    new = replace(present, price=f"{known.price} {known.price_unit or ''}".strip(), updated=now)
     try:
-        return await store.change(present, priced)
+        return await services.messages.change(present, new)
     except errors.Contended:
-        return await store.get(message_id)
+        return await services.messages.get(present.id)
 
 
 async def reported(request: TwilioRequest, store: MessageStore) -> None:

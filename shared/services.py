@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.dead_letters import DeadLetters
     from shared.effects import Effect
     from shared.message_store import MessageStore
+    from shared.stats import Stats
     from shared.tables import Tables
     from shared.twilio_helper import Twilio
 
@@ -64,7 +65,7 @@ class Services:
         """The calls."""
         from shared.call_ledger import CallLedger
 
-        return CallLedger(self.tables.table("calls"))
+        return CallLedger(self.tables.table("calls"), self.tables.table("messages"))
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
@@ -72,6 +73,13 @@ class Services:
         from shared.dead_letters import DeadLetters
 
         return DeadLetters(self.tables.table("deadletters"))
+
+    @cached_property
+    def stats(self) -> "Stats":
+        """The counts of messages."""
+        from shared.stats import Stats
+
+        return Stats(self.messages.table)
 
     @cached_property
     def bulk_jobs(self) -> "BulkJobs":

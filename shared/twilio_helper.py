@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession, ClientTimeout
     from twilio.rest import Client
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = 15.0
 """Seconds for one request to Twilio; well under the lease of what is being sent."""
 CONNECT_TIMEOUT = 5.0
@@ -122,6 +124,8 @@ class Twilio:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: Client | None = None
+        self._signs = False
+        self._callers: dict[str, str] = {}
 
     async def send_sms(
         self,
@@ -191,6 +195,63 @@ class Twilio:
             raise _classified(None, status, "the recording cannot be fetched")
         return bytes(content)
 
+    async def call_price(self, sid: str) -> str:
+        """What a call cost, as in -0.01300 USD, or "" where Twilio does not know it yet."""
+        call = await self._request(self._api.calls(sid).fetch_async())
+        return f"{call.price} {call.price_unit or ''}".strip() if call.price is not None else ""
+
+    async def waiting(self, queue: str, *, limit: int = 50) -> dict[str, Any]:
+        """Who waits in a queue, first come first, as the API shows it. Waiting times are in seconds."""
+        queues = await self._request(self._api.queues.list_async())
+        found = next((each for each in queues if each.friendly_name == queue and each.current_size), None)
+        if found is None:
+            return {"queue": queue, "size": 0, "average_wait": 0, "members": []}
+        members = await self._request(self._api.queues(found.sid).members.list_async(limit=limit))
+        callers = await asyncio.gather(*(self._caller(member.call_sid) for member in members))
+        return {
+            "queue": queue,
+            "size": found.current_size,
+            "average_wait": found.average_wait_time,
+            "members": [
+                {"call_sid": member.call_sid, "from": caller, "wait": member.wait_time}
+                for member, caller in zip(members, callers, strict=True)
+            ],
+        }
+
+    async def _caller(self, sid: str) -> str:
+        """Who placed a call: asked once."""
+        if sid not in self._callers:
+            if len(self._callers) > 1000:
+                self._callers.clear()
+            call = await self._request(self._api.calls(sid).fetch_async())
+            self._callers[sid] = str(call._from)  # as twilio-python names a call's From
+        return self._callers[sid]
+
+    async def signing_key_problem(self) -> str:
+        """Why TWILIO_API_KEY cannot sign access tokens, or "". (Twilio docs: REST API, Key resource v1.)
+
+        Asked with the auth token, since an API key may not read keys. Where Twilio does not say, it passes.
+        """
+        if self._signs:
+            return ""
+        base = self._settings.twilio_base_url or "https://iam.twilio.com"
+        auth = (self._settings.account_sid, self._settings.auth_token)
+        url = f"{base}/v1/Keys/{self._settings.api_key}"
+        try:
+            answer = await self._request(self._rest.request_async("GET", url, auth=auth))
+        except errors.TwilioError as exc:
+            log.warning("the API key cannot be looked up: %s", exc)
+            return ""
+        if answer.status_code == 404:
+            return "is not an API key of this account"
+        if answer.status_code != 200:
+            log.warning("the API key cannot be looked up: Twilio answers %s", answer.status_code)
+            return ""
+        if json.loads(answer.text).get("policy"):
+            return "is a restricted key, which cannot sign access tokens: make a standard one"
+        self._signs = True
+        return ""
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client:
@@ -198,10 +259,14 @@ class Twilio:
             self._client = None
 
     @property
-    def _api(self) -> Any:
+    def _rest(self) -> Any:
         if self._client is None:
             self._client = _rest_client(self._settings)
-        return self._client.api.v2010.accounts(self._settings.account_sid)
+        return self._client
+
+    @property
+    def _api(self) -> Any:
+        return self._rest.api.v2010.accounts(self._settings.account_sid)
 
     async def _request(self, request: Any) -> Any:
         from aiohttp import ClientConnectionError, ClientConnectorError, ClientError, ConnectionTimeoutError

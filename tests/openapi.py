@@ -22,9 +22,7 @@ from referencing.jsonschema import DRAFT4
 
 from local.twilio.core import Exchange
 
-SPEC = (
-    Path(__file__).parent.parent / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json/twilio_api_v2010.json"
-)
+SPECS = Path(__file__).parent.parent / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json"
 _BASE = "urn:twilio"
 _ERROR = frozenset({"code", "message", "more_info", "status"})
 # What Twilio answers and its description leaves out.
@@ -74,8 +72,8 @@ class Operation:
 class Description:
     """The parsed description, with one validator for each schema that is used."""
 
-    def __init__(self, path: Path = SPEC) -> None:
-        self._spec = json.loads(path.read_text("utf-8"))
+    def __init__(self, name: str) -> None:
+        self._spec = json.loads((SPECS / name).read_text("utf-8"))
         resource: Resource[Any] = DRAFT4.create_resource(self._spec)
         self._registry: Registry[Any] = Registry().with_resource(_BASE, resource)
         self._validators: dict[str, Any] = {}
@@ -228,11 +226,13 @@ def exchanges_at(url: str) -> list[Exchange]:
 
 
 @functools.cache
-def description() -> Description:
-    return Description()
+def description(path: str) -> Description:
+    """The description that this path belongs to: api.twilio.com's, or iam.twilio.com's."""
+    return Description("twilio_iam_v1.json" if path.startswith("/v1/") else "twilio_api_v2010.json")
 
 
 def problems(exchanges: Iterable[Exchange]) -> list[str]:
     """What is wrong with any of these exchanges."""
-    judge = description()
-    return [problem for exchange in exchanges for problem in judge.problems(exchange)]
+    return [
+        problem for exchange in exchanges for problem in description(exchange.path[:4]).problems(exchange)
+    ]

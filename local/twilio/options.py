@@ -60,6 +60,7 @@ class Options:
     account_sid: str = ACCOUNT_SID
     auth_token: str = field(default=AUTH_TOKEN, repr=False)
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    restricted_keys: frozenset[str] = frozenset()
     numbers: tuple[Number, ...] = (Number(),)
     messaging_services: tuple[MessagingService, ...] = ()
     application_sids: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 
 from local.twilio import recordings
 from local.twilio.account import Resource
@@ -18,7 +18,7 @@ from local.twilio.core import Core, Exchange
 from local.twilio.errors import ApiError, not_found
 from local.twilio.faults import Draw
 from local.twilio.params import Between, Form, page
-from local.twilio.records import API_VERSION, Call, Media, Message
+from local.twilio.records import API_VERSION, Call, Media, Message, rfc2822
 
 log = logging.getLogger("local.twilio")
 
@@ -56,6 +56,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{_PREFIX}/Applications.json", _api(_list_applications)),
         web.post(f"{_PREFIX}/Applications.json", _api(_create_application)),
         *_item("Applications", _fetch_resource, _update_resource, _delete_resource),
+        web.get("/v1/Keys/{sid}", _api(_fetch_key)),
         web.route("*", f"/{API_VERSION}/{{rest:.*}}", _api(_unknown)),
     ]
 
@@ -375,6 +376,20 @@ async def _update_resource(core: Core, request: web.Request, form: Form) -> Answ
 async def _delete_resource(core: Core, request: web.Request, _: Form) -> Answer:
     del _resources(core, request)[_resource(core, request).sid]
     return 204, None
+
+
+async def _fetch_key(core: Core, request: web.Request, _: Form) -> Answer:
+    """iam.twilio.com: what kind of key it is. Only the account's own token may ask."""
+    if BasicAuth.decode(request.headers["Authorization"]).login != core.account.sid:
+        raise ApiError(20003)
+    sid, options = request.match_info["sid"], core.options
+    if sid not in options.api_keys:
+        raise not_found(request.path)
+    restricted = sid in options.restricted_keys
+    made = rfc2822(core.clock())
+    policy = {"allow": ["/twilio/voice/calls/create"]} if restricted else None
+    names = {"sid": sid, "friendly_name": "Switchboard"}
+    return 200, {**names, "date_created": made, "date_updated": made, "policy": policy}
 
 
 async def _unknown(_: Core, request: web.Request, __: Form) -> Answer:

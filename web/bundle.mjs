@@ -1,0 +1,43 @@
+// Builds the pages into web/build: `npm run build`, or with --watch, again whenever a file changes.
+
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const web = dirname(fileURLToPath(import.meta.url));
+const out = join(web, "build");
+const pages = ["console.html", "softphone.html"];
+
+const copyPages = {
+  name: "copy-pages",
+  setup(build) {
+    build.onEnd(async () => {
+      await Promise.all(pages.map((page) => copyFile(join(web, page), join(out, page))));
+    });
+  },
+};
+
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+const context = await esbuild.context({
+  absWorkingDir: web,
+  entryPoints: ["console.js", "console.css", "softphone.js", "softphone.css", "voice-sdk.js"],
+  outdir: out,
+  bundle: true,
+  format: "esm",
+  // So that the SDK is fetched when it is needed, and what the pages share is there once.
+  splitting: true,
+  chunkNames: "[name]-[hash]",
+  minify: true,
+  target: ["es2022"],
+  legalComments: "eof",
+  logLevel: "warning",
+  plugins: [copyPages],
+});
+if (process.argv.includes("--watch")) {
+  await context.watch();
+} else {
+  await context.rebuild();
+  await context.dispose();
+}

@@ -1,0 +1,79 @@
+// The calls of the last day, and who waits in the line.
+
+import { Refused, request } from "./api.js";
+import { badge, timeElement } from "./cells.js";
+import { $, el, follow, setText } from "./dom.js";
+import { Newest } from "./newest.js";
+import { plural } from "./words.js";
+
+let shown = "";
+
+const list = new Newest(async (after) => {
+  const page = await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`);
+  return { items: page.calls, more: page.token !== null };
+});
+
+/** showNumber(number): somebody wants its timeline. */
+export async function load(showNumber) {
+  const [{ items }, line] = await Promise.all([list.load(), loadLine()]);
+  const open = items.filter((call) => ["pending", "posting"].includes(call.state)).length;
+  setText($("calls-hint"), `${plural(items.length, "call")}${open ? `, ${open} of them still to be placed` : ""}`);
+  follow($("call-list"), items, (call) => call.id, () => row(showNumber));
+  const signature = JSON.stringify([items, line]);
+  const isNew = signature !== shown;
+  shown = signature;
+  return isNew;
+}
+
+/** The line is Twilio's to tell: where it does not, the calls are shown all the same. */
+async function loadLine() {
+  try {
+    const line = await request("GET", "line");
+    showLine(line);
+    return line;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    setText($("line-hint"), `The waiting line cannot be told: ${error.message}.`);
+    $("line").replaceChildren();
+    return error.message;
+  }
+}
+
+function showLine(line) {
+  const wait = line.average_wait ? `, ${minutes(line.average_wait)} on average` : "";
+  setText($("line-hint"), line.size ? `${plural(line.size, "caller")} waiting${wait}` : "Nobody is waiting.");
+  follow($("line"), line.members, (member) => member.call_sid, () => {
+    const item = el("li");
+    item.update = (member) => {
+      setText(item, `${member.from} – waiting for ${minutes(member.wait)}`);
+    };
+    return item;
+  });
+}
+
+const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+
+function row(showNumber) {
+  const time = timeElement();
+  const other = el("button", { type: "button", class: "link" });
+  const plain = el("span");
+  const direction = el("td");
+  const state = badge();
+  const reason = el("span", { class: "reason" });
+  const length = el("td", { class: "number" });
+  const item = el("tr", {}, el("td", {}, time), el("td", {}, other, plain), direction, el("td", {}, state, reason), length);
+  item.update = (call) => {
+    const person = (call.direction === "inbound" ? call.from : call.to) ?? "";
+    const isNumber = person.startsWith("+");
+    time.update(call.created_at);
+    other.hidden = !isNumber;
+    setText(other, isNumber ? person : "");
+    other.onclick = () => showNumber(person);
+    setText(plain, isNumber ? "" : person || "unknown");
+    setText(direction, call.direction);
+    state.update(call.state);
+    setText(reason, call.reason ?? "");
+    setText(length, call.duration ? minutes(call.duration) : "");
+  };
+  return item;
+}

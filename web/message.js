@@ -1,0 +1,119 @@
+// One message: everything about it, as it changes; edit, cancel and resend.
+
+import { request } from "./api.js";
+import { badge, facts, timeElement } from "./cells.js";
+import { compose } from "./compose.js";
+import { confirmed, openDialog } from "./dialogs.js";
+import { el, setText } from "./dom.js";
+import { isFinal, isWaiting, plural, wordsFor } from "./words.js";
+
+const OFTEN = 1_500;
+const SELDOM = 10_000;
+
+/** Show a message and keep it fresh until it is closed. changed(): something was done to it. */
+export function showMessage(message, changed) {
+  const state = badge(message.state);
+  const said = el("p", { role: "status", class: "state" }, state, " ", el("span"));
+  const list = facts([]);
+  const problem = el("p", { class: "problem", role: "alert" });
+  const edit = el("button", { type: "button", textContent: "Edit" });
+  const cancel = el("button", { type: "button", textContent: "Cancel the message" });
+  const resend = el("button", { type: "button", textContent: "Send again" });
+  const text = el("blockquote");
+  const dialog = openDialog(
+    `Message to ${message.to}`,
+    said,
+    text,
+    list,
+    problem,
+    el("p", { class: "buttons" }, edit, cancel, resend),
+  );
+  let timer;
+  let signature = "";
+
+  function show(current) {
+    message = current;
+    if (JSON.stringify(current) === signature) return;
+    signature = JSON.stringify(current);
+    state.update(current.state);
+    setText(said.lastChild, current.reason ? `– ${current.reason}` : "");
+    setText(text, current.body);
+    list.update(known(current));
+    edit.hidden = cancel.hidden = !isWaiting(current.state);
+    resend.hidden = current.state !== "unresolved";
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    try {
+      show(await request("GET", `messages/${encodeURIComponent(message.id)}`));
+      setText(problem, "");
+    } catch (error) {
+      setText(problem, error.message);
+    }
+    if (dialog.open) timer = setTimeout(refresh, isFinal(message.state) ? SELDOM : OFTEN);
+  }
+
+  async function act(work) {
+    try {
+      const value = await work();
+      if (value) show(value);
+      setText(problem, "");
+    } catch (error) {
+      setText(problem, error.message);
+    }
+    changed();
+    refresh();
+  }
+
+  edit.addEventListener("click", () => compose({ message, done: () => act(() => null) }));
+  cancel.addEventListener("click", async () => {
+    const question = message.repeat ? "It is not sent, and its series ends." : "It is not sent.";
+    if (await confirmed("Cancel the message?", question, "Cancel it")) {
+      act(() => request("DELETE", `messages/${encodeURIComponent(message.id)}`));
+    }
+  });
+  resend.addEventListener("click", async () => {
+    const question = "Nobody can say whether it was sent: the recipient may get it twice.";
+    if (await confirmed("Send it again?", question, "Send again")) {
+      act(() => request("POST", `messages/${encodeURIComponent(message.id)}/resend`));
+    }
+  });
+  dialog.addEventListener("close", () => clearTimeout(timer));
+  show(message);
+  refresh();
+}
+
+function known(message) {
+  const code = message.error_code;
+  return [
+    [isWaiting(message.state) ? "Leaves" : "Was due", timeElement(message.send_at)],
+    ["Next try", message.retry_at && timeElement(message.retry_at)],
+    ["Time zone", message.time_zone],
+    ["Repeats", message.repeat],
+    ["Expires", message.expires_at && timeElement(message.expires_at)],
+    ["Quiet hours", message.quiet_hours],
+    ["From", message.from],
+    ["Media", message.media_urls.length ? message.media_urls.join("\n") : null],
+    ["Error", code ? errorLink(code) : null],
+    ["Posted", message.posted_at && timeElement(message.posted_at)],
+    ...message.reports.map((report) => [sentence(wordsFor(report.state)), timeElement(report.at)]),
+    ["Billed as", `${plural(message.segments, "segment")}, ${message.encoding}`],
+    ["Price", message.price],
+    ["Attempts", message.attempts || null],
+    ["SID", message.sid],
+    ["Id", message.id],
+  ];
+}
+
+export const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** Twilio's own page about an error code. */
+export function errorLink(code) {
+  return el("a", {
+    href: `https://www.twilio.com/docs/api/errors/${encodeURIComponent(code)}`,
+    rel: "noopener noreferrer",
+    target: "_blank",
+    textContent: String(code),
+  });
+}

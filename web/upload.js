@@ -1,0 +1,115 @@
+// A file of messages: sent with its progress, then followed while it is checked and loaded.
+
+import { request } from "./api.js";
+import { $, el, follow, setText } from "./dom.js";
+import { plural } from "./words.js";
+
+const NDJSON = /\.(ndjson|jsonl)$/i;
+const ENDED = ["done", "failed", "stopped"];
+const POLL = 700;
+const SLOW = 10_000;
+
+let following = 0;
+let key = null;
+
+export function start() {
+  $("upload-form").addEventListener("change", () => {
+    key = null;
+  });
+  $("upload-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    upload($("file").files[0]);
+  });
+}
+
+async function upload(file) {
+  setText($("upload-problem"), "");
+  if (!file) {
+    setText($("upload-problem"), "Choose a file first.");
+    $("file").focus();
+    return;
+  }
+  const button = $("upload-form").querySelector("button");
+  button.disabled = true;
+  progress("Sending the file", 0, file.size);
+  setText($("upload-result"), "");
+  $("row-errors").hidden = $("resume").hidden = true;
+  try {
+    const type = NDJSON.test(file.name) ? "application/x-ndjson" : "text/csv";
+    // The same key for every try with this file: one that was taken and not answered is not loaded twice.
+    key ??= crypto.randomUUID();
+    const query = new URLSearchParams({ partial: $("partial").checked, idempotency_key: key });
+    const job = await request("POST", `bulk?${query}`, {
+      body: file,
+      type,
+      progress: (sent, size) => progress("Sending the file", sent, size),
+    });
+    await followJob(job.id);
+  } catch (error) {
+    setText($("upload-problem"), error.message);
+    $("upload-progress").hidden = true;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function followJob(id) {
+  const mine = ++following;
+  let delay = POLL;
+  while (mine === following) {
+    try {
+      const job = await request("GET", `bulk/${encodeURIComponent(id)}`);
+      show(job);
+      if (ENDED.includes(job.state)) {
+        if (job.state === "done") $("upload-form").reset();
+        key = null;
+        return;
+      }
+      delay = POLL;
+    } catch (error) {
+      setText($("upload-result"), error.message);
+      delay = Math.min(delay * 2, SLOW);
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+}
+
+function show(job) {
+  const wrong = job.error_count ? `, ${plural(job.error_count, "row")} wrong` : "";
+  if (job.state === "queued") progress("Waiting to be checked", 0, 0);
+  else if (job.state === "checking") progress(`Checked ${plural(job.checked, "row")}`, 0, 0);
+  else progress(`Loaded ${job.loaded.toLocaleString()} of ${plural(job.rows, "row")}${wrong}`, job.loaded, job.rows);
+  const results = {
+    done: `Done: ${plural(job.loaded, "message")} ${job.loaded === 1 ? "is" : "are"} scheduled${wrong}.`,
+    failed: `Failed${job.reason ? `: ${job.reason}` : ""}.`,
+    stopped: `Stopped: ${job.reason}.`,
+  };
+  setText($("upload-result"), results[job.state] ?? "");
+  $("resume").hidden = job.state !== "stopped";
+  $("resume").onclick = async () => {
+    try {
+      await request("POST", `bulk/${encodeURIComponent(job.id)}/resume`);
+      await followJob(job.id);
+    } catch (error) {
+      setText($("upload-problem"), error.message);
+    }
+  };
+  $("row-errors").hidden = !job.errors.length;
+  follow($("row-error-list"), job.errors, (error) => `${error.row}-${error.column}`, () => {
+    const cells = [el("td", { class: "number" }), el("td"), el("td")];
+    const item = el("tr", {}, ...cells);
+    item.update = (error) => {
+      [String(error.row), error.column ?? "", error.message].forEach((text, index) => setText(cells[index], text));
+    };
+    return item;
+  });
+}
+
+function progress(text, value, most) {
+  $("upload-progress").hidden = false;
+  setText($("upload-state"), text);
+  const bar = $("upload-bar");
+  if (!most) return bar.removeAttribute("value");
+  bar.max = most;
+  bar.value = value;
+}
