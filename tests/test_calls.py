@@ -37,7 +37,8 @@ async def place(
 
 
 async def letters(services: Services) -> list[DeadLetter]:
-    return (await services.dead_letters.page())[0]
+    page = await services.dead_letters.page(limit=100)
+    return [await services.dead_letters.get(each["id"]) for each in page["dead_letters"]]
 
 
 def listen(front: Front, services: Services) -> None:
@@ -316,7 +317,7 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
     for number, (raw, _) in enumerate(BAD):
         await calls.place(raw, f"bad-{number}", services, now=NOW)
     await place(services, request())
-    found = {letter.call_id: letter for letter in (await services.dead_letters.page(limit=100))[0]}
+    found = {letter.call_id: letter for letter in await letters(services)}
     assert len(found) == len(BAD)
     for number, (raw, reason) in enumerate(BAD):
         letter = found[f"bad-{number}"]

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 INFRA = ROOT / "infra"
 PARAMETERS = INFRA / "main.parameters.json"
 
-NOT_IN_AZURE = {"AzureWebJobsStorage", "TWILIO_BASE_URL"}
-"""A connection string, where Azure has an identity; and where the double is."""
+NOT_IN_AZURE = {"AzureWebJobsStorage", "TWILIO_BASE_URL", "PHONE_URL"}
+"""A connection string, where Azure has an identity; and where the laptop edition's double and phone are."""
 
 FOR_THE_HOST = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
