@@ -46,7 +46,7 @@ class InvalidRequest(SwitchboardError):
         self.message = message
         self.code = code
         self.status = status
-        super().__init__(f"{field} {message}" if field else message)
+        super().__init__(f"{field}: {message}" if field else message)
 
 
 class NotFound(SwitchboardError):

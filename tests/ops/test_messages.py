@@ -39,7 +39,7 @@ async def test_a_message_is_scheduled_listed_and_canceled(ask: Ask) -> None:
 
 
 async def test_a_wrong_field_is_named(ask: Ask) -> None:
-    assert "to must be" in await ask("messages", "schedule", "12", "Hello", code=1)
+    assert "to: must be" in await ask("messages", "schedule", "12", "Hello", code=1)
 
 
 async def test_watching_ends_with_the_message(ask: Ask) -> None:
