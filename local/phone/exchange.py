@@ -122,7 +122,7 @@ class Exchange(World):
         self._did(call, f'said "{text}"')
         for other in self._listeners(call):
             self.emit(Heard(at=self.now, call_sid=other.sid, by=call.party, text=text))
-        self.signal(call, Speech(text, speaking_time(text)))
+        self.signal(call, Speech(text, speaking_time(text) * self.tempo))
         self.run()
 
     def _listeners(self, call: Call) -> list[Call]:

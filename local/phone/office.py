@@ -49,14 +49,17 @@ _KINDS = {
 class Office:
     """Carries the double's calls. `core` must be open before a call begins.
 
-    handsets: how many pages hold each address open. An address that nobody holds is a robot's.
+    handsets: how many pages hold each address open. An address that nobody holds is a robot's. tempo: see
+    World.
     """
 
-    def __init__(self, core: "Core") -> None:
+    def __init__(self, core: "Core", tempo: float = 1.0) -> None:
         self.core = core
+        self.tempo = tempo
         self.handsets: Counter[str] = Counter()
         self._robots = Robots(self)
         self.listeners: list[Callable[[Event], None]] = []
+        self.on_clear: Callable[[], None] = lambda: None
         self.notices: dict[int, tuple[Notice, ...]] = {}
         self._delivered: dict[int, int] = {}
         self._over: dict[str, asyncio.Event] = {}
@@ -72,10 +75,12 @@ class Office:
         if self._alarm:
             self._alarm.cancel()
         self.exchange = Exchange(account_sid=self.core.options.account_sid, epoch=self.core.clock())
+        self.exchange.tempo = self.tempo
         self.exchange.listeners.append(self._happened)
         self._began = time.monotonic()
         for memory in (self.notices, self._delivered, self._over, self._first, self._under_way):
             memory.clear()
+        self.on_clear()
 
     def pump(self) -> None:
         """Bring the exchange up to now: after anything that was done to it, and when something falls due."""

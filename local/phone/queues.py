@@ -159,7 +159,7 @@ async def _hold(walk: Walk, element: Element, member: Member) -> Dequeue | str:
             started = world.now
             await inner.follow(target)
             if world.now - started < SHORTEST_WAIT:
-                await inner.pass_time(SHORTEST_WAIT)
+                await inner.wait_for(SHORTEST_WAIT)
     except Interrupted as exc:
         return exc.signal if isinstance(exc.signal, Dequeue) else "system-error"
     except Left:

@@ -68,6 +68,7 @@ class Screen:
         self._pages: set[_Page] = set()
         self._lines: dict[str, list[Said]] = defaultdict(list)
         self.office.listeners.append(self._happened)
+        self.office.on_clear = self._begin_anew
         app = web.Application(middlewares=[only_from_here])
         app.add_routes(
             [
@@ -78,6 +79,7 @@ class Screen:
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -100,6 +102,8 @@ class Screen:
             self._looking.cancel()
         for page in list(self._pages):
             await page.socket.close()
+        for leaving in self._leaving.values():
+            leaving.cancel()
         await self._runner.cleanup()
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -119,17 +123,18 @@ class Screen:
         for page in self._pages:
             page.tell({"type": "event", "event": line, "state": show.call(leg, exchange.epoch)})
 
+    def _begin_anew(self) -> None:
+        """The double was reset: there is no call and no text any more."""
+        self._lines.clear()
+        for page in self._pages:
+            page.forget()
+            page.tell(self._hello())
+
     async def _look(self) -> None:
-        """Tell every page of new requests and texts, and of a double that began anew."""
-        seen, exchange = -1, self.office.exchange
+        """Tell every page of new requests and texts."""
+        seen = -1
         while True:
             await asyncio.sleep(_LOOK)
-            if exchange is not self.office.exchange:
-                exchange = self.office.exchange
-                self._lines.clear()
-                for page in self._pages:
-                    page.forget()
-                    page.tell(self._hello())
             if self.core.revision != seen:
                 seen = self.core.revision
                 for page in self._pages:
@@ -212,6 +217,8 @@ class Screen:
         if address not in page.handsets:
             page.handsets.add(address)
             self.office.handsets[address] += 1
+            if leaving := self._leaving.pop(address, None):
+                leaving.cancel()
         exchange = self.office.exchange
         calls = [each for each in exchange.calls.values() if each.party == address]
         page.tell(
@@ -234,15 +241,16 @@ class Screen:
         self.office.handsets[address] -= 1
         if self.office.handsets[address] <= 0:
             del self.office.handsets[address]
-            asyncio.get_running_loop().call_later(_GRACE, self._abandon, address)
+            loop = asyncio.get_running_loop()
+            self._leaving[address] = loop.call_later(_GRACE, self._abandon, address)
 
     def _abandon(self, address: str) -> None:
         """Nobody came back to a handset: its calls are hung up."""
-        if not self.office.handsets[address]:
-            for leg in list(self.office.exchange.calls.values()):
-                if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
-                    self.office.exchange.hang_up(leg)
-            self.office.pump()
+        del self._leaving[address]
+        for leg in list(self.office.exchange.calls.values()):
+            if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
+                self.office.exchange.hang_up(leg)
+        self.office.pump()
 
     async def _call(self, _: "_Page", said: Said) -> None:
         """Call one of our numbers, or a TwiML application by its URL."""

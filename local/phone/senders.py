@@ -81,20 +81,19 @@ class InProcess:
         self._triggers = describe(self.worker.functions, self.route_prefix, os.environ).http
 
     def __call__(self, request: WebRequest, headers: Mapping[str, str]) -> Answer:
-        return self.run(self._invoke(request, headers))
+        return self.run(self.invoke(request.method, request.url, headers, request.body))
 
-    async def _invoke(self, request: WebRequest, headers: Mapping[str, str]) -> Answer:
-        path = urlsplit(request.url).path
+    async def invoke(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> WebResponse:
+        """The function's answer, on the worker's own loop."""
+        path = urlsplit(url).path
         for trigger in self._triggers:
-            found = trigger.template.match(path) if trigger.takes(request.method) else None
+            found = trigger.template.match(path) if trigger.takes(method) else None
             if found is not None:
                 break
         else:
             return WebResponse(404, "", b"")
         try:
-            result = await self.worker.http(
-                trigger.function.name, request.method, request.url, headers, request.body, found
-            )
+            result = await self.worker.http(trigger.function.name, method, url, headers, body, found)
         except InvocationFailed:
             return WebResponse(500, "", b"")
         self.outputs += [(name, text) for name, texts in result.outputs.items() for text in texts]

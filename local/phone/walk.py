@@ -196,7 +196,8 @@ class Walk:
 
     async def pass_time(self, seconds: float, *wanted: type[Signal]) -> Signal | None:
         """Let time pass while something is heard; a wanted signal cuts it short and is given."""
-        return await self.receive(self.world.now + seconds, self.place.wait, *wanted)
+        until = self.world.now + seconds * self.world.tempo
+        return await self.receive(until, self.place.wait, *wanted)
 
     async def wait_for(self, seconds: float | None, *wanted: type[Signal]) -> Signal | None:
         """Wait for one of these signals, `seconds` at most; None when they did not come."""

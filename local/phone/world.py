@@ -65,6 +65,7 @@ class World:
 
     epoch: the time of day (UTC) that is second 0 of the clock. numbers: the account's own and verified
     numbers, which a callerId may show; empty for any. api_base: the origin in the URLs of recordings.
+    tempo: how long sound takes; at 0.5 everybody speaks twice as fast, and waits as long as ever.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class World:
         self.epoch = epoch or datetime.now(UTC)
         self.api_base = api_base
         self.numbers = numbers
+        self.tempo = 1.0
         self.now = 0.0
         self.calls: dict[str, Call] = {}
         self.recordings: dict[str, Recording] = {}

@@ -196,7 +196,7 @@ export class Handset {
         break;
       default:
         line.className = "other";
-        line.textContent = event.line.replace(/^-- /, "");
+        line.textContent = event.line.replace(/^-- |^is /, "");
         if (event.kind === "Ended") hush();
     }
     line.title = clock(event.at);

@@ -1,0 +1,91 @@
+"""The phone on the screen with the real app behind it: worker library, front, double and page on one loop."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from local.host.worker import Worker
+from local.phone.office import Office
+from local.phone.screen import Screen
+from local.phone.senders import InProcess
+from local.twilio import AUTH_TOKEN, NUMBER, Number, Options, Pace
+from local.twilio.core import Core
+from local.twilio.server import Server
+from shared.services import Services
+from tests.settings import settings
+
+QUICK = 0.02  # how long sound takes; people are as slow as ever
+
+
+@dataclass
+class Stage:
+    """url: the phone's page. api: the double's REST API. documents: TwiML by path, before the app's."""
+
+    core: Core
+    screen: Screen
+    front: str
+    documents: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.screen.url
+
+    @property
+    def api(self) -> str:
+        return self.core.base_url
+
+
+@asynccontextmanager
+async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[Stage]:
+    """Raise the curtain; with these settings for the app besides its own."""
+    documents: dict[str, str] = {}
+    app = InProcess(worker, asyncio.get_running_loop().run_until_complete)
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path in documents:
+            return web.Response(text=documents[request.path], content_type="text/xml")
+        body = await request.read()
+        found = await app.invoke(request.method, f"{url}{request.raw_path}", dict(request.headers), body)
+        kind = found.content_type.partition(";")[0] or None
+        return web.Response(status=found.status, body=found.body, content_type=kind)
+
+    front = web.Application()
+    front.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(front, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    number = Number(
+        voice_url=f"{url}/api/voice", sms_url=f"{url}/api/sms", status_callback=f"{url}/api/voice/status"
+    )
+    options = Options(numbers=(number,), pace=Pace(step=0.02, talk=0.1))
+    server = Server(Core(options, carrier=partial(Office, tempo=QUICK)))
+    await server.start()
+    screen = Screen(server.core, 0)
+    await screen.start()
+    module: Any = sys.modules["function_app"]
+    before = module.services
+    module.services = Services(
+        settings(
+            PUBLIC_BASE_URL=url,
+            TWILIO_BASE_URL=server.url,
+            TWILIO_AUTH_TOKEN=AUTH_TOKEN,
+            TWILIO_FROM_NUMBER=NUMBER,
+            AzureWebJobsStorage=storage,
+            **environ,
+        )
+    )
+    try:
+        yield Stage(server.core, screen, url, documents)
+    finally:
+        await module.services.close()
+        module.services = before
+        await screen.stop()
+        await server.stop()
+        await runner.cleanup()
