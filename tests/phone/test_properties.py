@@ -100,6 +100,58 @@ def test_any_application_and_any_people_come_to_an_end(
     assert phone.transcript()
 
 
+VERBS = st.sampled_from(
+    [
+        "<Say>Hello</Say>",
+        '<Pause length="3"/>',
+        '<Gather numDigits="1" action="/a"><Say>Press</Say></Gather>',
+        '<Gather input="dtmf speech" action="/b" actionOnEmptyResult="true"/>',
+        '<Record action="/a" maxLength="9" transcribe="true" transcribeCallback="/t"/>',
+        "<Redirect>/b</Redirect>",
+        "<Hangup/>",
+        "<Reject/>",
+        "<Leave/>",
+        '<Sms action="/b">Hi</Sms>',
+        '<Enqueue action="/a" waitUrl="/b">line</Enqueue>',
+        '<Enqueue waitUrl="">line</Enqueue>',
+        '<Dial action="/b" hangupOnStar="true"><Queue url="/a">line</Queue></Dial>',
+        '<Dial><Conference waitUrl="/a" endConferenceOnExit="true">room</Conference></Dial>',
+        '<Dial hangupOnStar="true"><Conference startConferenceOnEnter="false">room</Conference></Dial>',
+        f'<Dial action="/a" record="record-from-ringing"><Number url="/b">{AGENT}</Number></Dial>',
+        f'<Dial sequential="true"><Number>{AGENT}</Number><Client url="/a">joey</Client></Dial>',
+        '<Dial answerOnBridge="true" timeLimit="20"><Sip statusCallback="/s">sip:a@example.com</Sip></Dial>',
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    documents=st.lists(st.lists(VERBS, max_size=3).map("".join), min_size=3, max_size=3),
+    callers=st.integers(1, 4),
+    actions=ACTIONS,
+)
+def test_people_in_queues_and_conferences_always_get_out(
+    documents: list[str], callers: int, actions: list[tuple[int, str, str]]
+) -> None:
+    app = App(voice=documents[0], a=documents[1], b=documents[2])
+    phone = app.phone(fallback="b", status="status")
+    for number in range(callers):
+        phone.dial(OURS, from_=f"+120255501{number + 10}")
+    for who, what, text in actions:
+        act(phone, who, what, text)
+    for call in list(phone.exchange.calls.values()):
+        phone.exchange.hang_up(call)
+        phone.settle()
+        assert call.is_over
+        assert call.script is None
+        assert call.peer is None
+        assert call.conference is None
+    phone.wait(100)
+    assert all(call.is_over for call in phone.exchange.calls.values())
+    assert not phone.exchange.conferences
+    assert not any(queue.members or queue.agents for queue in phone.exchange.queues.values())
+
+
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=200), content_type=st.sampled_from(["text/xml", "text/plain", "text/html"]))
 def test_no_body_raises(body: bytes, content_type: str) -> None:
