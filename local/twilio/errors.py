@@ -5,6 +5,8 @@ Codes and their meaning are from Twilio's Error and Warning Dictionary (twilio.c
 
 from dataclasses import dataclass
 
+from local.phone.notices import TITLES
+
 _MEANING = {
     11200: "HTTP retrieval failure",
     11205: "HTTP connection failure",
@@ -104,7 +106,7 @@ _STATUS = {
 
 def meaning(code: int) -> str:
     """Twilio's short text for an error code."""
-    return _MEANING.get(code, f"Error {code}")
+    return _MEANING.get(code) or TITLES.get(code) or f"Error {code}"
 
 
 @dataclass

@@ -41,6 +41,13 @@ def test_the_real_app_greets_through_the_worker_library(phone: Phone) -> None:
     assert phone.notices == []
 
 
+def test_a_caller_leaves_a_message(phone: Phone) -> None:
+    """As the README shows it."""
+    call = phone.dial("+12025550100").hears("leave a message, press 3").press("3")
+    call.hears("after the beep").says("Please call me back, it is about the invoice.").press("#")
+    call.hears("Goodbye").is_over()
+
+
 def test_a_call_to_a_number_that_is_not_ours_is_a_mistake() -> None:
     with pytest.raises(LookupError, match=r"\+12025550188 is not a number of this phone"):
         App().phone().dial("+12025550188")
