@@ -26,7 +26,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(ale
   }
 }
 
-// Each fires when its query over the last 10 minutes has a row.
+// Each fires when its query has a row. Looking more often costs more: only the timer's silence is urgent.
 var rules = [
   {
     name: 'dead-letters'
@@ -75,8 +75,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     severity: rule.severity
     enabled: true
     scopes: [insights.id]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT10M'
+    evaluationFrequency: rule.name == 'drain-silent' ? 'PT5M' : 'PT15M'
+    windowSize: rule.name == 'drain-silent' ? 'PT10M' : 'PT15M'
     criteria: {
       allOf: [{ query: rule.query, timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }]
     }

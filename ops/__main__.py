@@ -2,7 +2,7 @@
 
 import typer
 
-from ops import calls, connect, deadletters, doctor, explain, messages
+from ops import calls, connect, costs, deadletters, doctor, explain, messages
 from ops.console import EXIT_CODES, Commands
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(connect.connect)
 app.command(epilog=EXIT_CODES)(doctor.doctor)
 app.command(epilog=EXIT_CODES)(explain.explain)
+app.command(epilog=EXIT_CODES)(costs.costs)
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(messages.app, name="messages")
 app.add_typer(calls.app, name="calls")

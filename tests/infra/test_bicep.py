@@ -66,7 +66,7 @@ def test_our_bicep_passes_every_check(ours: list[Bicep]) -> None:
         ("storage.bicep", "kind: 'StorageV2'", "tags: {}", "kind is missing"),
         ("vault.bicep", "tenantId: tenant().tenantId\n", "", "tenantId is missing"),
         ("vault.bicep", "softDeleteRetentionInDays: 7", "vaultUri: {}", "vaultUri is not an object"),
-        ("monitoring.bicep", "windowSize:", "window:", "has no property window"),
+        ("monitoring.bicep", "windowSize: rule", "window: rule", "has no property window"),
         ("monitoring.bicep", "scopes: [insights.id]", "scopes: 'x'", "scopes is a list"),
         ("monitoring.bicep", "location: location\n  kind: 'web'", "kind: 'web'", "location is missing"),
         (

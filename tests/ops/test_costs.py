@@ -1,0 +1,128 @@
+"""ops/costs.py: what it multiplies is what the real code asks of storage."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+from typer.testing import CliRunner
+
+from local.twilio import Double
+from ops import costs
+from ops.__main__ import app
+from shared import calls, drain, schedule
+from shared.services import Services
+from shared.twilio_request import TwilioRequest
+from tests import storage
+from tests.settings import settings
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+LOGGER = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
+
+
+class Counter(logging.Handler):
+    """Counts the requests that the Azure SDK logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += record.getMessage().startswith("Request URL")
+
+
+@contextmanager
+def counting() -> Iterator[Counter]:
+    counter, level = Counter(), LOGGER.level
+    LOGGER.addHandler(counter)
+    LOGGER.setLevel(logging.INFO)
+    yield counter
+    LOGGER.setLevel(level)
+    LOGGER.removeHandler(counter)
+
+
+@pytest_asyncio.fixture
+async def services(azurite: storage.Azurite, double: Double) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
+    await drain.tick(running, now=NOW)  # makes the tables
+    await calls.accept({"to": "+12025550101", "say": "x"}, running, now=NOW)
+    yield running
+    await running.close()
+
+
+def report(query: dict[str, str], fields: dict[str, str]) -> TwilioRequest:
+    return TwilioRequest(
+        fields, tuple(query.items()), tuple(fields.items()), "POST", "http://localhost/", NOW
+    )
+
+
+def fits(counted: float, documented: float) -> bool:
+    """Never more than is said; a good deal less would be worth saying."""
+    return documented * 0.6 <= counted <= documented
+
+
+async def test_a_message_by_itself(services: Services) -> None:
+    with counting() as create:
+        message = await schedule.create(
+            {"to": "+12025550161", "body": "hello"}, services.messages, services.settings, now=NOW
+        )
+    with counting() as idle:
+        await drain.tick(services, now=NOW - timedelta(minutes=1))
+    with counting() as tick:
+        await drain.tick(services, now=NOW + timedelta(seconds=1))
+    sent = await services.messages.get(message.id)
+    query = {"id": sent.id, "attempt": sent.attempt}
+    with counting() as status:
+        fields = {"MessageSid": sent.sid, "MessageStatus": "sent", "To": sent.to}
+        await schedule.reported(report(query, fields), services.messages)
+
+    assert fits(create.count, costs.CREATE)
+    assert fits(idle.count, costs.IDLE_TICK)
+    assert fits(tick.count - idle.count, costs.SEND)
+    assert fits(status.count, costs.STATUS)
+
+
+async def test_many_messages_share_their_requests(services: Services) -> None:
+    requests = [{"to": f"+1202555{1000 + number}", "body": "hello"} for number in range(200)]
+    await asyncio.gather(
+        *(schedule.create(each, services.messages, services.settings, now=NOW) for each in requests)
+    )
+
+    with counting() as tick:
+        done = await drain.tick(services, now=NOW + timedelta(seconds=1))
+
+    assert done.states["submitted"] == 200
+    assert fits((tick.count - costs.IDLE_TICK) / 200, costs.SEND_IN_BURST)
+
+
+async def test_a_call(services: Services) -> None:
+    with counting() as accept:
+        asked = await calls.accept({"to": "+12025550161", "say": "hello"}, services, now=NOW)
+    with counting() as place:
+        await calls.place(asked.to_json().encode(), "m1", services, now=NOW)
+    call = await services.calls.get(asked.id)
+    query = {"id": call.id, "attempt": call.attempt}
+    with counting() as status:
+        fields = {"CallSid": call.sid, "CallStatus": "ringing", "To": call.to, "From": call.sender}
+        await calls.reported(report(query, fields), services.calls)
+
+    assert fits(accept.count, costs.ACCEPT_CALL)
+    assert fits(place.count, costs.PLACE_CALL)
+    assert fits(status.count, costs.CALL_STATUS)
+
+
+def test_the_command_prints_the_table_and_the_date_of_its_prices() -> None:
+    printed = CliRunner().invoke(app, ["costs"], env={"COLUMNS": "200"}).output
+
+    assert costs.PRICES_OF in printed
+    assert re.search(r"1,000 messages, each by itself +11,000 +3,000 +4,000", printed)
+
+
+def test_json_has_the_same_rows() -> None:
+    rows = json.loads(CliRunner().invoke(app, ["costs", "--json"]).stdout)["rows"]
+
+    assert [row["what"] for row in rows] == [each.what for each in costs.estimate()]
