@@ -245,9 +245,10 @@ class Settings:
         python-dotenv leaves the .env file alone where PYTHON_DOTENV_DISABLED is set, as the tests do.
         """
         if environ is None:
-            from dotenv import load_dotenv
+            if os.path.isfile(".env"):  # nowhere in Azure, where loading the reader is felt
+                from dotenv import load_dotenv
 
-            load_dotenv(".env")
+                load_dotenv(".env")
             environ = os.environ
         values: dict[str, Any] = {}
         missing: list[str] = []

@@ -3,10 +3,9 @@
 A cold start is silence that a caller hears, and importing all of shared/ would nearly double it.
 """
 
-import sys
-from importlib.util import LazyLoader, find_spec, module_from_spec
-from types import ModuleType
-from typing import TYPE_CHECKING
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shared import api as api
@@ -26,15 +25,23 @@ if TYPE_CHECKING:
     from shared import webhook as webhook
 
 
-def __getattr__(name: str) -> ModuleType:
+class Deferred:
+    """Stands for a module until something in it is asked for.
+
+    importlib's LazyLoader will not do: looking at the __class__ of its modules loads them, and the worker
+    library looks at that of everything in function_app when it searches for the app.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+
+def __getattr__(name: str) -> Deferred:
     """`from shared.lazily import bulk` gives shared.bulk, not yet loaded."""
     full = f"shared.{name}"
-    if full in sys.modules:
-        return sys.modules[full]
-    spec = None if name.startswith("_") else find_spec(full)
-    if spec is None or spec.loader is None:
+    if name.startswith("_") or find_spec(full) is None:
         raise AttributeError(f"there is no module {full}")
-    spec.loader = LazyLoader(spec.loader)
-    module = sys.modules[full] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return Deferred(full)

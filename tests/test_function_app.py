@@ -106,6 +106,24 @@ def test_importing_the_app_pulls_in_nothing_heavy() -> None:
     assert (ran.stdout.strip(), ran.returncode) == ("[]", 0), ran.stderr
 
 
+INDEXED = """
+import asyncio, sys
+from pathlib import Path
+from local.host.worker import Worker
+
+asyncio.run(Worker.start(Path.cwd()))
+print(sorted(name for name in sys.modules if name.startswith("shared.")))
+"""
+
+
+def test_indexing_the_app_loads_nothing_that_is_put_off() -> None:
+    """The worker library looks at all that function_app holds, which is enough to load a LazyLoader's."""
+    ran = python(INDEXED)
+    assert ran.stdout.splitlines()[-1:] == ["['shared.errors', 'shared.lazily', 'shared.services']"], (
+        ran.stderr
+    )
+
+
 WITHOUT_SETTINGS = """
 import asyncio, json
 from pathlib import Path

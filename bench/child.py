@@ -1,0 +1,91 @@
+"""Processes that measure when they are asked to: a line of JSON in, a line of JSON out.
+
+A worker can load one app in its life, so whatever is compared lives in processes of its own; asked in turns,
+they meet the same noise.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 600.0
+
+type Handler = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class ChildFailed(Exception):
+    """A measuring process died; its own words are on standard error."""
+
+
+class Child:
+    """One such process, from the side of who asks."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Have it do something and wait for what it found. Raises ChildFailed where it died."""
+        self.tell(command, **arguments)
+        return self.answer()
+
+    def tell(self, command: str, **arguments: Any) -> None:
+        """Have it begin; `answer` waits."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as exc:
+            raise ChildFailed(f"{self._process.args!r} has ended") from exc
+
+    def answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise ChildFailed(f"{self._process.args!r} ended with {self._process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@contextmanager
+def running(module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """`python -m module arguments`, until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", **(environ or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Child(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def serve(handlers: Mapping[str, Handler]) -> None:
+    """The child's side: answer until standard input ends. Whatever else is printed goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        request = json.loads(line)
+        found = await handlers[request.pop("command")](**request)
+        answers.write(json.dumps(found) + "\n")
+        answers.flush()
