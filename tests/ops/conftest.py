@@ -67,6 +67,7 @@ async def served(worker: Worker) -> AsyncIterator[str]:
     server = Server(described, Invoker(worker, described, storage), gate, settings.http)
     async with listening(server.application()) as origin:
         yield origin
+    await storage.close()
 
 
 @pytest.fixture
