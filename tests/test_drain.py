@@ -15,7 +15,7 @@ from local.twilio import Double
 from shared import drain, errors, recipients, schedule
 from shared.message import Message, new_id, shard
 from shared.message_store import PARTITIONS, MessageStore, Rows, creation
-from shared.rows import Row, Write, stamp
+from shared.rows import Row, Write
 from shared.sending import Report, Sender
 from shared.services import Services
 from shared.states import State
@@ -565,7 +565,7 @@ async def test_a_claim_that_stalled_past_its_lease_does_not_leave_any_more(
     thawed = NOW + timedelta(seconds=70)
     sender = Sender(store, services.twilio, services.settings, lambda: thawed)
     await sender.slots.take(1)
-    sender.start(first.partition, taken, f"q|{stamp(NOW + drain.LEASE)}|l|a1")
+    sender.start(first.partition, taken, NOW + drain.LEASE)
     await sender.finish()
     assert double.exchanges() == []
     assert await states(services) == {"pending": 1}
