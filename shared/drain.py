@@ -98,7 +98,7 @@ class _Drain:
         self.store, self.twilio, self.settings, self.now = store, twilio, settings, now
         self.started = monotonic()
         self.seconds = seconds
-        self.deaf = False
+        self.answers = True
         self.batch = min(BATCH, max(1, int(settings.max_per_second or BATCH)))
         self.sender = Sender(store, twilio, settings, self.clock)
         self.report = self.sender.report
@@ -183,16 +183,15 @@ class _Drain:
 
     async def _ask_twilio(self, partition: str, rows: Sequence[Row]) -> None:
         """After what is due: Twilio may take its time; where it does not answer once, it is let be."""
-        if self.deaf or not rows:
-            return
-        self.deaf = not await reconcile.ask_twilio(
+        self.answers = await reconcile.ask_twilio(
             self.store,
             self.twilio,
             partition,
             rows,
             now=self.clock(),
             report=self.report.states,
-            over=lambda: self.over() or self.deaf,
+            over=self.over,
+            answers=self.answers,
         )
 
     def _fitting(self, rows: Sequence[Row]) -> int:

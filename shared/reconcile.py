@@ -79,10 +79,11 @@ async def ask_twilio(
     now: datetime,
     report: Counter[str],
     over: Callable[[], bool],
+    answers: bool = True,
 ) -> bool:
     """Look up what is of unknown fate, and ask after what has no end yet, until time is `over`.
 
-    False where Twilio does not answer: the rest is for another time.
+    answers: does Twilio? Where it does not, it is not asked, and the messages wait. The same, afterwards.
     """
     doubtful: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -90,15 +91,14 @@ async def ask_twilio(
             doubtful[row.text("to")].append(row)
     for recipient, unknown in doubtful.items():
         if over():
-            return True
-        if not await _look_up(store, twilio, partition, recipient, unknown, now=now, report=report):
-            return False
+            return answers
+        answers = await _look_up(
+            store, twilio, partition, recipient, unknown, now=now, report=report, answers=answers
+        )
     for row in rows:
-        if over():
-            return True
-        if row.key.split("|")[2] == "f" and not await _ask_after(store, twilio, partition, row, now):
-            return False
-    return True
+        if row.key.split("|")[2] == "f" and answers and not over():
+            answers = await _ask_after(store, twilio, partition, row, now)
+    return answers
 
 
 async def _lease_ran_out(store: MessageStore, partition: str, row: Row, now: datetime) -> None:
@@ -122,6 +122,7 @@ async def _look_up(
     *,
     now: datetime,
     report: Counter[str],
+    answers: bool,
 ) -> bool:
     """Find one recipient's messages of unknown fate in Twilio's list, one SID to one message.
 
@@ -139,12 +140,15 @@ async def _look_up(
         further = ask_after(row.key.rpartition("|")[2], under_way, now)
         await _try(store, partition, [Delete(row.key, row.etag)], further)
     if not doubtful:
-        return True
+        return answers
     since = min(message.posted for _, message in doubtful if message.posted) - SKEW
-    try:
-        listed = await twilio.messages_to(recipient, since=since)
-    except errors.TwilioError as exc:
-        log.warning("message %s cannot be looked up yet: %s", doubtful[0][1].id, exc)
+    listed: list[Sent] | None = None
+    if answers:
+        try:
+            listed = await twilio.messages_to(recipient, since=since)
+        except errors.TwilioError as exc:
+            log.warning("message %s cannot be looked up yet: %s", doubtful[0][1].id, exc)
+    if listed is None:
         for row, message in doubtful:
             await _again(store, partition, row, message, now, "it could not be looked up", counts=False)
         return False
