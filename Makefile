@@ -41,6 +41,9 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+faults: $(VENV)/.ready node_modules/.ready
+	@$(BIN)/python -m tests.faults
+
 package: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m ops.package
 

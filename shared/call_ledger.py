@@ -3,7 +3,7 @@
 Twilio places a call or two a second for an account, so one partition holds them all:
 
 c|ID            the call
-q|TIME|ID       a call in doubt, to be looked up at TIME
+q|TIME|ID       a call that is being placed, in doubt or under way: to be looked up at TIME
 a|TIME|ID       the calls by the time they came
 s|SID           whose SID this is, so that a look-up gives no call another's
 
@@ -14,7 +14,7 @@ row is written first: after a crash between the two it leads nowhere, which does
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared import errors
@@ -41,6 +41,7 @@ class Call:
     attempt: str = ""
     posted: datetime | None = None
     looks: int = 0
+    looked_up: bool = False
     sid: str = ""
     code: int = 0
     reason: str = ""
@@ -146,6 +147,12 @@ class CallLedger:
     async def in_doubt(self, now: datetime) -> list[Row]:
         """What is to be looked up by now."""
         return await self._table.read(PARTITION, "q|", f"q|{stamp(now)}|{END}", limit=200)
+
+    async def being_placed(self, to: str, now: datetime, lease: timedelta) -> bool:
+        """Is a request under way that rings this number?"""
+        low, high = f"q|{stamp(now)}", f"q|{stamp(now + lease)}|{END}"
+        rows = await self._table.read(PARTITION, low, high, limit=1000)
+        return any(row.text("to") == to for row in rows)
 
     async def owner(self, sid: str) -> str:
         """The id of the call that has this SID, or ""."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,9 +21,10 @@ from shared.config import Settings
 from shared.effects import Reply
 from shared.outbound import ID, CallRequest, decode
 from shared.recipients import OPTED_OUT
-from shared.reconcile import BLIND, FIRST_LOOK, GRACE, SKEW
-from shared.rows import Delete, Insert, Put, Write, stamp
-from shared.states import State, advance, from_twilio, with_report
+from shared.reconcile import ASK_AFTER, BLIND, FIRST_LOOK, GRACE, SKEW
+from shared.rows import Delete, Insert, Put, Row, Write, stamp
+from shared.sending import STALE
+from shared.states import IN_DOUBT, WAITING, State, advance, from_twilio, with_report
 from shared.twilio_helper import Twilio
 from shared.twilio_request import TwilioRequest
 
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 QUEUE = "outbound-calls"
 RECORDING = re.compile(r"RE[0-9a-f]{32}")
+UNDER_WAY = frozenset({State.SUBMITTED, State.RINGING, State.IN_PROGRESS})
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 
 
@@ -58,6 +61,7 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
 
     What retrying cannot help goes to the dead letters at once, and so does what Twilio refuses.
     """
+    began = monotonic()
     settings, ledger, dead = services.settings, services.calls, services.dead_letters
     try:
         request = CallRequest.parse(raw, message_id, settings)
@@ -82,6 +86,9 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     for name in ("machine_detection", "timeout", "record"):
         if getattr(request, name):
             options[name] = getattr(request, name)
+    if monotonic() - began > STALE.total_seconds():  # a machine that was paused
+        await _outcome(ledger, replace(call, state=State.PENDING, reason="too late to leave"), now)
+        raise errors.NotSent(f"the lease of call {call.id} is nearly over")
     try:
         sent = await services.twilio.place_call(
             to=request.to, status_callback=f"{base}/status?{query}", **options
@@ -140,14 +147,14 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
             sender=request.sender,
         )
 
-    lease = Insert(f"q|{stamp(now + LEASE)}|{request.id}", {"attempt": attempt})
+    lease = Insert(f"q|{stamp(now + LEASE)}|{request.id}", {"attempt": attempt, "to": request.to})
     call = await ledger.find(request.id)
     try:
         if call is None:
             return await ledger.add(claimed(Call(id=request.id, to=request.to, created=now)), lease)
         if call.state is State.PENDING:
             return await ledger.write(claimed(call), lease)
-    except errors.Contended:
+    except (errors.Contended, errors.StorageAway):
         call = await ledger.get(request.id)
         if call.attempt == attempt:
             return call  # our own write landed, and its answer was lost
@@ -168,9 +175,10 @@ async def _outcome(ledger: CallLedger, call: Call, now: datetime) -> None:
     for _ in range(5):
         writes: list[Write] = [Delete(lease)] if leased else []
         if outcome.state is State.UNKNOWN and leased:
-            writes.append(Insert(f"q|{stamp(now + FIRST_LOOK)}|{call.id}", {"attempt": call.attempt}))
+            writes.append(_look(call, now + FIRST_LOOK))
         if outcome.sid:
             writes.append(Put(f"s|{outcome.sid}", {"call": call.id}))
+            writes += [_look(call, now + ASK_AFTER[0])] if leased else []
         try:
             await ledger.write(outcome, *writes)
         except errors.Contended:
@@ -183,6 +191,10 @@ async def _outcome(ledger: CallLedger, call: Call, now: datetime) -> None:
         else:
             return
     log.error("call %s keeps changing; its lease will settle it", call.id)
+
+
+def _look(call: Call, at: datetime, asked: int = 0) -> Write:
+    return Put(f"q|{stamp(at)}|{call.id}", {"attempt": call.attempt, "asked": asked})
 
 
 async def reported(request: TwilioRequest, ledger: CallLedger) -> None:
@@ -201,9 +213,9 @@ async def reported(request: TwilioRequest, ledger: CallLedger) -> None:
             if call is None:
                 await ledger.add(_noted(_inbound(call_id, request), state, request))
             else:
-                new = _noted(call, state, request)
-                owner = [Put(f"s|{new.sid}", {"call": call.id})] if new.sid and not call.sid else []
-                await ledger.write(new, *owner)
+                noted = _noted(call, state, request)
+                owned = [Put(f"s|{noted.sid}", {"call": call.id})] if noted.sid != call.sid else []
+                await ledger.write(noted, *owned)
         except errors.Contended:
             continue
         return
@@ -223,17 +235,18 @@ def _inbound(sid: str, request: TwilioRequest) -> Call:
 
 def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
     sid = request.get("CallSid")
-    if call.sid and sid and call.sid != sid:
+    # It carries our id: where calls to one number were looked up, and mixed up, it knows better.
+    mixed_up = call.looked_up and sid and call.sid != sid
+    if call.sid and sid and call.sid != sid and not mixed_up:
         log.error("call %s has two SIDs: %s and %s", call.id, call.sid, sid)
         return call
     seconds = request.get("CallDuration")
-    present = (
-        State.SUBMITTED if call.state in (State.POSTING, State.UNKNOWN, State.UNRESOLVED) else call.state
-    )
+    present = State.SUBMITTED if mixed_up or call.state in IN_DOUBT | WAITING else call.state
     return replace(
         call,
         state=advance(present, state),
-        sid=call.sid or sid,
+        sid=sid or call.sid,
+        looked_up=False,
         seconds=int(seconds) if seconds.isdecimal() else call.seconds,
         answered_by=request.get("AnsweredBy") or call.answered_by,
         reports=with_report(call.reports, state, request.now),
@@ -242,41 +255,68 @@ def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
 
 
 async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> None:
-    """Look up the calls in doubt, where no callback has settled them, in Twilio's list."""
-    answers = True
+    """Look up the calls in doubt, and those whose end no callback has told, until Twilio does not answer."""
     for row in await ledger.in_doubt(now):
         call = await ledger.find(row.key.split("|", 2)[2])
-        if call is None or call.state not in (State.POSTING, State.UNKNOWN) or call.posted is None:
-            await ledger.drop(row)
-            continue
-        listed = None
-        if answers:
-            try:
-                listed = await twilio.calls_to(call.to)
-            except errors.TwilioError as exc:
-                log.warning("call %s cannot be looked up yet: %s", call.id, exc)
-                answers = False  # nor for the others: they wait
-        since, until = call.posted - SKEW, call.posted + SKEW
-        near = [each for each in listed or [] if each.created and since <= each.created <= until]
-        free = [each for each in near if not await ledger.owner(each.sid)]
-        found = free[0] if free else None
-        age = now - call.posted
-        writes: list[Write] = [Delete(row.key, row.etag)]
-        if found:
-            state = advance(State.UNKNOWN, from_twilio(found.status) or State.SUBMITTED)
-            settled = replace(call, state=state, sid=found.sid, reason="", updated=now)
-            writes.append(Insert(f"s|{found.sid}", {"call": call.id}))
-        elif (listed is None and age > BLIND) or (listed is not None and call.looks and age > GRACE):
-            log.error("call %s is unresolved: Twilio does not list it", call.id)
-            settled = replace(call, state=State.UNRESOLVED, reason="Twilio does not list it", updated=now)
-        else:
-            settled = replace(call, state=State.UNKNOWN, looks=call.looks + (listed is not None), updated=now)
-            later = max(now + FIRST_LOOK, call.posted + GRACE + FIRST_LOOK)
-            writes.append(Insert(f"q|{stamp(later)}|{call.id}", {"attempt": call.attempt}))
         try:
-            await ledger.write(settled, *writes)
+            if call is None or call.attempt != row.text("attempt"):
+                await ledger.drop(row)
+            elif call.state in (State.POSTING, State.UNKNOWN):
+                await _look_up(ledger, twilio, call, row, now)
+            elif call.state in UNDER_WAY and call.sid:
+                await _ask_after(ledger, twilio, call, row, now)
+            else:
+                await ledger.drop(row)
         except errors.Contended:
             continue  # a callback was quicker; the next look drops the row
+        except errors.TwilioError as exc:
+            log.warning("call %s cannot be looked up yet: %s", row.key.split("|", 2)[2], exc)
+            return
+
+
+async def _look_up(ledger: CallLedger, twilio: Twilio, call: Call, row: Row, now: datetime) -> None:
+    """Find a call of unknown fate in Twilio's list, one SID to one call."""
+    assert call.posted is not None  # noqa: S101 - it may have left
+    if await ledger.being_placed(call.to, now, LEASE):
+        return  # what Twilio lists may be that one, whose SID is not written yet
+    age = now - call.posted
+    writes: list[Write] = [Delete(row.key, row.etag)]
+    try:
+        listed = await twilio.calls_to(call.to, since=call.posted - SKEW)
+    except errors.TwilioError:
+        unresolved = replace(call, state=State.UNRESOLVED, reason="it could not be looked up", updated=now)
+        unknown = replace(call, state=State.UNKNOWN, updated=now)
+        later = [] if age > BLIND else [_look(call, now + FIRST_LOOK)]
+        await ledger.write(unknown if later else unresolved, *writes, *later)
+        raise
+    near = [each for each in listed if each.created and abs(each.created - call.posted) <= SKEW]
+    free = [each for each in near if not await ledger.owner(each.sid)]
+    if free:
+        state = advance(State.UNKNOWN, from_twilio(free[0].status) or State.SUBMITTED)
+        settled = replace(call, state=state, sid=free[0].sid, looked_up=True, reason="", updated=now)
+        writes.append(Insert(f"s|{free[0].sid}", {"call": call.id}))
+        if state in UNDER_WAY:
+            writes.append(_look(call, now + ASK_AFTER[0]))
+    elif call.looks and age > GRACE:
+        log.error("call %s is unresolved: Twilio does not list it", call.id)
+        settled = replace(call, state=State.UNRESOLVED, reason="Twilio does not list it", updated=now)
+    else:
+        settled = replace(call, state=State.UNKNOWN, looks=call.looks + 1, updated=now)
+        writes.append(_look(call, max(now + FIRST_LOOK, call.posted + GRACE + FIRST_LOOK)))
+    await ledger.write(settled, *writes)
+
+
+async def _ask_after(ledger: CallLedger, twilio: Twilio, call: Call, row: Row, now: datetime) -> None:
+    """Ask Twilio for the end of a call that it has."""
+    asked = int(row.values.get("asked") or 0) + 1
+    known = await twilio.call(call.sid)
+    state = advance(call.state, from_twilio(str(known.status)) or call.state)
+    seconds = int(known.duration or 0) or call.seconds
+    told = replace(call, state=state, seconds=seconds, updated=now)
+    further = state in UNDER_WAY and asked < len(ASK_AFTER)
+    await ledger.write(
+        told, Delete(row.key, row.etag), *([_look(call, now + ASK_AFTER[asked], asked)] if further else [])
+    )
 
 
 async def reopen(call_id: str, ledger: CallLedger, *, now: datetime) -> None:

@@ -19,7 +19,7 @@ from shared import calls, diagnosis, errors, limits, reconcile, when
 from shared.config import Settings
 from shared.message import Message, shard
 from shared.message_store import PARTITIONS, MessageStore, creation
-from shared.rows import TRANSACTION_LIMIT, Row, moment, stamp
+from shared.rows import TRANSACTION_LIMIT, Row, Write, moment
 from shared.sending import GIVE_UP_AFTER, Report, Sender
 from shared.states import State
 from shared.twilio_helper import Twilio
@@ -98,6 +98,7 @@ class _Drain:
         self.store, self.twilio, self.settings, self.now = store, twilio, settings, now
         self.started = monotonic()
         self.seconds = seconds
+        self.answers = True
         self.batch = min(BATCH, max(1, int(settings.max_per_second or BATCH)))
         self.sender = Sender(store, twilio, settings, self.clock)
         self.report = self.sender.report
@@ -107,7 +108,6 @@ class _Drain:
         """The present, as the drain's `now` and the time since: tests pass their own `now`."""
         return self.now + timedelta(seconds=monotonic() - self.started)
 
-    @property
     def over(self) -> bool:
         return bool(self.report.stopped) or monotonic() - self.started > self.seconds
 
@@ -156,35 +156,50 @@ class _Drain:
             rows = await self.store.agenda(partition, self.now, after=after)
             if not rows:
                 return
-            if self.over:
+            if self.over():
                 self.report.left.add(partition)
                 return
             after = rows[-1].key
             others = [row for row in rows if row.key.split("|")[2] != "m"]
-            stopped |= await reconcile.settle(
-                self.store, self.twilio, partition, others, now=self.clock(), report=self.report.states
-            )
+            stopped |= await reconcile.settle(self.store, partition, others, now=self.clock())
             due = [row for row in rows if row.key.split("|")[2] == "m"]
             ready = [row for row in due if await self._is_ready(partition, row, stopped)]
             ready = [row for row in ready if self.sender.failures[row.text("sender")] < GIVE_UP_AFTER]
-            while ready and not self.over:
+            while ready:
                 taken = await self.sender.slots.take(min(self._fitting(ready), self.batch))
-                batch, ready = ready[:taken], ready[taken:]
                 sent = 0
                 try:
                     await self.sender.pace.ready()
+                    if self.over():
+                        break
+                    batch, ready = ready[:taken], ready[taken:]
                     sent = await asyncio.shield(self._claiming(partition, batch))
                 finally:
                     await self.sender.slots.give_back(taken - sent)
+            await self._ask_twilio(partition, others)
             if ready:
                 self.report.left.add(partition)
                 return
+
+    async def _ask_twilio(self, partition: str, rows: Sequence[Row]) -> None:
+        """After what is due: Twilio may take its time; where it does not answer once, it is let be."""
+        self.answers = await reconcile.ask_twilio(
+            self.store,
+            self.twilio,
+            partition,
+            rows,
+            now=self.clock(),
+            report=self.report.states,
+            over=self.over,
+            answers=self.answers,
+        )
 
     def _fitting(self, rows: Sequence[Row]) -> int:
         """How many of these one transaction can claim: a message of a series brings its next one with it."""
         room = TRANSACTION_LIMIT - 1
         for count, row in enumerate(rows):
-            room -= 2 + (3 if row.text("repeat") else 0) + (1 if self.settings.daily_limit else 0)
+            # itself, its place where it is late, the next of its series, the count of its recipient
+            room -= 3 + (3 if row.text("repeat") else 0) + (1 if self.settings.daily_limit else 0)
             if room < 0:
                 return count
         return len(rows)
@@ -224,19 +239,32 @@ class _Drain:
         if not rows:
             return 0
         for row in rows:
-            if following := Message.from_row(row).following(now):
-                extra += creation(following)
+            extra += await self._besides(row, now)
         try:
             lease = now + LEASE
             messages = await self.store.claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
-        except errors.Contended:
+        except (errors.Contended, errors.StorageAway) as exc:
             # Another drain was quicker, or storage lost the answer of a write of ours that landed.
             found = await self.store.many(row.key.rpartition("|")[2] for row in rows)
             messages = [message for message in found if message.attempt == attempt]
+            if not messages and isinstance(exc, errors.StorageAway):
+                raise
             if not messages:
                 return await self._claim_what_is_left(partition, rows)
-        self.sender.start(partition, messages, f"q|{stamp(lease)}|l|{attempt}")
+        self.sender.start(partition, messages, lease)
         return len(messages)
+
+    async def _besides(self, row: Row, now: datetime) -> list[Write]:
+        """What comes with the claim of a message: the next of its series.
+
+        Their places in a list that lies in another partition come first: one that leads nowhere does no harm.
+        """
+        message = Message.from_row(row)
+        following = message.following(now)
+        for each in (message, following) if shard(message.to) != message.partition else ():
+            if each:
+                await self.store.list_elsewhere(each, max(each.due, now))
+        return creation(following) if following else []
 
     async def _claim_what_is_left(self, partition: str, rows: Sequence[Row]) -> int:
         """After a claim that failed: those that nobody has taken; halved until the one at fault is alone."""

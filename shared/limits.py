@@ -30,7 +30,9 @@ async def admit(
     admitted: list[Row] = []
     for row in rows:
         to = row.text("to")
-        if sent[to] < settings.daily_limit:
+        if row.text("posted")[:10] == f"{now:%Y-%m-%d}":
+            admitted.append(row)  # it was counted when it was claimed before, and came back unsent
+        elif sent[to] < settings.daily_limit:
             sent[to] += 1
             admitted.append(row)
         else:

@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,6 +69,7 @@ class Message:
     attempts: int = 0
     posted: datetime | None = None
     looks: int = 0
+    looked_up: bool = False
     sid: str = ""
     code: int = 0
     reason: str = ""
@@ -81,6 +82,11 @@ class Message:
     def partition(self) -> str:
         """The shard that its id names."""
         return self.id[:2]
+
+    @property
+    def listed(self) -> datetime:
+        """When it was first due, which its id says: where its recipient's list has it."""
+        return datetime.fromtimestamp(int(self.id[2:13], 16) / 1000, UTC)
 
     @property
     def next(self) -> datetime:
@@ -158,9 +164,11 @@ class Message:
         if due is None:
             return None
         series = self.series or self.id
+        # In the same partition, wherever its recipient belongs by now: it comes into being with the claim.
+        unique = new_id(self.to, due, f"{self.id}|{stamp(due)}")
         return replace(
             self,
-            id=new_id(self.to, due, f"{series}|{stamp(due)}"),
+            id=self.partition + unique[2:],
             state=State.PENDING,
             due=due,
             created=now,

@@ -7,6 +7,7 @@ m|ID                    the message
 q|TIME|m|ID             what is due when: waiting messages only, each with all that a send needs
 q|TIME|l|ATTEMPT        the lease of a batch that is being sent, until TIME
 q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
+q|TIME|f|ATTEMPT        messages that were sent, to be asked after at TIME where no callback told their end
 q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
 t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
 x|ID                    what is unresolved, for a person to decide
@@ -21,16 +22,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
-from shared.errors import Conflict, Contended, NotFound
+from shared.errors import Conflict, Contended, NotFound, StorageAway
 from shared.message import SHARDS, Message, is_id, shard
 from shared.rows import Delete, Insert, Merge, Put, Row, Write, stamp
 from shared.states import WAITING, State
 
 PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
+LATE = timedelta(days=1)
+"""A message that leaves so long after it was first due is entered in its recipient's list again."""
 END = "~"
 """Sorts behind everything that a row key may hold."""
 
@@ -87,10 +90,14 @@ class MessageStore:
             message = replace(message, id=await self._reserve(message, key, fingerprint))
         if await self.opted_out(message.to):
             message = replace(message, state=State.SUPPRESSED, reason="the recipient has opted out")
-        with suppress(
-            Contended
-        ):  # it is there already: the same key, or a write that landed and was repeated
+        try:
             await self.table.commit(message.partition, creation(message))
+        except Contended:
+            pass  # it is there already: the same key
+        except StorageAway:
+            with suppress(NotFound):  # it may be there: the write landed, and its answer was lost
+                return await self.get(message.id)
+            raise
         return await self.get(message.id)
 
     async def _reserve(self, message: Message, key: str, fingerprint: str) -> str:
@@ -176,6 +183,7 @@ class MessageStore:
             columns = ("state", "attempt", "attempts", "posted", "updated", "followed")
             cleared = {"retry": "", "reason": "", "code": 0}
             writes.append(Merge(f"m|{message.id}", {**cleared, **_only(message, columns)}))
+        writes += [Put(_place(message, now), {}) for message in taken if is_late(message, now)]
         etags = await self.table.commit(partition, [*writes, *extra])
         return [replace(message, etag=etags[first + n]) for n, message in enumerate(taken)]
 
@@ -253,11 +261,19 @@ class MessageStore:
 
         return [each for each in await asyncio.gather(*map(one, ids)) if each]
 
-    async def sids(self, recipient: str, *, since: datetime) -> set[str]:
-        """The SIDs that messages of this recipient have, of those due since then."""
+    async def recent(self, recipient: str, *, since: datetime) -> list[Message]:
+        """The messages of this recipient that can have left since then."""
         prefix = f"t|{recipient}|"
-        rows = await self.table.read(shard(recipient), prefix + stamp(since), prefix + END, limit=1000)
-        return {each.sid for each in await self.many(row.key.rpartition("|")[2] for row in rows) if each.sid}
+        after, ids = prefix + stamp(since - LATE), dict[str, None]()
+        while rows := await self.table.read(shard(recipient), after, prefix + END, limit=1000):
+            after = rows[-1].key
+            ids |= dict.fromkeys(row.key.rpartition("|")[2] for row in rows)
+        return await self.many(ids)
+
+    async def list_elsewhere(self, message: Message, at: datetime) -> None:
+        """Enter it in its recipient's list where that lies in another partition, as it may after an edit."""
+        if shard(message.to) != message.partition:
+            await self.table.commit(shard(message.to), [Put(_place(message, at), {})])
 
     def put(self, message: Message) -> list[Write]:
         """The write that replaces a message, only if it has not changed since it was read."""
@@ -277,17 +293,21 @@ class MessageStore:
 def creation(message: Message) -> list[Write]:
     """The writes that make a message: its row, its place in its recipient's list and among what is due."""
     columns = message.columns()
-    writes: list[Write] = [
-        Insert(f"m|{message.id}", columns),
-        Insert(_place(message), {"state": message.state.value}),
-    ]
+    writes: list[Write] = [Insert(f"m|{message.id}", columns)]
+    if shard(message.to) == message.partition:
+        writes.append(Insert(_place(message), {"state": message.state.value}))
     if message.state in WAITING:
         writes.append(Insert(f"q|{stamp(message.next)}|m|{message.id}", columns))
     return writes
 
 
-def _place(message: Message) -> str:
-    return f"t|{message.to}|{stamp(message.due)}|{message.id}"
+def is_late(message: Message, now: datetime) -> bool:
+    """Does it leave so late that its recipient's list, if it is here, would not be searched for it?"""
+    return now - message.listed > LATE and shard(message.to) == message.partition
+
+
+def _place(message: Message, at: datetime | None = None) -> str:
+    return f"t|{message.to}|{stamp(at or message.due)}|{message.id}"
 
 
 def _moved(old: Message, new: Message) -> list[Write]:

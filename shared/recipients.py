@@ -26,7 +26,7 @@ async def opt_out(store: MessageStore, recipient: str, *, now: datetime, source:
 
     source: STOP, 21610, a key press: what the console shows.
     """
-    marker = f"q|{stamp(now)}|s|{recipient}"
+    marker = f"q|{stamp(now - RACE)}|s|{recipient}"  # before whatever can be created meanwhile
     writes: list[Write] = [
         Put(f"o|{recipient}", {"since": stamp(now), "source": source, "marker": marker}),
         Put(marker, {"until": stamp(now + RACE)}),

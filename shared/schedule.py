@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared import errors, message, when
+from shared import errors, message, reconcile, when
 from shared.config import Settings
 from shared.message import Message
 from shared.message_store import MessageStore, Page
@@ -140,13 +140,17 @@ async def reported(request: TwilioRequest, store: MessageStore) -> None:
             await store.change(present, new)
         except errors.Contended:
             continue
+        if new.sid != present.sid and (present.looks or present.looked_up):
+            await reconcile.disown(store, new, now=request.now)
         return
     raise errors.Contended(f"message {message_id} keeps changing")
 
 
 def _noted(present: Message, state: State, request: TwilioRequest) -> Message:
     sid = request.get("MessageSid")
-    if request.state("attempt") != present.attempt or (present.sid and present.sid != sid):
+    # It carries our id: where messages alike were looked up, and mixed up, it knows better.
+    mixed_up = present.looked_up and present.sid != sid
+    if request.state("attempt") != present.attempt or (present.sid and present.sid != sid and not mixed_up):
         log.error(
             "message %s: a callback of SID %s, attempt %s; it has SID %s, attempt %s",
             present.id,
@@ -158,17 +162,19 @@ def _noted(present: Message, state: State, request: TwilioRequest) -> Message:
         return present
     # A callback proves that it left, so a message that waits to be sent again (refused for now, or resent by
     # a person) is settled by it too.
-    before = State.SUBMITTED if present.state in IN_DOUBT | WAITING else present.state
+    certain = not mixed_up and present.state not in IN_DOUBT | WAITING
+    before = present.state if certain else State.SUBMITTED
     after = advance(before, state)
     reports = with_report(present.reports, state, request.now)
     if after is present.state:
-        return replace(present, sid=sid, reports=reports)
+        return replace(present, sid=sid, looked_up=False, reports=reports)
     code = request.get("ErrorCode")
     code = code if code.isdecimal() and after in {State.FAILED, State.UNDELIVERED} else ""
     return replace(
         present,
         state=after,
         sid=sid,
+        looked_up=False,
         code=int(code or 0),
         reason=meaning(int(code)) if code else "",
         updated=request.now,

@@ -59,8 +59,15 @@ class Report:
 class _Batch:
     """The messages of one claim, until the last of them is written off."""
 
-    lease: str
+    attempt: str
+    lease: datetime
     open: int
+    sent: list[str] = field(default_factory=list)
+
+    def end(self, now: datetime) -> tuple[Write, ...]:
+        """The lease goes; what was sent is asked after later, where no callback tells its end."""
+        gone = Delete(f"q|{stamp(self.lease)}|l|{self.attempt}")
+        return (gone, *reconcile.ask_after(self.attempt, self.sent, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,9 @@ class Sender:
         self._closing = False
         self._flusher = asyncio.create_task(self._flush_often())
 
-    def start(self, partition: str, messages: Sequence[Message], lease: str) -> None:
-        """Send claimed messages, each in a slot that was taken for it; `lease` is the key of their lease."""
-        batch = _Batch(lease, len(messages))
+    def start(self, partition: str, messages: Sequence[Message], lease: datetime) -> None:
+        """Send claimed messages, each in a slot that was taken for it, while their lease holds."""
+        batch = _Batch(messages[0].attempt, lease, len(messages))
         for message in messages:
             task = asyncio.create_task(self._send(partition, message, batch))
             self._sends.add(task)
@@ -194,6 +201,7 @@ class Sender:
             await asyncio.sleep(FLUSH)
             try:
                 await self._flush()
+                patience = 10
             except errors.StorageAway as exc:
                 patience -= 1
                 log.error("what became of sent messages cannot be written yet: %s", exc)
@@ -211,35 +219,39 @@ class Sender:
 
     async def _write(self, partition: str, chunk: Sequence[_Outcome]) -> None:
         """One transaction for all; where a callback was quicker with one of them, each alone."""
+        written = list(chunk)
         try:
             await self.store.table.commit(partition, [write for each in chunk for write in each.writes()])
         except errors.Contended:
-            for each in chunk:
-                await self._write_alone(partition, each)
-        for each in chunk:
+            written = [each for each in chunk if await self._write_alone(partition, each)]
+        for each in written:
             if each.message:
                 self.report.states[each.message.state.value] += 1
-            if each.batch:
+            if each.message and each.batch:
                 each.batch.open -= 1
+                if each.message.state is State.SUBMITTED:
+                    each.batch.sent.append(each.message.id)
                 if not each.batch.open:  # only now that all of it is written may its lease go
-                    self._results[partition].append(_Outcome(None, (Delete(each.batch.lease),)))
+                    self._results[partition].append(_Outcome(None, each.batch.end(self.clock())))
 
-    async def _write_alone(self, partition: str, outcome: _Outcome) -> None:
+    async def _write_alone(self, partition: str, outcome: _Outcome) -> bool:
+        """Join it with what others wrote. False where it cannot be written: its lease must settle it."""
         message, extra = outcome.message, outcome.extra
         for _ in range(5):
             if message is None:
                 with suppress(errors.Contended):  # the lease ran out and was settled by another drain
                     await self.store.table.commit(partition, extra)
-                return
+                return True
             present = await self.store.get(message.id)
             if present.attempt != message.attempt or present.state is message.state:
-                return  # our own write landed, and its answer was lost
+                return True  # our own write landed, and its answer was lost
             joined = merged(present, message)
             writes = _Outcome(joined, extra if joined.state == message.state else ()).writes()
             with suppress(errors.Contended):
                 await self.store.table.commit(partition, writes)
-                return
+                return True
         log.error("message %s keeps changing; its lease will settle it", message and message.id)
+        return False
 
 
 def merged(present: Message, outcome: Message) -> Message:

@@ -53,7 +53,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     # reported while it waits: it had left before, and a person had it resent
     # back to waiting only where the request certainly did not leave, or was refused for now
     S.POSTING: frozenset({*WAITING, S.UNKNOWN, S.SUBMITTED, S.SUPPRESSED, *_REPORTED}),
-    S.UNKNOWN: frozenset({S.SUBMITTED, S.UNRESOLVED, *_REPORTED}),
+    # suppressed: its sender, late, says that it was refused
+    S.UNKNOWN: frozenset({S.SUBMITTED, S.UNRESOLVED, S.SUPPRESSED, *_REPORTED}),
     S.UNRESOLVED: frozenset({S.SUBMITTED, S.PENDING, *_REPORTED}),  # pending: a person resends
     S.SUBMITTED: frozenset(_REPORTED),
     S.SENT: frozenset({S.DELIVERED, S.READ, S.UNDELIVERED, S.FAILED}),

@@ -157,18 +157,18 @@ class Twilio:
         call = self._api.calls.create_async(to=to, status_callback=status_callback, **options)
         return _sent(await self._request(call))
 
-    async def messages_to(self, to: str, *, limit: int = 200) -> list[Sent]:
-        """What was sent to one recipient over the API, of the newest `limit` messages.
+    async def messages_to(self, to: str, *, since: datetime | None = None, limit: int = 2000) -> list[Sent]:
+        """What was sent to one recipient over the API, back to `since`, of the newest `limit` messages.
 
         By To alone: while a message is queued its From and DateSent are empty, and a filter would miss it.
         """
-        listed = await self._request(self._api.messages.list_async(to=to, limit=limit))
-        return [_sent(each) for each in listed if each.direction == FROM_API]
+        listed: list[Sent] = await self._request(_newest(self._api.messages, to, since, limit))
+        return listed
 
-    async def calls_to(self, to: str, *, limit: int = 200) -> list[Sent]:
+    async def calls_to(self, to: str, *, since: datetime | None = None, limit: int = 2000) -> list[Sent]:
         """The calls placed to one number over the API, of the newest `limit`; not the legs of a <Dial>."""
-        listed = await self._request(self._api.calls.list_async(to=to, limit=limit))
-        return [_sent(each) for each in listed if each.direction == FROM_API]
+        listed: list[Sent] = await self._request(_newest(self._api.calls, to, since, limit))
+        return listed
 
     async def message(self, sid: str) -> Any:
         """One message as Twilio has it: price, segments, error text."""
@@ -252,6 +252,10 @@ class Twilio:
         self._signs = True
         return ""
 
+    async def call(self, sid: str) -> Any:
+        """One call as Twilio has it: status, duration, answered_by."""
+        return await self._request(self._api.calls(sid).fetch_async())
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client:
@@ -330,6 +334,17 @@ def _sent(instance: Any) -> Sent:
         body=str(getattr(instance, "body", None) or ""),
         created=instance.date_created,
     )
+
+
+async def _newest(resource: Any, to: str, since: datetime | None, limit: int) -> list[Sent]:
+    """Twilio lists the newest first, in pages: no more of them are asked for than needed."""
+    found: list[Sent] = []
+    async for each in await resource.stream_async(to=to, page_size=100, limit=limit):
+        if since and each.date_created and each.date_created < since:
+            break
+        if each.direction == FROM_API:
+            found.append(_sent(each))
+    return found
 
 
 class _Limited:

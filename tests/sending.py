@@ -48,6 +48,13 @@ async def states(services: Services) -> Counter[str]:
             return found
 
 
+async def fates(services: Services) -> Counter[str]:
+    """As `states`, but what has left is `left`: how far it is since depends on when Twilio was asked."""
+    found = await states(services)
+    left = sum(found.pop(state, 0) for state in ("submitted", "sent", "delivered"))
+    return Counter({**found, "left": left})
+
+
 def sent_twice(double: Double) -> list[str]:
     """The callbacks' ids, which are our messages' ids, of which Twilio accepted more than one message."""
     ids = Counter(each["sid"] for each in double.ledger()["messages"])

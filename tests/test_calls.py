@@ -102,6 +102,7 @@ async def test_the_status_of_a_call_is_followed_to_its_end(
     await double.settle_async()
     call = await services.calls.get("call-1")
     assert (call.state, call.sid) == ("completed", double.ledger()["calls"][0]["sid"])
+    await calls.reconcile(services.calls, services.twilio, now=NOW + timedelta(days=1))
     assert await services.calls.in_doubt(NOW + timedelta(days=1)) == []
 
 

@@ -44,8 +44,7 @@ async def settled(world: World, call_id: str) -> State:
     for _ in range(15):
         await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
         await world.double.settle_async(30)
-        call = await world.services.calls.find(call_id)
-        assert call
+        call = await world.services.calls.get(call_id)
         if call.state not in UNSETTLED:
             return call.state
         world.clock.forward(minutes=2)

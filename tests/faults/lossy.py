@@ -32,7 +32,9 @@ class Lossy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         url = URL(self._real + request.raw_path, encoded=True)
         body = await request.read()
-        async with self._session.request(request.method, url, data=body, headers=headers) as answer:
+        async with self._session.request(
+            request.method, url, data=body or None, headers=headers, skip_auto_headers=["Content-Type"]
+        ) as answer:
             content = await answer.read()
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
         if request.method != "GET" and answer.status < 300 and b"412 Precondition" not in content:

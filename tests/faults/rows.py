@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from shared import drain, errors
+from shared.message_store import PARTITIONS
 from shared.states import State
 from tests.faults import baseline, call_steps, steps
 from tests.faults.audit import Verdict
@@ -23,6 +25,16 @@ LATENCY = 20
 """Milliseconds that Twilio takes to answer, where a row does not say otherwise."""
 
 
+TICK = timedelta(minutes=11)
+CHANGES = (
+    ("Europe/Berlin", "2027-03-28T02:30:00", "2027-03-28T01:30:00Z"),  # skipped: half past three
+    ("America/New_York", "2027-03-14T02:30:00", "2027-03-14T07:30:00Z"),
+    ("Europe/Berlin", "2027-10-31T02:30:00", "2027-10-31T00:30:00Z"),  # twice: the first time
+    ("America/New_York", "2027-11-07T01:30:00", "2027-11-07T05:30:00Z"),
+)
+"""A zone, what its clocks are to show, and the instant that is meant (RFC 5545, 3.3.5)."""
+
+
 @dataclass
 class Outcome:
     """One row: ours, the plain loop's, and what else there is to say."""
@@ -33,29 +45,30 @@ class Outcome:
 
 
 async def process_exits(world: World, size: int) -> Outcome:
-    """`size` is of no account: there is one case for each step."""
+    """One case for each step of each protocol; the loop has `size` exits between a POST and its mark."""
     total, exits = Verdict(), 0
     for protocol in steps.PROTOCOLS.values():
         await world.start()
         async for case in protocol(world):
             total += case.verdict
             exits += 1
-    # The loop's steps are the POST and the mark; it dies between them.
     await world.start()
-    await baseline.fill(world, 10)
-    for _ in range(10):
-        await Worker(world.job("plain loop", ticks=1, dies_after_posts=1)).ended()
+    await baseline.fill(world, size)
+    for _ in range(size):
+        await Worker(world.job("plain loop", ticks=1, dies_after_posts=2)).ended()
     await baseline.ticks(world, 2)
-    return Outcome(total, await baseline.plainly(world, 10), {"exits": exits})
+    return Outcome(total, await baseline.plainly(world, size), {"exits": exits})
 
 
-async def kills(world: World, size: int, *, drainers: int = 4, every: float = 2.0) -> Outcome:
+async def kills(
+    world: World, size: int, *, drainers: int = 4, every: float = 2.0, at_once: int = 64
+) -> Outcome:
     """Drainers at work; one of them is killed every so often, and replaced at once."""
-    await world.start()
+    await world.start(SEND_CONCURRENCY=str(at_once))
     world.double.faults(latency_ms=100)
     ids = await world.many(size)
     world.clock.forward(seconds=5)
-    killed = await _killing(world, Job_("drain for ever", {}), drainers, every, lambda: _all_claimed(world))
+    killed = await _killing(world, Work("drain for ever", {}), drainers, every, lambda: _all_claimed(world))
     minutes = await world.settle()
     ours = await world.verdict(ids)
 
@@ -68,18 +81,18 @@ async def kills(world: World, size: int, *, drainers: int = 4, every: float = 2.
         found = await baseline.plainly(world, count)
         return not found.not_sent
 
-    await _killing(world, Job_("plain loop", {"ticks": 10_000}), drainers, every / 4, done)
+    await _killing(world, Work("plain loop", {"ticks": 10_000}), drainers, max(0.5, every), done)
     return Outcome(ours, await baseline.plainly(world, count), {"killed": killed, "minutes": minutes})
 
 
 @dataclass(frozen=True)
-class Job_:
+class Work:
     name: str
     arguments: dict[str, object]
 
 
 async def _killing(
-    world: World, job: Job_, drainers: int, every: float, done: Callable[[], Awaitable[bool]]
+    world: World, job: Work, drainers: int, every: float, done: Callable[[], Awaitable[bool]]
 ) -> int:
     workers = [Worker(world.job(job.name, **job.arguments)) for _ in range(drainers)]
     killed = 0
@@ -98,7 +111,7 @@ async def _killing(
 
 async def _all_claimed(world: World) -> bool:
     """Is nothing due any more?"""
-    for partition in drain.PARTITIONS:
+    for partition in PARTITIONS:
         rows = await world.store.agenda(partition, world.clock.now(), limit=1)
         if any(row.key.split("|")[2] == "m" for row in rows):
             return False
@@ -152,11 +165,7 @@ async def all_dark(world: World, size: int) -> Outcome:
     world.double.faults(lost_answers=0.5, callbacks_dark=True, list_dark=True)
     ids = await world.many(size)
     await world.drain()
-
-    async def settled() -> bool:
-        return not any(message.state in steps.IN_FLIGHT for message in await world.messages())
-
-    minutes = await world.settle(settled=settled)
+    minutes = await world.settle()
     ours = await world.verdict(ids)
     await world.start()
     await baseline.fill(world, size)
@@ -174,7 +183,7 @@ async def two_at_once(world: World, size: int) -> Outcome:
     workers = [Worker(world.job("drain")) for _ in range(2)]
     shards = [
         drain.one_shard(partition.encode(), world.services, now=world.clock.now())
-        for partition in drain.PARTITIONS * 3
+        for partition in PARTITIONS * 3
     ]
     await asyncio.gather(*shards)
     for worker in workers:
@@ -210,6 +219,7 @@ async def lost_writes(world: World, size: int) -> Outcome:
             try:
                 first = await world.text(to, f"Lost {number}", **asked)
             except errors.StorageAway:
+                # Its key's answer was lost; the caller repeats the request.
                 first = await world.text(to, f"Lost {number}", **asked)
             second = await world.text(to, f"Lost {number} too")
             ids = [first.id, second.id]
@@ -222,14 +232,13 @@ async def lost_writes(world: World, size: int) -> Outcome:
             await steps.settled(world, ids)
             total += await world.verdict(ids)
             lost += before
-        await world.stop()
         # The loop's mark is the one write that it makes.
         await world.start(AzureWebJobsStorage=lossy.account)
         lossy.reset(lambda _: False)
         await baseline.fill(world, 20)
         lossy.reset(lambda write: write % 2 == 1)
         await baseline.ticks(world, 40)
-    return Outcome(total, await baseline.plainly(world, 20), {"answers lost": lost})
+        return Outcome(total, await baseline.plainly(world, 20), {"answers lost": lost})
 
 
 async def clocks(world: World, size: int) -> Outcome:
@@ -289,3 +298,39 @@ async def credentials_refused(world: World, size: int) -> Outcome:
     world.double.faults(credentials_refused=False)
     await baseline.ticks(world, 2)
     return Outcome(ours, await baseline.plainly(world, size), {"attempts burned": burned})
+
+
+async def clock_changes(world: World, size: int) -> Outcome:
+    """At the hours that clocks skip, or show twice: `size` messages to each, a tick every ten minutes.
+
+    The plain loop keeps the wall clock's time as it was given, and compares it with the wall clock.
+    """
+    total, plain, late = Verdict(), Plain(), 0
+    for zone, wall, instant in CHANGES:
+        due = datetime.fromisoformat(instant)
+        await world.start()
+        world.clock.offset += due - timedelta(hours=2) - world.clock.now()
+        asked = {"send_at": wall, "time_zone": zone}
+        ids = [(await world.text("+12025550101", f"Wall {n}", **asked)).id for n in range(size)]
+        for _ in range(24):
+            await world.drain([ids[0][:2]])
+            await world.double.settle_async(30)
+            world.clock.forward(minutes=10)
+        late += sum(not due <= each.posted < due + TICK for each in await world.messages() if each.posted)
+        total += await world.verdict(ids)
+        await world.start()
+        world.clock.offset += due - timedelta(hours=2) - world.clock.now()
+        await baseline.fill(world, size, due=datetime.fromisoformat(wall).replace(tzinfo=UTC))
+        early_or_late = 0
+        for _ in range(24):
+            before = len(world.double.ledger()["messages"])
+            wall_clock = world.clock.now().astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
+            await baseline.ticks(world, 1, now=wall_clock)
+            if not due <= world.clock.now() < due + TICK:
+                early_or_late += len(world.double.ledger()["messages"]) - before
+            world.clock.forward(minutes=10)
+        await world.double.settle_async(30)
+        result = await baseline.plainly(world, size)
+        result.too_late = early_or_late
+        plain += result
+    return Outcome(total, plain, {"not at the documented instant": late})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.message import Message, shard
-from shared.states import IN_DOUBT, State
+from shared.states import State
 from tests.faults.audit import Verdict
 from tests.faults.workers import CRASHED, Job, Worker
 from tests.faults.world import UNSETTLED, World
@@ -162,4 +162,3 @@ PROTOCOLS = {
     "STOP": exits_while_opting_out,
     "resending": exits_while_resending,
 }
-IN_FLIGHT = IN_DOUBT - {State.UNRESOLVED}

@@ -187,7 +187,9 @@ async def _work(job: Job, pipe: Connection) -> None:
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
     services.messages = MessageStore(SteppedTable(services.tables.table("messages"), steps))
-    services.calls = CallLedger(SteppedTable(services.tables.table("calls"), steps))
+    services.calls = CallLedger(
+        SteppedTable(services.tables.table("calls"), steps), services.tables.table("messages")
+    )
     services.twilio = SteppedTwilio(services.settings, steps)
     try:
         await JOBS[job.name](services, datetime.now(UTC) + job.offset, job.arguments)
