@@ -23,7 +23,7 @@ from shared import bulk_file, message, recipients
 from shared.config import Settings
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.message import Message
-from shared.message_store import END, PARTITIONS, MessageStore, Rows, creation
+from shared.message_store import END, OPTED_OUT, PARTITIONS, MessageStore, Rows, creation
 from shared.rows import TRANSACTION_LIMIT, Insert, Merge, Put, Row, Write, moment, stamp
 from shared.states import State
 
@@ -277,9 +277,7 @@ class _OptOuts:
             for partition in PARTITIONS:
                 self._known |= await recipients.opted_out_in(self._store, partition)
         return [
-            replace(each, state=State.SUPPRESSED, reason=recipients.OPTED_OUT)
-            if each.to in self._known
-            else each
+            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if each.to in self._known else each
             for each in messages
         ]
 

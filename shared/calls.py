@@ -19,8 +19,8 @@ from shared import errors, voice, voice_queue
 from shared.call_ledger import Call, CallLedger
 from shared.config import Settings
 from shared.effects import Reply
+from shared.message_store import OPTED_OUT
 from shared.outbound import ID, CallRequest, decode
-from shared.recipients import OPTED_OUT
 from shared.reconcile import ASK_AFTER, BLIND, FIRST_LOOK, GRACE, SKEW
 from shared.rows import Delete, Insert, Put, Row, Write, stamp
 from shared.sending import STALE

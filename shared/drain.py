@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from shared import calls, diagnosis, errors, limits, reconcile, when
 from shared.config import Settings
 from shared.message import Message, shard
-from shared.message_store import PARTITIONS, MessageStore, creation
+from shared.message_store import OPTED_OUT, PARTITIONS, MessageStore, creation
 from shared.rows import TRANSACTION_LIMIT, Row, Write, moment
 from shared.sending import GIVE_UP_AFTER, Report, Sender
 from shared.states import State
@@ -55,12 +55,15 @@ async def drain(
 
 TICK_SECONDS = 10.0
 """How long one tick sends: well under the shortest schedule, so that ticks never pile up."""
+PACED_SECONDS = 50.0
+"""The same with MAX_PER_SECOND, where nobody else goes on with what is left."""
 SHARD_SECONDS = 120.0
 
 
 async def tick(services: "Services", *, now: datetime) -> Report:
     """Once per schedule: send what is due, and settle calls in doubt."""
-    report = await drain(services.messages, services.twilio, services.settings, now=now, seconds=TICK_SECONDS)
+    seconds = PACED_SECONDS if services.settings.max_per_second else TICK_SECONDS
+    report = await drain(services.messages, services.twilio, services.settings, now=now, seconds=seconds)
     try:
         if not report.stopped:  # the reason to stop holds for them too
             await calls.reconcile(services.calls, services.twilio, now=now)
@@ -211,9 +214,7 @@ class _Drain:
         to = row.text("to")
         # A message whose recipient was edited lies in another partition than that recipient's STOP.
         if to in stopped or (shard(to) != partition and await self.store.opted_out(to)):
-            message = replace(
-                Message.from_row(row), state=State.SUPPRESSED, reason="the recipient has opted out"
-            )
+            message = replace(Message.from_row(row), state=State.SUPPRESSED, reason=OPTED_OUT)
         elif row.text("expires") and moment(row.text("expires")) < now:
             message = replace(
                 Message.from_row(row), state=State.EXPIRED, reason="its time to be sent has passed"

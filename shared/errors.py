@@ -85,7 +85,7 @@ class TwilioError(SwitchboardError):
     """Twilio refused, or did not answer.
 
     code: Twilio's error code, as in its error and warning dictionary, or None where there was no answer.
-    status: the HTTP status, or None. retry_after: seconds, where Twilio named them.
+    status: the HTTP status, or None.
     """
 
     def __init__(
@@ -94,11 +94,9 @@ class TwilioError(SwitchboardError):
         *,
         code: int | None = None,
         status: int | None = None,
-        retry_after: float | None = None,
     ) -> None:
         self.code = code
         self.status = status
-        self.retry_after = retry_after
         super().__init__(message)
 
 

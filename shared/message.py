@@ -294,8 +294,9 @@ def check_body(value: object, *, needed: bool = True) -> str:
         return ""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest("body", "must be a text of 1 to 1,600 characters")
-    if len(value) > MAX_BODY:
-        raise InvalidRequest("body", f"must be at most 1,600 characters; it has {len(value):,}")
+    length = len(value.encode("utf-16-le", "surrogatepass")) // 2  # an emoji counts as two
+    if length > MAX_BODY:
+        raise InvalidRequest("body", f"must be at most 1,600 characters; it has {length:,}")
     return value
 
 

@@ -34,6 +34,7 @@ from shared.states import WAITING, State
 PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
 LATE = timedelta(days=1)
 """A message that leaves so long after it was first due is entered in its recipient's list again."""
+OPTED_OUT = "the recipient has opted out"
 END = "~"
 """Sorts behind everything that a row key may hold."""
 
@@ -89,7 +90,7 @@ class MessageStore:
         if key:
             message = replace(message, id=await self._reserve(message, key, fingerprint))
         if await self.opted_out(message.to):
-            message = replace(message, state=State.SUPPRESSED, reason="the recipient has opted out")
+            message = replace(message, state=State.SUPPRESSED, reason=OPTED_OUT)
         try:
             await self.table.commit(message.partition, creation(message))
         except Contended:
@@ -98,7 +99,12 @@ class MessageStore:
             with suppress(NotFound):  # it may be there: the write landed, and its answer was lost
                 return await self.get(message.id)
             raise
-        return await self.get(message.id)
+        made = await self.get(message.id)
+        if made.state in WAITING and await self.opted_out(made.to):
+            # A STOP came in between, and may have looked before the message was there.
+            with suppress(Contended):
+                return await self.change(made, replace(made, state=State.SUPPRESSED, reason=OPTED_OUT))
+        return made
 
     async def _reserve(self, message: Message, key: str, fingerprint: str) -> str:
         digest = sha256(key.encode()).hexdigest()

@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 
 from shared import errors
 from shared.message import Message, shard
-from shared.message_store import END, MessageStore
+from shared.message_store import END, OPTED_OUT, MessageStore
 from shared.rows import Delete, Put, Write, stamp
 from shared.states import WAITING, State
 
 RACE = timedelta(minutes=10)
 """Longer than any creation can be under way."""
 RECENT = timedelta(days=2)
-OPTED_OUT = "the recipient has opted out"
 
 
 async def opt_out(store: MessageStore, recipient: str, *, now: datetime, source: str) -> None:

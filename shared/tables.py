@@ -190,12 +190,12 @@ def _code(exc: HttpResponseError) -> str:
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
-    """Connection trouble and 5xx become StorageAway: nothing is known of the request."""
+    """Connection trouble, 5xx and a role that is not yet there become StorageAway: try again later."""
     try:
         yield
     except (ServiceRequestError, ServiceResponseError) as exc:
         raise StorageAway("table storage does not answer") from exc
     except HttpResponseError as exc:
-        if exc.status_code and exc.status_code >= 500:
+        if exc.status_code and (exc.status_code >= 500 or exc.status_code in (401, 403, 408, 429)):
             raise StorageAway(f"table storage answered {exc.status_code}") from exc
         raise

@@ -29,17 +29,24 @@ TIMEOUT = 15.0
 """Seconds for one request to Twilio; well under the lease of what is being sent."""
 CONNECT_TIMEOUT = 5.0
 
+RETRIED = "#rc=3&rp=5xx,ct,rt"
+"""Behind a status callback's URL: Twilio asks again three times where we answer 5xx, or do not answer.
+
+By default it does not (Twilio docs: Webhooks, connection overrides). A fragment is neither sent nor signed.
+"""
 FROM_API = "outbound-api"
 """The direction of what we asked for; what TwiML sends or dials has another."""
 
 # Error codes, each as in Twilio's error and warning dictionary.
-CREDENTIALS = {20003, 20404}
+CREDENTIALS = {20003, 20005, 30002}  # the last two: the account is suspended
 THROTTLED = {20429, 14107}
 OURS = {21212, 21606, 21609, 21659, 21660, 21661, 21703, 21408, 63038}
 OPTED_OUT = 21610
 
 MEANINGS = {
     20003: "the account SID or the credentials are wrong",
+    20005: "the account is not active",
+    30002: "the account is suspended",
     20429: "too many requests",
     21211: "the recipient is not a phone number",
     21212: "the sender is not a phone number",
@@ -143,7 +150,7 @@ class Twilio:
         """
         channel = "whatsapp:" if to.startswith("whatsapp:") else ""
         sender = sender or self._settings.messaging_service_sid or channel + self._settings.from_number
-        arguments: dict[str, Any] = {"to": to, "status_callback": status_callback}
+        arguments: dict[str, Any] = {"to": to, "status_callback": status_callback + RETRIED}
         arguments["messaging_service_sid" if sender.startswith("MG") else "from_"] = sender
         if body:
             arguments["body"] = body
@@ -154,7 +161,7 @@ class Twilio:
     async def place_call(self, *, to: str, status_callback: str, **options: Any) -> Sent:
         """POST one call; `options` are those of Twilio's Calls resource, by twilio-python's names."""
         options.setdefault("from_", self._settings.from_number)
-        call = self._api.calls.create_async(to=to, status_callback=status_callback, **options)
+        call = self._api.calls.create_async(to=to, status_callback=status_callback + RETRIED, **options)
         return _sent(await self._request(call))
 
     async def messages_to(self, to: str, *, since: datetime | None = None, limit: int = 2000) -> list[Sent]:

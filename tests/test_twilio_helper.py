@@ -12,6 +12,7 @@ from local.twilio import Double
 from shared import errors, twilio_helper
 from shared.twilio_helper import Twilio, meaning
 from tests.front import Front
+from tests.listener import Answer, Listener
 from tests.settings import settings
 
 PERSON = "+12025550101"
@@ -165,3 +166,14 @@ def test_twilios_own_words_lose_their_numbers() -> None:
     assert said == "Account not allowed to call +1202***0199"
     assert meaning(21610, "+12025550199 said STOP") == "the recipient has opted out with STOP"
     assert meaning(None) == "no reason given"
+
+
+async def test_a_callback_that_we_could_not_take_comes_again(
+    twilio: Twilio, double: Double, listener: Listener
+) -> None:
+    listener.answers["/status"] = Answer(status=503)
+    sent = await twilio.send_sms(to="+12025550101", body="Hi", status_callback=f"{listener.url}/status")
+    await double.settle_async()
+    asked = [request for request in listener.requests if request.form["MessageSid"] == sent.sid]
+    assert [request.form["MessageStatus"] for request in asked].count("delivered") == 4
+    assert all(request.is_signed("twilio_test_auth_token") for request in asked)
