@@ -7,7 +7,6 @@ times as fast: zip files round timestamps, and Python then compiles everything a
 
 import compileall
 import hashlib
-import json
 import shutil
 import statistics
 import subprocess
@@ -25,7 +24,7 @@ import typer
 ROOT = Path(__file__).parent.parent
 PYTHON = (3, 13)
 FILES = ("function_app.py", "host.json", "requirements.txt")
-FOLDERS = ("shared", "web")
+FOLDERS = ("shared", "web/build")
 SITE_PACKAGES = Path(".python_packages", "lib", "site-packages")
 # glibc 2.28 and older: what Azure's images for Python 3.13 have is newer.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
@@ -64,8 +63,7 @@ def build(root: Path, dist: Path) -> None:
     for name in FILES:
         shutil.copy2(root / name, dist / name)
     for name in FOLDERS:
-        if (root / name).is_dir():
-            shutil.copytree(root / name, dist / name, ignore=shutil.ignore_patterns(*USELESS))
+        shutil.copytree(root / name, dist / name, ignore=shutil.ignore_patterns(*USELESS))
     (dist / ".funcignore").write_text(FUNCIGNORE, encoding="utf-8")
     compile_bytecode(dist, dist, levels=0)
     compile_bytecode(dist / "shared", dist)
@@ -97,12 +95,9 @@ def install(requirements: Path, dist: Path) -> None:
 
 
 def build_web(root: Path) -> None:
-    """Run npm's build script, if there is one."""
-    if "build" not in json.loads((root / "package.json").read_text(encoding="utf-8")).get("scripts", {}):
-        return
-    run = subprocess.run(
-        ["npm", "run", "--silent", "build"], cwd=root, capture_output=True, text=True, check=False
-    )
+    """Bundle the pages into web/build."""
+    npm = ["npm", "run", "--silent", "build"]
+    run = subprocess.run(npm, cwd=root, capture_output=True, text=True, check=False)
     if run.returncode:
         raise PackageError(f"npm run build failed:\n{run.stdout}{run.stderr}")
 

@@ -188,10 +188,10 @@ async def test_a_wrong_key_is_a_clear_error(served: str) -> None:
 
 
 def test_an_error_of_the_api_names_the_field(listener: Listener) -> None:
-    error = {"error": {"code": "invalid", "message": "must be a whole number", "field": "limit"}}
+    error = {"error": {"code": "invalid", "message": "limit: must be a whole number", "field": "limit"}}
     listener.answers["/api/calls"] = Answer(json.dumps(error), 422, "application/json")
 
-    with pytest.raises(OpsError, match="limit must be a whole number"):
+    with pytest.raises(OpsError, match="limit: must be a whole number"):
         Api(Deployment(listener.url, "a test", {}, KEY)).get("calls", limit=0)
 
     assert listener.requests[0].headers["x-functions-key"] == KEY

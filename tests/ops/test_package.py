@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from local.host.worker import Worker
 from ops import package
-from ops.package import SITE_PACKAGES, Package, PackageError
+from ops.package import SITE_PACKAGES, PackageError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,24 +27,43 @@ UNCHECKED_HASH = 0b01
 
 @dataclass(frozen=True, slots=True)
 class Built:
+    """What the command made, and what it printed of it."""
+
     dist: Path
-    package: Package
-    unpacked: Path
-    import_seconds: float
+    printed: str
 
     @property
     def installed(self) -> Path:
-        return self.unpacked / SITE_PACKAGES
+        return self.dist / SITE_PACKAGES
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The package, made, zipped and unpacked once: installing takes seconds."""
-    folder = tmp_path_factory.mktemp("package")
-    package.build(ROOT, folder / "dist")
-    zipped = package.pack(folder / "dist", folder / "app.zip")
-    seconds = package.cold_import(zipped, folder / "unpacked", runs=1)
-    return Built(folder / "dist", zipped, folder / "unpacked", seconds)
+    """The package, made once, as installing takes seconds."""
+    dist = tmp_path_factory.mktemp("package") / "dist"
+    result = CliRunner().invoke(package.cli, ["--dist", str(dist)])
+    assert result.exit_code == 0, result.output
+    return Built(dist, result.output)
+
+
+def test_the_command_prints_size_and_cold_import(built: Built) -> None:
+    assert re.fullmatch(
+        r"dist/: [\d,]+ files, \d+ MB, \d+\.\d MB zipped\n"
+        r"cold import of function_app from the unpacked zip: \d+\.\d\d s\n",
+        built.printed,
+    )
+
+
+def test_a_zip_holds_everything_but_azds_rules(tmp_path: Path) -> None:
+    (tmp_path / "dist" / "__pycache__").mkdir(parents=True)
+    for name in ("a.py", "__pycache__/a.pyc", ".funcignore"):
+        (tmp_path / "dist" / name).write_text("1", encoding="utf-8")
+
+    zipped = package.pack(tmp_path / "dist", tmp_path / "app.zip")
+
+    with zipfile.ZipFile(zipped.path) as archive:
+        assert sorted(archive.namelist()) == ["__pycache__/a.pyc", "a.py"]
+    assert zipped.files == 2
 
 
 def test_every_requirement_is_installed_for_linux_and_python_3_13(built: Built) -> None:
@@ -60,22 +80,26 @@ def test_every_requirement_is_installed_for_linux_and_python_3_13(built: Built) 
 
 
 def test_it_holds_what_is_deployed_and_nothing_else(built: Built) -> None:
-    present = {path.name for path in built.unpacked.iterdir()}
+    present = {path.name for path in built.dist.iterdir()}
 
-    assert present - {"web"} == {
+    assert present == {
+        ".funcignore",
         ".python_packages",
         "__pycache__",
         "function_app.py",
         "host.json",
         "requirements.txt",
         "shared",
+        "web",
     }
-    assert not list(built.unpacked.rglob("tests"))
-    assert not list(built.unpacked.rglob("*.env"))
+    assert [path.name for path in (built.dist / "web").iterdir()] == ["build"]
+    assert (built.dist / "web" / "build" / "console.html").is_file()
+    assert not list(built.dist.rglob("tests"))
+    assert not list(built.dist.rglob("*.env"))
 
 
 def test_every_module_has_bytecode_that_is_never_checked(built: Built) -> None:
-    sources = [path for path in built.unpacked.rglob("*.py") if "web" not in path.parts]
+    sources = list(built.dist.rglob("*.py"))
     compiled = [Path(cache_from_source(str(path))) for path in sources]
 
     assert len(sources) > 100
@@ -89,7 +113,7 @@ def test_the_app_has_all_its_functions_with_nothing_else_installed(built: Built,
         "print(*sorted(f.get_function_name() for f in function_app.app.get_functions()))"
     )
     run = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", script, built.unpacked, built.installed],
+        [sys.executable, "-I", "-S", "-B", "-c", script, built.dist, built.installed],
         capture_output=True,
         text=True,
         timeout=60,
@@ -105,7 +129,7 @@ def test_what_is_imported_later_is_in_it_too(built: Built) -> None:
         "azure.storage.blob.aio, dateutil.rrule, dotenv, phonenumbers, tenacity, twilio.rest, tzdata"
     )
     subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", script, built.unpacked, built.installed],
+        [sys.executable, "-I", "-S", "-B", "-c", script, built.dist, built.installed],
         capture_output=True,
         timeout=60,
         check=True,
@@ -145,6 +169,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         package.build(tmp_path, tmp_path / "dist")
 
 
+def test_pages_that_do_not_build_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(
+        '{"scripts": {"build": "echo a broken page; exit 1"}}', encoding="utf-8"
+    )
+
+    with pytest.raises(PackageError, match="npm run build failed:\na broken page"):
+        package.build_web(tmp_path)
+
+
 def test_code_that_does_not_import_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "function_app.py").write_text("import nothing_of_the_kind\n", encoding="utf-8")
@@ -155,20 +188,11 @@ def test_code_that_does_not_import_is_an_error(tmp_path: Path) -> None:
         )
 
 
-def test_the_command_prints_size_and_cold_import(built: Built) -> None:
-    result = CliRunner().invoke(package.cli, ["--dist", str(built.dist)])
-
-    assert result.exit_code == 0, result.output
-    assert f"dist/: {built.package.files:,} files" in result.output
-    assert re.search(
-        r"MB zipped\ncold import of function_app from the unpacked zip: \d+\.\d\d s", result.output
-    )
-
-
 def test_func_publish_leaves_behind_what_the_package_does_not_hold() -> None:
     ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
-    names = [f"{path.name}/" if path.is_dir() else path.name for path in ROOT.iterdir()]
+    tops = [*ROOT.iterdir(), *(ROOT / "web").iterdir()]
+    names = [f"{path.relative_to(ROOT)}/" if path.is_dir() else str(path.relative_to(ROOT)) for path in tops]
 
     deployed = {name.rstrip("/") for name in names if not ignored.match_file(name)}
 
-    assert deployed - {"web"} == {*package.FILES, *package.FOLDERS} - {"web"}
+    assert deployed - {"web"} == {*package.FILES, *package.FOLDERS}
