@@ -296,9 +296,8 @@ class Examination:
         """What was given up and waits for a person."""
         open_ones = [each for each in islice(letters(self.api), 200) if not each["replayed_at"]]
         for each in open_ones[:SHOWN]:
-            yield Finding(
-                "dead letters", "warn", f"{each['id']}: {each['reason']}", "python -m ops deadletters show ID"
-            )
+            mend = f"python -m ops deadletters show {each['id']}"
+            yield Finding("dead letters", "warn", f"{each['id']}: {each['reason']}", mend)
         if not open_ones:
             yield Finding("dead letters", "ok", "nothing was given up")
         elif len(open_ones) > SHOWN:

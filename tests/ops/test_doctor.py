@@ -19,6 +19,7 @@ from ops.signature import MENDS
 from shared import diagnosis, drain, schedule
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, Rewrite, Run, running_services
+from tests.storage import Azurite
 
 
 def found(result: Any, check: str) -> list[tuple[str, str]]:
@@ -47,8 +48,11 @@ async def test_all_is_well_on_a_connected_number(ops: Run) -> None:
 
     assert result.exit_code == 0, result.output
     assert "All is well" in result.output
-    statuses = {each["status"] for each in json.loads((await ops("doctor", "--json")).stdout)["findings"]}
-    assert statuses <= {"ok", "unknown"}
+    findings = json.loads((await ops("doctor", "--json")).stdout)["findings"]
+    # What other tests left behind is no fault of this deployment's.
+    assert {each["status"] for each in findings if each["check"] not in ("dead letters", "messages")} == {
+        "ok"
+    }
 
 
 # Signatures: each mistake of the list, planted.
@@ -293,8 +297,8 @@ async def test_a_clock_that_is_wrong_is_named(public: str, hours: int, says: str
 
 
 @pytest.mark.usefixtures("public")
-async def test_waiting_and_poisoned_queues_are_counted(ops: Run) -> None:
-    connection = running_services().settings.storage or ""
+async def test_waiting_and_poisoned_queues_are_counted(ops: Run, azurite: Azurite) -> None:
+    connection = azurite.fresh_account()
     for name, count in (("outbound-calls", 2), ("outbound-calls-poison", 1)):
         with QueueClient.from_connection_string(connection, name) as queue:
             queue.create_queue()
@@ -303,9 +307,6 @@ async def test_waiting_and_poisoned_queues_are_counted(ops: Run) -> None:
 
     queues = found(await ops("doctor", "--json", AzureWebJobsStorage=connection), "queues")
 
-    for name in ("outbound-calls", "outbound-calls-poison"):
-        with QueueClient.from_connection_string(connection, name) as queue:
-            queue.delete_queue()
     assert any(status == "ok" and "outbound-calls 2" in text for status, text in queues)
     assert any(status == "fail" and "outbound-calls-poison" in text for status, text in queues)
 
