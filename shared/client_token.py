@@ -82,4 +82,5 @@ async def _count(identity: str, services: "Services", now: datetime) -> None:
         except Contended:
             continue
         return
-    raise TooMany(f"at most {PER_MINUTE} tokens a minute for {identity}", retry_after=60 - now.second)
+    wait = 60 - now.second
+    raise TooMany(f"at most {PER_MINUTE} tokens a minute; try again in {wait} s", retry_after=wait)

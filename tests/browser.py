@@ -4,13 +4,15 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
@@ -20,27 +22,40 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-sync",
     "--no-first-run",
     "--remote-debugging-port=0",
 )
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None and os.environ.get("CI") != "true",
+    reason="no Chromium on PATH (chromium, chromium-browser or google-chrome)",
+)
+"""Skips where there is none, but never in CI."""
 
 
 class Page:
-    """One tab. Messages that the page logged as errors are in `errors`."""
+    """One tab. Messages that the page logged as errors are in `errors`; `heard` is told of every event."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.errors: list[str] = []
+        self.heard: list[Callable[[str, dict[str, Any]], None]] = []
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         async for message in self._socket:
             event = json.loads(message.data)
             if "id" in event:
-                self._answers.pop(event["id"]).set_result(event)
-            elif event["method"] == "Runtime.exceptionThrown":
+                answer = self._answers.pop(event["id"])
+                if not answer.done():  # whoever asked may have given up
+                    answer.set_result(event)
+                continue
+            for hear in self.heard:
+                hear(event["method"], event["params"])
+            if event["method"] == "Runtime.exceptionThrown":
                 self.errors.append(json.dumps(event["params"]["exceptionDetails"]))
             elif event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
                 self.errors.append(event["params"]["entry"]["text"])
@@ -103,12 +118,13 @@ class Page:
 
 
 @asynccontextmanager
-async def open_page(profile: Path) -> AsyncIterator[Page]:
-    """A fresh browser with one tab; `profile` is an empty directory for it."""
+async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[Page]:
+    """A fresh browser with one tab; `profile` is an empty directory for it. flags: further ones of Chromium."""
     assert CHROMIUM, "no Chromium on PATH"
     process = await asyncio.create_subprocess_exec(
         CHROMIUM,
         *_FLAGS,
+        *flags,
         f"--user-data-dir={profile}",
         "about:blank",
         stdout=asyncio.subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import { plural } from "./words.js";
 
 let shown = "";
 
+// A list of calls has no end in time: what comes after `before` has not come yet.
 const list = new Newest(async (after) => {
   const page = await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`);
   return { items: page.calls, more: page.token !== null };

@@ -2,6 +2,8 @@
 
 const DAY = 86_400_000;
 const SHORTEST = 1_000;
+const AHEAD = 60_000; // clocks differ
+const FEW = 12;
 
 export class Newest {
   #fetch;
@@ -9,7 +11,7 @@ export class Newest {
   #end = null;
   #oldest = null;
 
-  /** fetch(after, before): { items, more } within those times (ISO 8601; before may be null: no end). */
+  /** fetch(after, before): { items, more } within those times (ISO 8601). */
   constructor(fetch) {
     this.#fetch = fetch;
   }
@@ -18,7 +20,7 @@ export class Newest {
     return this.#end !== null;
   }
 
-  /** Go back to what is newest. */
+  /** Go back to what is newest, or to a stretch that ends there (Date) and is so long (ms). */
   reset(end = null, span = DAY) {
     this.#end = end;
     this.#span = span;
@@ -29,17 +31,35 @@ export class Newest {
     if (this.#oldest) this.reset(this.#oldest);
   }
 
+  /** Ask for no more time than a page will hold. hours: [start (ms), count], newest first. */
+  aim(hours, page) {
+    if (this.#end) return;
+    const now = Date.now();
+    let sum = 0;
+    this.#span = AHEAD;
+    for (const [start, count] of hours) {
+      const whole = now - start + AHEAD;
+      if (sum + count > page) {
+        if (!sum) this.#span = Math.max(SHORTEST, (whole * page) / count);
+        return;
+      }
+      sum += count;
+      this.#span = whole;
+    }
+    this.#span = DAY;
+  }
+
   /** The newest items, newest first, and from when on they are all there. */
   async load() {
-    const end = this.#end ?? new Date();
+    const end = this.#end ?? new Date(Date.now() + AHEAD);
     for (;;) {
       const after = new Date(end.getTime() - this.#span);
-      const { items, more } = await this.#fetch(after.toISOString(), this.#end?.toISOString() ?? null);
+      const { items, more } = await this.#fetch(after.toISOString(), end.toISOString());
       if (more && this.#span > SHORTEST) {
         this.#span /= 4;
         continue;
       }
-      if (items.length < 25) this.#span = Math.min(DAY, this.#span * 2);
+      if (!this.#end && items.length < FEW) this.#span = Math.min(DAY, this.#span * 2);
       this.#oldest = after;
       return { items: items.reverse(), since: after };
     }

@@ -10,7 +10,7 @@ import { GROUPS, isWaiting, plural, wordsFor } from "./words.js";
 
 const HOUR = 3_600_000;
 const SLOT = 6;
-const PAGE = 100;
+const PAGE = 50;
 
 let group = null;
 let stretch = null;
@@ -21,8 +21,7 @@ const list = new Newest(async (after, before) => {
   const states = group ? GROUPS[group].states : [""];
   const pages = await Promise.all(
     states.map((state) => {
-      const query = new URLSearchParams({ due_after: after, limit: PAGE });
-      if (before) query.set("due_before", before);
+      const query = new URLSearchParams({ due_after: after, due_before: before, limit: PAGE });
       if (state) query.set("state", state);
       return request("GET", `messages?${query}`);
     }),
@@ -35,8 +34,10 @@ const ahead = new Chart($("ahead"), (slot) => showStretch(slot, SLOT * HOUR));
 
 /** One round: the counts, and the messages that are shown. Says whether anything was new. */
 export async function load() {
-  const [stats, found] = await Promise.all([request("GET", "stats"), loadList()]);
+  const stats = await request("GET", "stats");
   showStats(stats);
+  list.aim(hours(stats.past), PAGE);
+  const found = await loadList();
   showList(found);
   const signature = JSON.stringify([stats.past, stats.ahead, stats.due, stats.unresolved, found.items]);
   const isNew = signature !== shown;
@@ -44,14 +45,24 @@ export async function load() {
   return isNew;
 }
 
+/** [start (ms), count] of each hour in which there are messages of the chosen group, newest first. */
+function hours(counts) {
+  const states = group ? GROUPS[group].states : null;
+  return Object.entries(counts)
+    .map(([hour, found]) => {
+      const wanted = Object.entries(found).filter(([state]) => !states || states.includes(state));
+      return [Date.parse(hour), wanted.reduce((sum, [, count]) => sum + count, 0)];
+    })
+    .sort(([one], [other]) => other - one);
+}
+
 async function loadList() {
-  if (group === "waiting" && !stretch) return loadWaiting();
-  if (group === "unresolved") return loadWaiting();
-  return list.load();
+  const isWhole = group === "unresolved" || (group === "waiting" && !stretch);
+  return isWhole ? loadAll() : list.load();
 }
 
 /** What waits, soonest first, whenever it is due; and what is unresolved, however old. */
-async function loadWaiting() {
+async function loadAll() {
   const pages = await Promise.all(
     GROUPS[group].states.map((state) => request("GET", `messages?state=${state}&limit=${PAGE}`)),
   );

@@ -253,9 +253,9 @@ $("keypad").append(
   ...KEYS.map((key) =>
     el(
       "button",
-      { type: "button", "aria-label": KEY_NAMES[key] ?? key, on: { click: () => press(key) } },
+      { type: "button", "aria-label": KEY_NAMES[key], on: { click: () => press(key) } },
       key,
-      LETTERS[key] ? el("small", { textContent: LETTERS[key], "aria-hidden": "true" }) : null,
+      ...(LETTERS[key] ? [" ", el("small", { textContent: LETTERS[key] })] : []),
     ),
   ),
 );

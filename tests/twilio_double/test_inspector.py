@@ -8,10 +8,10 @@ import pytest_asyncio
 from twilio.rest import Client
 
 from local.twilio import NUMBER, Double
-from tests.browser import CHROMIUM, Page, open_page
+from tests.browser import Page, needs_chromium, open_page
 from tests.listener import Answer, Listener
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+pytestmark = needs_chromium
 
 PERSON = "+12025550101"
 ATTACK = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"

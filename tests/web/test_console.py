@@ -1,0 +1,340 @@
+"""The console, in a real Chromium against the laptop edition."""
+
+import asyncio
+import csv
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+
+from tests.browser import needs_chromium
+from tests.web.conftest import Edition
+from tests.web.person import SHIFT, Person
+
+pytestmark = needs_chromium
+
+PAINT = 100 * 1024
+
+
+@pytest_asyncio.fixture
+async def console(person: Person, edition: Edition) -> Person:
+    """The console, after the key was typed."""
+    await open_console(person, edition)
+    return person
+
+
+async def open_console(person: Person, edition: Edition) -> None:
+    await person.page.goto(f"{edition.url}/console")
+    await person.fill("textbox", "Key", edition.key)
+    await person.press("Enter")
+    await person.find("heading", "Messages")
+    await person.page.until("document.querySelectorAll('#tiles li').length")
+
+
+async def scheduled(edition: Edition, to: str, body: str, **more: Any) -> str:
+    return str((await edition.post("messages", {"to": to, "body": body, **more}))["id"])
+
+
+def later(**delta: int) -> str:
+    return (datetime.now(UTC) + timedelta(**delta)).isoformat(timespec="seconds")
+
+
+async def test_a_text_is_sent_and_seen_to_be_delivered(console: Person, edition: Edition) -> None:
+    await console.click("button", "New text")
+    await console.fill("textbox", "To", "+12025550121")
+    await console.fill("textbox", "Text", "Your table is ready")
+    await console.click("button", "Send")
+    row = "[...document.querySelectorAll('#messages tr')].find(row => row.innerText.includes('0121'))"
+    await console.page.until(f"{row}?.innerText.includes('delivered')")
+    await console.click("button", "+12025550121, delivered: show the message")
+    await console.sees("1 segment, GSM-7")
+    await console.sees("SM")
+    ledger = await edition.tell_twilio("ledger", None, "GET")
+    assert [each["body"] for each in ledger["messages"]] == ["Your table is ready"]
+
+
+async def test_a_text_is_scheduled_by_keyboard_edited_and_canceled(console: Person, edition: Edition) -> None:
+    due = datetime.now(UTC) + timedelta(days=2)
+    await console.focus("button", "New text")
+    await console.press("Enter")
+    assert await console.focused() == "textbox To"
+    await console.type("+12025550122")
+    await console.press("Tab")
+    assert await console.focused() == "textbox Text"
+    await console.type("Soon")
+    await console.press("Tab")
+    # The segments of a date and time: month, day, year, hour, minute, second, AM or PM.
+    await console.press(*due.strftime("%m%d%Y"), "ArrowRight", *due.strftime("%I%M%S"), due.strftime("%p")[0])
+    await console.find("button", "Schedule")
+    await console.press("Enter")
+    await console.sees("The message is scheduled.")
+    assert await console.focused() == "button New text"
+    await console.click("button", "1 Waiting next 7 days")
+    await console.click("button", "+12025550122, waiting: show the message")
+    await console.click("button", "Edit")
+    await console.fill("textbox", "Text", "Sooner")
+    await console.press("Tab", "Tab", "Tab", "Tab")
+    await console.click("button", "Save")
+    await console.sees("Sooner")
+    await console.click("button", "Cancel the message")
+    await console.click("button", "Cancel it")
+    await console.sees("canceled")
+    kept = (await edition.post("recipients/messages", {"to": "+12025550122"}))["messages"]
+    assert [(each["body"], each["state"]) for each in kept] == [("Sooner", "canceled")]
+    assert kept[0]["send_at"][:19] == due.strftime("%Y-%m-%dT%H:%M:%S")
+    await console.press("Escape")
+
+
+async def test_a_failed_text_says_why_in_words(console: Person, edition: Edition) -> None:
+    failing = {"kind": "outcome", "outcome": "undelivered", "code": 30005, "to": "+12025550123"}
+    await edition.tell_twilio("faults/plan", failing)
+    await scheduled(edition, "+12025550123", "Are you there?")
+    await console.sees("the number is unknown, or no longer in service")
+    await console.click("button", "+12025550123, undelivered: show the message")
+    await console.find("link", "30005")
+
+
+async def test_what_is_wrong_with_a_form_stands_at_its_field(console: Person) -> None:
+    await console.click("button", "New text")
+    await console.fill("textbox", "To", "12")
+    await console.fill("textbox", "Text", "Hello")
+    await console.click("button", "Send")
+    await console.sees("must be a phone number in E.164, such as +12025550101")
+    assert await console.focused() == "textbox To"
+    invalid = "document.getElementById('field-to').getAttribute('aria-invalid')"
+    assert await console.page.evaluate(invalid) == "true"
+
+
+async def test_an_unresolved_text_is_found_and_sent_again(console: Person, edition: Edition) -> None:
+    await unresolved(edition, "+12025550124")
+    await console.click("button", "1 Unresolved for you to decide")
+    await console.click("button", "+12025550124, unresolved: show the message")
+    await console.click("button", "Send again")
+    await console.sees("the recipient may get it twice")
+    dialogs = await console.names("dialog")
+    assert dialogs[-1] == "Send it again?"
+    await console.page.evaluate(
+        "[...document.querySelectorAll('dialog')].at(-1).querySelector('.danger').click()"
+    )
+    await console.page.until("document.querySelector('dialog .badge').innerText == 'delivered'")
+    await console.press("Escape")
+    await console.find("button", "0 Unresolved for you to decide")
+
+
+async def unresolved(edition: Edition, to: str) -> str:
+    """A message whose fate nobody can say, written as the reconciler leaves it."""
+    from dataclasses import replace
+
+    from shared import message
+    from shared.message_store import creation
+    from shared.rows import Insert
+    from shared.states import State
+
+    made = message.Message(
+        id=message.new_id(to, datetime.now(UTC)),
+        to=to,
+        body="Did you get this?",
+        due=datetime.now(UTC) - timedelta(days=3),
+        created=datetime.now(UTC) - timedelta(days=3),
+    )
+    lost = replace(made, state=State.UNRESOLVED, reason="Twilio does not list it", attempt="0" * 16)
+    writes = [*creation(lost), Insert(f"x|{lost.id}", {"state": "unresolved"})]
+    await edition.stored.messages.table.commit(lost.partition, writes)
+    return lost.id
+
+
+async def test_a_dead_letter_is_replayed_under_its_id_and_then_refused(
+    console: Person, edition: Edition
+) -> None:
+    refused = {"kind": "error", "resource": "calls", "code": 21215, "to": "+12025550125"}
+    await edition.tell_twilio("faults/plan", refused)
+    await edition.post("calls", {"to": "+12025550125", "say": "Hello", "id": "table-17"})
+    await console.click("link", "Dead letters")
+    await console.sees("this country is not enabled for calls from the account")
+    await console.sees('"say": "Hello"')
+    await console.click("button", "Replay table-17")
+    await console.sees("Replayed")
+    await console.click("link", "Calls")
+    row = "[...document.querySelectorAll('#call-list tr')].find(row => row.innerText.includes('0125'))"
+    await console.page.until(f"{row}?.innerText.includes('completed')")
+    await console.click("link", "Dead letters")
+    await console.click("button", "Replay table-17")
+    await console.sees("call table-17 is completed: it may have left")
+    await console.click("button", "Discard table-17")
+    await console.click("button", "Discard")
+    await console.sees("None.")
+    ledger = await edition.tell_twilio("ledger", None, "GET")
+    assert [each["to"] for each in ledger["calls"]] == ["+12025550125"]
+
+
+def file_of(path: Path, bad: int) -> Path:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["to", "name", "body", "send_at"])
+        for number in range(1000):
+            to = f"+120255501{number % 50 + 50:02}"
+            rows.writerow(["12" if number < bad else to, f"Guest {number}", "Hello {name}", later(days=20)])
+    return path
+
+
+async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
+    console: Person, edition: Edition, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 2)
+    await console.click("link", "Upload")
+    await console.choose_file("file", path)
+    await console.click("button", "Upload")
+    await console.sees("Failed: nothing was stored: rows are wrong.")
+    cells = "[...row.cells].map(cell => cell.innerText)"
+    rows = f"[...document.querySelectorAll('#row-error-list tr')].map(row => {cells})"
+    wrong = await console.page.evaluate(rows)
+    right = "must be a phone number in E.164, such as +12025550101"
+    assert wrong == [["2", "to", right], ["3", "to", right]]
+    await console.click("checkbox", "Load the good rows of a file that has bad ones")
+    await console.click("button", "Upload")
+    await console.sees("Done: 998 messages are scheduled, 2 rows wrong.")
+    bar = "document.getElementById('upload-bar')"
+    assert await console.page.evaluate(f"[{bar}.value, {bar}.max]") == [998, 1000]
+    counts = await edition.get("messages?state=pending&limit=200")
+    assert len(counts["messages"]) == 200
+    assert counts["token"]
+
+
+async def test_the_timeline_of_a_number_joins_all_that_is_known(console: Person, edition: Edition) -> None:
+    who = "+12025550126"
+    text = await scheduled(edition, who, "Your table is ready")
+    await edition.state_of(text, "delivered")
+    await scheduled(edition, who, "See you tomorrow", send_at=later(days=1))
+    await edition.post("calls", {"to": who, "say": "Hello", "id": "to-0126"})
+    inbound = await edition.tell_twilio("inbound/call", {"from": who, "to": "+12025550100"})
+    await edition.call_in("to-0126", "completed")
+    await edition.tell_twilio("inbound/message", {"from": who, "to": "+12025550100", "body": "STOP"})
+    await console.fill("searchbox", "Number or id", "+1 (202) 555-0126")
+    await console.press("Enter")
+    await console.find("heading", who)
+    await console.sees("Opted out: asked for")
+    await console.sees("Your table is ready")
+    await console.sees("See you tomorrow")
+    await console.sees("opted out")
+    await console.sees("Call to them")
+    await console.sees("Delivered")
+    await console.sees("Price -")
+    await console.page.until("/2 texts, [12] calls?, cost [0-9.]+ USD/.test(document.body.innerText)")
+    assert inbound["status"] == 200
+    urls = [request["url"] for request in console.requests]
+    assert not [url for url in urls if "2025550126" in url]
+    assert "2025550126" not in await console.page.evaluate("location.href")
+
+
+async def test_search_finds_a_message_by_its_id_and_says_what_it_does_not_find(
+    console: Person, edition: Edition
+) -> None:
+    found = await scheduled(edition, "+12025550127", "Find me", send_at=later(days=3))
+    await console.fill("searchbox", "Number or id", found)
+    await console.press("Enter")
+    await console.sees("Find me")
+    await console.press("Escape")
+    await console.fill("searchbox", "Number or id", "nothing-of-this-name")
+    await console.press("Enter")
+    await console.page.until(
+        "document.getElementById('announcements').innerText.includes('There is no such')"
+    )
+
+
+async def test_the_key_is_asked_for_until_it_is_right_and_is_in_no_url(
+    person: Person, edition: Edition
+) -> None:
+    await person.page.goto(f"{edition.url}/console")
+    await person.fill("textbox", "Key", "wrong")
+    await person.press("Enter")
+    await person.sees("That key is not accepted.")
+    await person.fill("textbox", "Key", edition.key)
+    await person.press("Enter")
+    await person.page.until("document.querySelectorAll('#tiles li').length")
+    await person.page.goto(f"{edition.url}/console")
+    await person.page.until("document.querySelectorAll('#tiles li').length")
+    assert await person.names("dialog") == []
+    assert not [each["url"] for each in person.requests if edition.key in each["url"]]
+    assert edition.key in {each["headers"].get("x-functions-key") for each in person.requests}
+    await person.click("button", "Forget the key")
+    await person.find("dialog", "Function key")
+    assert await person.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_the_first_paint_is_small_and_asks_no_other_host(person: Person, edition: Edition) -> None:
+    sizes: dict[str, float] = {}
+
+    def hear(method: str, params: dict[str, Any]) -> None:
+        if method == "Network.dataReceived":
+            sizes[params["requestId"]] = sizes.get(params["requestId"], 0) + params["dataLength"]
+
+    person.page.heard.append(hear)
+    await person.page.send("Network.setCacheDisabled", cacheDisabled=True)
+    await open_console(person, edition)
+    person.page.heard.remove(hear)
+    await person.page.send("Network.setCacheDisabled", cacheDisabled=False)
+    assert 10_000 < sum(sizes.values()) < PAINT  # as it is when unpacked: nothing is hidden by gzip
+    assert {urlsplit(each["url"]).netloc for each in person.requests} - {""} == {urlsplit(edition.url).netloc}
+
+
+async def test_a_lost_connection_is_told_and_mends_itself(console: Person) -> None:
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    await console.page.send("Network.emulateNetworkConditions", offline=True, **offline)
+    await console.sees("The app does not answer.")
+    await console.page.send("Network.emulateNetworkConditions", offline=False, **offline)
+    await console.page.until("document.getElementById('connection').hidden")
+    console.page.errors.clear()
+
+
+async def test_everything_is_reached_by_keyboard_alone(console: Person, edition: Edition) -> None:
+    await scheduled(edition, "+12025550128", "By keyboard", send_at=later(days=4))
+    await console.page.evaluate("document.activeElement.blur()")
+    seen: list[str] = []
+    for _ in range(60):
+        await console.press("Tab")
+        seen.append(await console.focused())
+        if seen[-1].startswith("button +12025550128") or (len(seen) > 4 and seen[-1] == seen[0]):
+            break
+    wanted = [
+        "link Skip to the content",
+        "link Overview",
+        "link Upload",
+        "searchbox Number or id",
+        "button New text",
+    ]
+    assert [each for each in wanted if each not in seen] == []
+    await console.press("Tab", modifiers=SHIFT)
+    await console.focus("link", "Dead letters")
+    await console.press("Enter")
+    await console.page.until("document.activeElement.id == 'letters-title'")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
+async def test_axe_finds_nothing_serious(console: Person, edition: Edition, width: int, dark: bool) -> None:
+    await scheduled(edition, "+12025550129", "For the list", send_at=later(days=5))
+    await edition.tell_twilio(
+        "faults/plan", {"kind": "error", "resource": "calls", "code": 21215, "to": "+12025550129"}
+    )
+    await edition.post("calls", {"to": "+12025550129", "say": "Hello", "id": f"axe-{width}"})
+    await console.page.look(width, 800, dark=dark)
+    assert await console.violations() == []
+    await console.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    await console.click("button", "New text")
+    assert await console.violations() == []
+    await console.press("Escape")
+    for view, heading in [("Calls", "Calls"), ("Dead letters", "Dead letters"), ("Upload", "Upload")]:
+        await console.click("link", view)
+        await console.find("heading", heading)
+        assert await console.violations() == [], view
+    await console.fill("searchbox", "Number or id", "+12025550129")
+    await console.press("Enter")
+    await console.sees("For the list")
+    assert await console.violations() == []
+    await console.page.evaluate("document.querySelector('#timeline button').click()")
+    await console.sees("Billed as")
+    assert await console.violations() == []
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await console.page.evaluate(overflow) == 0
