@@ -2,14 +2,16 @@
 
 import json
 import secrets
+import string
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 import aiohttp
 from twilio.request_validator import RequestValidator
+from yarl import URL
 
 from local.running import Running
 from shared.config import is_loopback
@@ -33,8 +35,10 @@ class Reply:
 async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
     """Request a webhook as Twilio would, signed for PUBLIC_BASE_URL. A path is enough for the URL.
 
-    Fields that Twilio always sends are filled in where they are not given.
+    Fields that Twilio always sends are filled in where they are not given. The URL is signed and sent as it
+    was typed: only what cannot stand in a request line is encoded.
     """
+    url = quote(url, safe=string.punctuation)
     signed = _absolute(url, running.settings["PUBLIC_BASE_URL"])
     reached = _absolute(url, running.url) if is_loopback(signed) or url.startswith("/") else url
     form = {**_usual_fields(running, urlsplit(signed).path), **fields}
@@ -42,7 +46,9 @@ async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
-            session.post(reached, data=form, headers={"X-Twilio-Signature": signature}) as response,
+            session.post(
+                URL(reached, encoded=True), data=form, headers={"X-Twilio-Signature": signature}
+            ) as response,
         ):
             body = await response.text()
             return Reply(response.status, _indented(body) if body.lstrip().startswith("<") else body)
@@ -87,8 +93,10 @@ def queue_call(running: Running, to: str, *, say: str | None, url: str | None, t
 
 
 def _absolute(url: str, origin: str) -> str:
-    parts = urlsplit(url)
-    base = urlsplit(origin)
+    try:
+        parts, base = urlsplit(url), urlsplit(origin)
+    except ValueError as exc:
+        raise CommandFailed(f"{url} is not a URL: {exc}") from exc
     if parts.scheme and not is_loopback(url):
         return url
     return urlunsplit((base.scheme, base.netloc, parts.path, parts.query, ""))

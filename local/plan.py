@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from local import azurite
 from local.azurite import StoragePorts
-from local.host.access import Keys, must_enforce
+from local.host.access import Keys, host_name, must_enforce
 from local.ports import is_taken
 from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER
 from shared.config import Settings, is_loopback
@@ -161,13 +160,12 @@ def _is_azurite(connection: str) -> bool:
 
 
 def _needs_public_url(origin: str | None) -> None:
-    parts = urlsplit(origin or "")
-    name = parts.hostname or ""
+    name = host_name(origin or "")
     try:
         is_public = ip_address(name).is_global
     except ValueError:
         is_public = "." in name and not name.endswith((".local", ".localhost", ".internal", ".test"))
-    if parts.scheme != "https" or not is_public:
+    if not (origin or "").lower().startswith("https://") or not is_public:
         is_now = f"it is {origin}" if origin else "it is missing"
         raise CannotStart(
             "TWILIO_ACCOUNT_SID is a real account, so PUBLIC_BASE_URL must be a public https origin that "

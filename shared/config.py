@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.business_hours import Opening
 from shared.business_hours import parse as _openings
@@ -30,7 +30,7 @@ def _text(value: str) -> str:
 
 def _sid(prefix: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if len(value) != 34 or not value.startswith(prefix):
+        if not re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", value):
             raise ValueError(f"must be {prefix} and 32 hexadecimal digits")
         return value
 
@@ -116,8 +116,16 @@ def _rooms(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(rooms)
 
 
+def _split(url: str) -> SplitResult:
+    """Its parts; nothing but empty ones where it is no URL at all, such as http://[."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _media(value: str) -> str:
-    url = urlsplit(value)
+    url = _split(value)
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("must be the URL of an audio file, such as https://example.com/hold.mp3")
     return value
@@ -162,11 +170,11 @@ def _quiet_hours(value: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Does this URL, or origin, lead to this machine alone?"""
-    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return _split(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def _origin(value: str) -> str:
-    url = urlsplit(value.rstrip("/"))
+    url = _split(value.rstrip("/"))
     if url.scheme not in {"http", "https"} or not url.hostname or url.path or url.query or url.fragment:
         raise ValueError("must be an origin, such as https://example.azurewebsites.net")
     return value.rstrip("/")

@@ -192,7 +192,8 @@ class Twilio:
         session = self._client.http_client.session
 
         async def fetch() -> Any:
-            async with session.get(url, auth=BasicAuth(*_credentials(self._settings))) as answer:
+            credentials = BasicAuth(*_credentials(self._settings))
+            async with await session.request(method="GET", url=url, auth=credentials) as answer:
                 return answer.status, await answer.read()
 
         status, content = await self._request(fetch())

@@ -2,17 +2,20 @@
 
 import asyncio
 import base64
+import io
 import json
+import wave
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 import pytest
+import requests
 
 from local.host.errors import InvocationFailed
 from local.host.worker import QueuedMessage
-from local.twilio import Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Double
 from shared import calls, errors, recipients, webhook
 from shared.call_ledger import Call
 from shared.dead_letters import DeadLetter
@@ -408,6 +411,28 @@ async def test_a_failure_that_may_pass_fails_the_invocation(app: App, double: Do
         await app.worker.queue("place_outbound_call", message)
     await app.worker.queue("place_outbound_call", message)
     assert (await app.stored.calls.get("later-1")).state == "submitted"
+
+
+async def test_a_recording_is_fetched_from_twilio(app: App, double: Double) -> None:
+    await app.stored.twilio.place_call(
+        to=PERSON, status_callback=f"{app.origin}/", twiml="<Response/>", record=True
+    )
+    await double.settle_async()
+    url = f"{double.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Recordings"
+    listed = await asyncio.to_thread(requests.get, f"{url}.json", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10)
+    (known,) = listed.json()["recordings"]
+    answer = (await app.worker.http("recording", route_params={"sid": known["sid"]})).answer
+    assert answer is not None
+    assert (answer.status, answer.headers["content-type"]) == (200, "audio/wav")
+    with wave.open(io.BytesIO(answer.body)) as sound:
+        assert sound.getframerate() == 8000
+    double.faults(credentials_refused=True)
+    assert (await app.get("recording", sid=known["sid"]))[0] == 502
+
+
+@pytest.mark.parametrize(("sid", "status"), [("RE" + "0" * 32, 404), ("RE1", 422), ("../Messages", 422)])
+async def test_a_recording_that_is_not_there_or_is_none(app: App, sid: str, status: int) -> None:
+    assert (await app.get("recording", sid=sid))[0] == status
 
 
 async def test_an_inbound_call_is_followed_by_its_sid(

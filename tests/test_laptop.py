@@ -140,6 +140,8 @@ async def test_an_inbound_call_reaches_the_app_through_the_double(laptop: Laptop
 async def test_twiml_signs_a_request_as_twilio_would(laptop: Laptop) -> None:
     code, output = await laptop.command("twiml", "/api/voice?x=a%20b", "Digits=1")
     assert (code, output) == (0, "<Response>\n  <Say>ringing 1</Say>\n</Response>\n")
+    code, output = await laptop.command("twiml", "/api/voice?Options[1]=a b&x=é", "Digits=2")
+    assert (code, output) == (0, "<Response>\n  <Say>ringing 2</Say>\n</Response>\n")
     whole = f"http://localhost:{laptop.where.port}/api/sms"
     code, output = await laptop.command("twiml", whole, "Body=a=b")
     assert (code, output) == (0, "<Response>\n  <Message>You said a=b</Message>\n</Response>\n")
@@ -147,6 +149,10 @@ async def test_twiml_signs_a_request_as_twilio_would(laptop: Laptop) -> None:
 
 async def test_twiml_says_what_came_instead(laptop: Laptop) -> None:
     assert await laptop.command("twiml", "/api/none") == (1, "HTTP 404\n")
+    assert await laptop.command("twiml", "http://[/x") == (
+        1,
+        "Error: http://[/x is not a URL: Invalid IPv6 URL\n",
+    )
     code, output = await laptop.command("twiml", "/api/voice", "Digits")
     assert code == 2
     assert "'Digits' must be FIELD=VALUE" in output

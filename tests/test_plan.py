@@ -78,6 +78,7 @@ def test_a_real_account_means_the_real_twilio_with_keys(choices: Choices) -> Non
         "https://[::1]",
         "https://laptop",
         "https://laptop.local",
+        "https://[",
     ],
 )
 def test_a_real_account_needs_a_public_https_address(choices: Choices, origin: str | None) -> None:

@@ -131,10 +131,13 @@ class Server:
 
 
 def _headers(request: web.Request) -> dict[str, str]:
-    """Names in lower case, repeated ones joined, as ASP.NET's StringValues are."""
+    """Names in lower case, repeated ones joined, as ASP.NET's StringValues are.
+
+    aiohttp keeps bytes that are not UTF-8 as surrogates, which the worker's messages cannot hold.
+    """
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        key = name.lower()
+    for name, raw in request.headers.items():
+        key, value = name.lower(), raw.encode(errors="surrogateescape").decode(errors="replace")
         headers[key] = f"{headers[key]},{value}" if key in headers else value
     # AppServiceHeaderFixupMiddleware in azure-functions-host.
     if disguised := headers.get("disguised-host"):

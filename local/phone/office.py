@@ -82,12 +82,19 @@ class Office:
             memory.clear()
         self.on_clear()
 
+    def catch_up(self) -> Exchange:
+        """The exchange with its clock at now: before anything is done to it, or that would count from then.
+
+        Nothing moves the clock while nobody is on the line.
+        """
+        self.exchange.advance(time.monotonic() - self._began)
+        return self.exchange
+
     def pump(self) -> None:
-        """Bring the exchange up to now: after anything that was done to it, and when something falls due."""
-        exchange = self.exchange
+        """Go on to now and make what requests there are: after something was done, or when it falls due."""
+        exchange = self.catch_up()
         exchange.api_base = self.core.base_url
         exchange.numbers = frozenset(each.phone_number for each in self.core.account.numbers.values())
-        exchange.advance(time.monotonic() - self._began)
         for request in list(exchange.outbox.values()):
             if request.id not in self._under_way:
                 self._under_way.add(request.id)
@@ -102,7 +109,7 @@ class Office:
     async def _make(self, exchange: Exchange, request: WebRequest) -> None:
         answer = await self._send(request)
         if exchange is self.exchange and request.id in exchange.outbox:
-            exchange.answered(request.id, answer)
+            self.catch_up().answered(request.id, answer)
             self.pump()
 
     async def _send(self, request: WebRequest) -> Answer:
@@ -246,7 +253,7 @@ class Office:
             callback = StatusCallback(
                 call.status_callback, call.status_callback_method, call.status_callback_events
             )
-        leg = self.exchange.call_out(
+        leg = self.catch_up().call_out(
             call.sender,
             call.to,
             Target(call.url, call.method, twiml=call.twiml),
@@ -289,7 +296,7 @@ class Office:
         report = None
         if call.status_callback:
             report = StatusCallback(call.status_callback, call.status_callback_method)
-        leg = self.exchange.call_in(
+        leg = self.catch_up().call_in(
             call.sender,
             call.to,
             Target(call.url, call.method),
@@ -308,16 +315,16 @@ class Office:
 
     def redirect(self, call: Call, redirect: Redirect) -> None:
         target = Target(redirect.url, redirect.method, twiml=redirect.twiml)
-        self.exchange.redirect(self.exchange.calls[call.sid], target)
+        self.catch_up().redirect(self.exchange.calls[call.sid], target)
         self.pump()
 
     def hang_up(self, call: Call, status: CallStatus) -> None:  # noqa: ARG002  (the exchange knows it)
-        self.exchange.complete(self.exchange.calls[call.sid])
+        self.catch_up().complete(self.exchange.calls[call.sid])
         self.pump()
 
     def limit(self, call: Call, seconds: int) -> None:
         call.time_limit = seconds
-        self.exchange.limit(self.exchange.calls[call.sid], seconds)
+        self.catch_up().limit(self.exchange.calls[call.sid], seconds)
         self.pump()
 
 

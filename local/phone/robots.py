@@ -49,7 +49,7 @@ class Robots:
         asyncio.get_running_loop().call_later(seconds, action, *args)
 
     def _answer(self, call: Call) -> None:
-        exchange = self._office.exchange
+        exchange = self._office.catch_up()
         leg = exchange.calls.get(call.sid)
         if leg is None or leg.status != "ringing" or self._office.handsets[leg.party]:
             return
@@ -62,13 +62,13 @@ class Robots:
         self._office.pump()
 
     def _greet(self, sid: str) -> None:
-        leg = self._office.exchange.calls.get(sid)
+        leg = self._office.catch_up().calls.get(sid)
         if leg is not None and leg.peer is not None:
             self._office.exchange.speak(leg, f"Hello, this is the robot at {leg.party}.")
             self._office.pump()
 
     def _hang_up(self, sid: str) -> None:
-        leg = self._office.exchange.calls.get(sid)
+        leg = self._office.catch_up().calls.get(sid)
         if leg is not None and not leg.is_over and not self._office.handsets[leg.party]:
             self._office.exchange.hang_up(leg)
             self._office.pump()

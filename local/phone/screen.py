@@ -247,7 +247,7 @@ class Screen:
     def _abandon(self, address: str) -> None:
         """Nobody came back to a handset: its calls are hung up."""
         del self._leaving[address]
-        for leg in list(self.office.exchange.calls.values()):
+        for leg in list(self.office.catch_up().calls.values()):
             if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
                 self.office.exchange.hang_up(leg)
         self.office.pump()
@@ -273,7 +273,7 @@ class Screen:
         await receive_message(self.core, sender, to, _word(said, "body"), [])
 
     def _leg(self, said: Said) -> Call:
-        leg = self.office.exchange.calls.get(_word(said, "call"))
+        leg = self.office.catch_up().calls.get(_word(said, "call"))
         if leg is None:
             raise Refused("call: there is no such call")
         if leg.is_over:

@@ -129,6 +129,16 @@ async def test_header_names_are_lower_case_and_repeated_ones_are_joined(host: Ho
     assert not [name for name in seen["headers"] if name != name.lower()]
 
 
+async def test_a_header_that_is_not_utf_8_reaches_the_function_all_the_same(host: HostProcess) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(host.url.rpartition(":")[2]))
+    lines = [b"GET /api/echo HTTP/1.1", b"Host: localhost", b"X-Odd: \xff\xc3\xa9", b"Connection: close"]
+    writer.write(b"\r\n".join([*lines, b"", b""]))
+    seen = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+    writer.close()
+    await writer.wait_closed()
+    assert seen["headers"]["x-odd"] == "\ufffdé"
+
+
 async def test_the_url_keeps_path_and_query_as_they_were_sent(host: HostProcess) -> None:
     path = "/api/echo/a%20b%2Fc?z=1&Body=It's+amazing%21&z=&y=%2B1"
     seen = await echoed_raw(host, path)

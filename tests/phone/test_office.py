@@ -10,6 +10,7 @@ from twilio.rest import Client
 
 from local.phone.office import Office
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Number, Options, Pace
+from local.twilio.core import Core
 from tests import openapi
 from tests.listener import Answer, Listener
 
@@ -60,6 +61,31 @@ def test_an_inbound_call_is_walked_to_its_end(walking: Double, listener: Listene
     (message,) = walking.messages(PERSON)
     assert message["body"] == "See you"
     assert all(each.is_signed(AUTH_TOKEN) for each in listener.requests)
+
+
+def test_a_call_rings_for_its_whole_time_however_long_nobody_called(listener: Listener) -> None:
+    offices: list[Office] = []
+
+    def office(core: Core) -> Office:
+        offices.append(Office(core))
+        return offices[-1]
+
+    pace = Pace(step=0.05, talk=0.05)
+    number = Number(voice_url=f"{listener.url}/voice")
+    listener.answers["/voice"] = Answer("<Response><Gather timeout='30'/><Hangup/></Response>")
+    with Double(Options(pace=pace, numbers=(number,)), carrier=office) as double:
+        client = Client(ACCOUNT_SID, AUTH_TOKEN)
+        client.api.base_url = double.url
+        for _ in range(2):
+            offices[0]._began -= 3600  # an hour goes by
+            client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response><Hangup/></Response>", timeout=30)
+            double.settle()
+            assert double.calls()[0]["status"] == "completed"
+        offices[0]._began -= 3600
+        call = double.inbound_call(PERSON, NUMBER)
+        assert double.calls(NUMBER)[0]["status"] == "in-progress"
+        client.calls(call.sid).update(status="completed")
+        double.settle()
 
 
 def test_a_call_by_rest_is_answered_by_a_robot_and_walked(
