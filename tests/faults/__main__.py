@@ -13,7 +13,7 @@ from rich.table import Table
 from tests.faults import rows
 from tests.faults.rows import Outcome
 from tests.faults.world import World, running_world
-from tests.storage import running_azurite
+from tests.storage import Azurite, running_azurite
 
 type Row = tuple[str, Callable[[World, int], Awaitable[Outcome]], int]
 
@@ -58,17 +58,16 @@ def _add(table: Table, name: str, outcome: Outcome, seconds: float) -> None:
     )
 
 
-async def _play(console: Console) -> bool:
+async def _play(azurite: Azurite, console: Console) -> bool:
     table, clean = _table(), True
-    with running_azurite() as azurite:
-        async with running_world(azurite) as world:
-            for name, row, size in ROWS:
-                began = monotonic()
-                console.print(f"{name} ...", style="dim")
-                outcome = await row(world, size)
-                clean = clean and outcome.ours.is_clean()
-                _add(table, name, outcome, monotonic() - began)
-            await world.stop()
+    async with running_world(azurite) as world:
+        for name, row, size in ROWS:
+            began = monotonic()
+            console.print(f"{name} ...", style="dim")
+            outcome = await row(world, size)
+            clean = clean and outcome.ours.is_clean()
+            _add(table, name, outcome, monotonic() - began)
+        await world.stop()
     console.print(table)
     return clean
 
@@ -77,7 +76,8 @@ def main() -> int:
     """0 where nothing of ours was lost, doubled, stuck or wrong."""
     logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
     console = Console(width=None if sys.stdout.isatty() else 190)
-    return 0 if asyncio.run(_play(console)) else 1
+    with running_azurite() as azurite:
+        return 0 if asyncio.run(_play(azurite, console)) else 1
 
 
 if __name__ == "__main__":

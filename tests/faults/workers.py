@@ -5,6 +5,7 @@ after one of them: nothing is flushed, no `finally` runs, as if the machine had 
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -198,6 +199,7 @@ async def _work(job: Job, pipe: Connection) -> None:
 
 
 def _main(job: Job, pipe: Connection) -> None:
+    logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
     asyncio.run(_work(job, pipe))
 
 
