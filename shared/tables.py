@@ -28,8 +28,12 @@ TIMEOUTS: dict[str, Any] = {
     "read_timeout": 20,
     "retry_total": 3,
     "retry_backoff_factor": 0.2,
+    "use_env_settings": False,
 }
-"""Seconds, and the SDK's own retries: a write that landed and is repeated fails as Contended, never twice."""
+"""Seconds, and the SDK's own retries: a write that landed and is repeated fails as Contended, never twice.
+
+With use_env_settings aiohttp looks for a .netrc before each request, in a thread: that costs as much again.
+"""
 
 _CONTENDED = {
     "EntityAlreadyExists",
