@@ -172,5 +172,5 @@ async def test_a_series_ends_with_a_stop(services: Services, double: Double) -> 
     await recipients.opt_out(services.messages, person(1), now=NOW + timedelta(hours=1), source="STOP")
     for day in range(1, 4):
         await drained(services, NOW + timedelta(days=day))
-    assert await states(services) == {"submitted": 1, "suppressed": 1}
+    assert await states(services) == {"delivered": 1, "suppressed": 1}
     assert len(double.ledger()["messages"]) == 1
