@@ -214,7 +214,7 @@ async def _ask_after(store: MessageStore, twilio: Twilio, partition: str, row: R
 async def _news(store: MessageStore, twilio: Twilio, message: Message, now: datetime) -> Message:
     try:
         known = await twilio.message(message.sid)
-    except errors.BadCredentials as exc:
+    except errors.Refused as exc:
         if exc.code == NOT_FOUND:  # deleted there
             return message
         raise
