@@ -25,6 +25,8 @@ PERSON, SOMEBODY = "+12025550101", "+12025550102"
 PATIENCE = 60
 """Seconds to wait for any one thing; all of it takes under 30."""
 
+FAILED = {"failed", "undelivered", "unresolved", "canceled", "held", "busy", "no-answer"}
+
 
 class DemoFailed(Exception):
     """Something did not happen as it should."""
@@ -143,7 +145,7 @@ class _Stage:
                     self._say(f"{shown} {row.get('sid') or ''}")
                 if shown in states:
                     return row
-                if shown in {"failed", "undelivered", "unresolved", "canceled", "held"}:
+                if shown in FAILED:
                     raise DemoFailed(f"it is {shown}: {row.get('reason')}")
                 await asyncio.sleep(0.2)
 
