@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3.13 python3 python python3.14; do $$each $(
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup start demo test package clean
+.PHONY: setup start demo test faults package clean
 
 PAGES := web/build/console.html
 
