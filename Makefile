@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 
 .PHONY: setup start demo test package clean
 
-setup: $(VENV)/.ready node_modules/.ready $(VENV)/checkov/.ready
+PAGES := web/build/console.html
+
+setup: $(VENV)/.ready node_modules/.ready $(VENV)/checkov/.ready $(PAGES)
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	@python="$(PYTHON)"; $${python:-false} $(NEW_ENOUGH) || \
@@ -29,7 +31,10 @@ node_modules/.ready: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-start: $(VENV)/.ready node_modules/.ready
+$(PAGES): node_modules/.ready $(wildcard web/*.html web/*.css web/*.js web/*.mjs)
+	npm run build --silent
+
+start: $(VENV)/.ready node_modules/.ready $(PAGES)
 	@$(BIN)/python -m local $(ARGS)
 
 demo: $(VENV)/.ready node_modules/.ready
@@ -48,5 +53,5 @@ package: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m ops.package
 
 clean:
-	rm -rf $(VENV) node_modules .local dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules web/build .local dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

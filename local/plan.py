@@ -90,6 +90,7 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
         _needs_public_url(known.get("PUBLIC_BASE_URL"))
     else:
         given["TWILIO_BASE_URL"] = f"http://127.0.0.1:{choices.twilio_port}"
+        given["PHONE_URL"] = f"http://127.0.0.1:{choices.phone_port}"
         defaults |= {
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": AUTH_TOKEN,

@@ -98,10 +98,24 @@ def test_a_node_that_is_too_old_or_missing_is_one_clear_line(project: Path, tool
 def test_a_second_set_up_does_nothing(project: Path, tools: Path) -> None:
     for name in (".venv", ".venv/checkov", "node_modules"):
         ready(project, name)
+    pages = project / "web/build/console.html"
+    pages.parent.mkdir(parents=True)
+    pages.touch()
     assert make(project, tools, "setup") == (0, [])
     # A changed list of packages is installed anew.
     os.utime(project / "package.json", (2**31, 2**31))
     assert make(project, tools, "setup")[0] == 2
+
+
+def test_a_change_to_the_pages_builds_them_again(project: Path, tools: Path) -> None:
+    for name in (".venv", ".venv/checkov", "node_modules"):
+        ready(project, name)
+    pages = project / "web/build/console.html"
+    pages.parent.mkdir(parents=True)
+    pages.touch()
+    os.utime(pages, (0, 0))
+    stand_in(tools, "npm", 'echo "npm $*"')
+    assert make(project, tools, "setup") == (0, ["npm run build --silent", "npm run build --silent"])
 
 
 def test_clean_removes_what_was_made_and_nothing_else(project: Path, tools: Path) -> None:
