@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
 QUEUE = "outbound-calls"
+CALL_BACK = "callback-"
 RECORDING = re.compile(r"RE[0-9a-f]{32}")
 UNDER_WAY = frozenset({State.SUBMITTED, State.RINGING, State.IN_PROGRESS})
 EVENTS = ["initiated", "ringing", "answered", "completed"]
@@ -71,7 +72,8 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     call = await _claim(request, ledger, now)
     if call is None:
         return
-    if await services.messages.opted_out(request.to):
+    # Who asks to be called back (voice_queue) is called, though they want no texts.
+    if not call.id.startswith(CALL_BACK) and await services.messages.opted_out(request.to):
         await _outcome(ledger, replace(call, state=State.SUPPRESSED, reason=OPTED_OUT), now)
         return
     query = f"id={call.id}&attempt={call.attempt}"
@@ -96,7 +98,8 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     except errors.Uncertain as exc:
         log.warning("call %s may or may not have left: %s", call.id, exc)
         await _outcome(ledger, replace(call, state=State.UNKNOWN, reason=str(exc)), now)
-    except (errors.NotSent, errors.BadCredentials) as exc:
+    except (errors.NotSent, errors.BadCredentials, errors.Misconfigured) as exc:
+        # Ours to mend: the queue brings it again, and gives it up to the dead letters in the end.
         await _outcome(ledger, replace(call, state=State.PENDING, reason=str(exc), code=exc.code or 0), now)
         raise
     except errors.TwilioError as exc:

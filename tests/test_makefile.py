@@ -118,6 +118,17 @@ def test_a_change_to_the_pages_builds_them_again(project: Path, tools: Path) -> 
     assert make(project, tools, "setup")[0] == 2
 
 
+def test_a_change_to_the_pages_builds_them_again(project: Path, tools: Path) -> None:
+    for name in (".venv", ".venv/checkov", "node_modules"):
+        ready(project, name)
+    pages = project / "web/build/console.html"
+    pages.parent.mkdir(parents=True)
+    pages.touch()
+    os.utime(pages, (0, 0))
+    stand_in(tools, "npm", 'echo "npm $*"')
+    assert make(project, tools, "setup") == (0, ["npm run build --silent", "npm run build --silent"])
+
+
 def test_clean_removes_what_was_made_and_nothing_else(project: Path, tools: Path) -> None:
     before = {path.name for path in project.iterdir()}
     for name in (".venv", "node_modules", ".local/azurite", "dist", "shared/__pycache__"):

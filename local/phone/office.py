@@ -30,6 +30,7 @@ from local.phone.web import Answer, NoResponse, Target, WebRequest, WebResponse
 from local.twilio.errors import ApiError
 from local.twilio.inbound import Inbound
 from local.twilio.legs import Redirect
+from local.twilio.queues import Member, Queue, queue_uri
 from local.twilio.recordings import Recording
 from local.twilio.records import CALL_ENDED, Call, CallStatus, Document
 from local.twilio.webhooks import Delivery, Webhook
@@ -89,6 +90,34 @@ class Office:
         """
         self.exchange.advance(time.monotonic() - self._began)
         return self.exchange
+
+    def queues(self) -> list[Queue]:
+        """The queues that calls were put into, the newest first."""
+        self.pump()
+        now, account = self.exchange.now, self.core.account.sid
+        return [
+            Queue(
+                sid=each.sid,
+                sequence=number,
+                account_sid=account,
+                name=each.name,
+                max_size=each.max_size,
+                made=self.exchange.epoch,
+                average=each.average_time(now),
+                members=tuple(
+                    Member(
+                        call_sid=member.call.sid,
+                        queue_sid=each.sid,
+                        queue_uri=queue_uri(account, each.sid),
+                        joined=self.exchange.epoch + timedelta(seconds=member.joined_at),
+                        position=position,
+                        wait=member.seconds(now),
+                    )
+                    for position, member in enumerate(each.members, start=1)
+                ),
+            )
+            for number, each in reversed(list(enumerate(self.exchange.queues.values(), start=1)))
+        ]
 
     def pump(self) -> None:
         """Go on to now and make what requests there are: after something was done, or when it falls due."""

@@ -5,11 +5,12 @@ Twilio does around it: statuses, callbacks, signed requests, limits, and changes
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from local.twilio import forms
+from local.twilio.queues import Queue
 from local.twilio.records import Call, CallStatus, Document
 from local.twilio.webhooks import Delivery, Webhook
 
@@ -135,6 +136,9 @@ class Carrier(Protocol):
 
     def limit(self, call: Call, seconds: int) -> None:
         """A new time limit, counted from when the call was answered."""
+
+    def queues(self) -> Sequence[Queue]:
+        """The queues that calls were put into, the newest first."""
 
     def clear(self) -> None:
         """Forget every call, their tasks being cancelled."""

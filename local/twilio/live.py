@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from local.twilio import forms
 from local.twilio.inbound import Inbound
 from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
+from local.twilio.queues import Queue
 from local.twilio.recordings import Recording
 from local.twilio.records import CALL_ENDED, Call, CallStatus, Document, new_sid
 from local.twilio.webhooks import Webhook
@@ -192,6 +193,10 @@ class Live:
     def redirect(self, call: Call, redirect: Redirect) -> None:
         """Give a call that is up new instructions."""
         self.legs[call.sid].redirects.put_nowait(redirect)
+
+    def queues(self) -> tuple[Queue, ...]:
+        """None: no TwiML is walked here."""
+        return ()
 
     def clear(self) -> None:
         """Forget every call, their tasks being cancelled."""

@@ -118,8 +118,8 @@ def _span(text: str, name: str) -> tuple[datetime, datetime]:
 
 
 class Listed(Protocol):
-    sid: str
-    sequence: int
+    @property
+    def sequence(self) -> int: ...
 
     def body(self) -> dict[str, Any]: ...
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import BasicAuth, web
 
-from local.twilio import recordings
+from local.twilio import queues, recordings
 from local.twilio.account import Resource
 from local.twilio.core import Core, Exchange
 from local.twilio.errors import ApiError, not_found
@@ -56,6 +56,8 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{_PREFIX}/Applications.json", _api(_list_applications)),
         web.post(f"{_PREFIX}/Applications.json", _api(_create_application)),
         *_item("Applications", _fetch_resource, _update_resource, _delete_resource),
+        web.get(f"{_PREFIX}/Queues.json", _api(queues.listed)),
+        web.get(f"{_PREFIX}/Queues/{{sid}}/Members.json", _api(queues.members)),
         web.get("/v1/Keys/{sid}", _api(_fetch_key)),
         web.route("*", f"/{API_VERSION}/{{rest:.*}}", _api(_unknown)),
     ]

@@ -186,3 +186,17 @@ def test_a_voicemail_can_be_fetched_by_who_has_credentials(
     assert requests.get(f"{url}.wav", timeout=10).status_code == 401
     assert client.recordings(sid).delete()
     assert requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10).status_code == 404
+
+
+def test_who_waits_in_a_queue_is_told_over_rest(walking: Double, listener: Listener, client: Client) -> None:
+    listener.answers["/voice"] = Answer("<Response><Enqueue waitUrl='/wait'>support</Enqueue></Response>")
+    listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
+    first = walking.inbound_call(PERSON, NUMBER)
+    second = walking.inbound_call(OTHER, NUMBER)
+    (queue,) = client.queues.list()
+    assert (queue.friendly_name, queue.current_size) == ("support", 2)
+    members = client.queues(queue.sid).members.list()
+    assert [(each.call_sid, each.position) for each in members] == [(first.sid, 1), (second.sid, 2)]
+    client.calls(first.sid).update(status="completed")
+    assert [each.call_sid for each in client.queues(queue.sid).members.list()] == [second.sid]
+    client.calls(second.sid).update(status="completed")
