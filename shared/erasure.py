@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[str, Any]:
-    """Erase one recipient's messages, lists and opt-out; safe to repeat, and to be repeated for `in_doubt`.
+    """Erase one person's messages, calls, lists and opt-out; safe to repeat, to be repeated for `in_doubt`.
 
-    What waits is canceled. A message whose fate is in doubt keeps its recipient until it is settled, since it
+    What waits is canceled. A message or call whose fate is in doubt keeps its recipient until it is settled, since it
     is looked up by it. Raises SettingsError without ERASURE_KEY.
     """
     key = services.settings.erasure_key
@@ -35,11 +35,19 @@ async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[
         for row in rows:
             done = await _erase_one(store, recipient, name, row, now)
             erased, in_doubt = erased + done, in_doubt + (not done)
+    calls = 0
+    prefix = after = f"v|{recipient}|"
+    while rows := await store.table.read(shard(recipient), after, prefix + END, limit=100):
+        after = rows[-1].key
+        for row in rows:
+            done = await _erase_call(services, recipient, name, row, now)
+            calls, in_doubt = calls + done, in_doubt + (not done)
     opted_out = await _erase_opt_out(store, recipient, name)
     await _forget(store, shard(recipient), f"n|{recipient}|")
     letters = await services.dead_letters.erase(recipient)
     return {
         "messages": erased,
+        "calls": calls,
         "in_doubt": in_doubt,
         "dead_letters": letters,
         "opted_out": opted_out,
@@ -69,6 +77,28 @@ async def _erase_one(store: MessageStore, recipient: str, name: str, row: Row, n
         break
     moved = f"t|{name}{row.key.removeprefix(f't|{recipient}')}"
     await _commit(store, shard(recipient), [Put(moved, {}), Delete(row.key)])
+    return True
+
+
+async def _erase_call(services: "Services", recipient: str, name: str, row: Row, now: datetime) -> bool:
+    """One call and its place in the number's list. False while its fate is in doubt."""
+    for _ in range(8):
+        call = await services.calls.find(row.key.rpartition("|")[2])
+        if call is None:
+            break
+        if call.state in IN_DOUBT - {State.UNRESOLVED}:
+            return False
+        to, sender = (name if each == recipient else each for each in (call.to, call.sender))
+        # One that is still on the queue does not ring any more.
+        state = State.CANCELED if call.state is State.PENDING else call.state
+        erased = replace(call, to=to, sender=sender, say="", reason="", state=state, updated=now)
+        try:
+            await services.calls.write(erased)
+        except errors.Contended:
+            continue
+        break
+    moved = f"v|{name}{row.key.removeprefix(f'v|{recipient}')}"
+    await _commit(services.messages, shard(recipient), [Put(moved, {}), Delete(row.key)])
     return True
 
 

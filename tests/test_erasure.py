@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from shared import erasure, recipients, schedule
+from shared import calls, erasure, recipients, schedule
 from shared.errors import SettingsError
 from shared.services import Services
 from shared.states import State
@@ -36,7 +36,8 @@ async def everything(services: Services) -> str:
         for row in await services.messages.table.read(f"{number:02x}", " ", "~", limit=1000)
     ]
     letters = await services.dead_letters.page()
-    return repr(rows) + repr(letters)
+    rung = await services.calls.page()
+    return repr(rows) + repr(letters) + repr(rung)
 
 
 async def test_no_row_holds_the_number_or_the_text_afterwards(services: Services) -> None:
@@ -46,8 +47,10 @@ async def test_no_row_holds_the_number_or_the_text_afterwards(services: Services
     await services.dead_letters.add(
         b'{"to": "+12025550101"}', "malformed", call_id="x", queue="outbound-calls", now=NOW
     )
+    await calls.accept({"to": WHO, "say": "your appointment", "id": "call-1"}, services, now=NOW)
     done = await erasure.erase(WHO, services, now=NOW)
-    assert done == {"messages": 1, "in_doubt": 0, "dead_letters": 1, "opted_out": True}
+    assert done == {"messages": 1, "calls": 1, "in_doubt": 0, "dead_letters": 1, "opted_out": True}
+    assert (await services.calls.get("call-1")).state is State.CANCELED
     left = await everything(services)
     assert WHO not in left
     assert "+12025550102" in left

@@ -1,0 +1,150 @@
+"""shared/client_token.py: what a token holds, and when there is none."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+import pytest_asyncio
+
+from local.twilio import Double, Options
+from shared import client_token
+from shared.config import Settings
+from shared.errors import InvalidRequest, SettingsError, TooMany
+from shared.services import Services
+from tests import openapi
+from tests.app import App
+from tests.settings import settings
+from tests.storage import Azurite
+from tests.web.conftest import API_KEY, SOFTPHONE, TWIML_APP
+
+SECRET = SOFTPHONE["TWILIO_API_SECRET"]
+RESTRICTED = "SK" + "2" * 32
+PERSON = "Jane.Doe@contoso.com"
+
+
+@pytest.fixture
+def keyed(double: Double) -> Double:
+    """A Twilio that has two API keys, one of them restricted."""
+    keys = {API_KEY: SECRET, RESTRICTED: SECRET}
+    double.reset(Options(api_keys=keys, restricted_keys=frozenset({RESTRICTED})))
+    return double
+
+
+@pytest_asyncio.fixture
+async def services(keyed: Double, azurite: Azurite) -> AsyncIterator[Services]:
+    made = Services(set_up(keyed, azurite))
+    yield made
+    await made.close()
+
+
+def set_up(double: Double, azurite: Azurite, **changes: str) -> Settings:
+    given = {**SOFTPHONE, "TWILIO_BASE_URL": double.url, "AzureWebJobsStorage": azurite.fresh_account()}
+    return settings(**{**given, **changes})
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def test_a_token_is_for_one_identity_and_one_app_and_ends(services: Services) -> None:
+    minted = await client_token.mint("", services, now=now())
+    claims = jwt.decode(minted["token"], SECRET, algorithms=["HS256"])
+    assert jwt.get_unverified_header(minted["token"])["cty"] == "twilio-fpa;v=1"
+    assert (claims["iss"], claims["sub"]) == (API_KEY, "AC" + "0" * 32)
+    assert claims["grants"] == {
+        "identity": "agent",
+        "voice": {"incoming": {"allow": True}, "outgoing": {"application_sid": TWIML_APP}},
+    }
+    assert "nbf" not in claims
+    assert 3590 < claims["exp"] - now().timestamp() <= 3600
+    assert datetime.fromisoformat(minted["expires_at"]).timestamp() == pytest.approx(claims["exp"], abs=2)
+
+
+async def test_settings_say_who_it_is_for_and_how_long(keyed: Double, azurite: Azurite) -> None:
+    made = Services(set_up(keyed, azurite, CLIENT_IDENTITY="front_desk", CLIENT_TOKEN_SECONDS="90"))
+    minted = await client_token.mint(PERSON, made, now=now())
+    claims = jwt.decode(minted["token"], SECRET, algorithms=["HS256"])
+    assert minted["identity"] == claims["grants"]["identity"] == "front_desk"
+    assert claims["exp"] - now().timestamp() <= 90
+    await made.close()
+
+
+async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
+    keyed: Double, azurite: Azurite
+) -> None:
+    made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true"))
+    minted = await client_token.mint(PERSON, made, now=now())
+    assert minted["identity"] == "jane_dot_doe_at_contoso_dot_com"
+    others = [
+        await client_token.mint(name, made, now=now()) for name in ("jane_dot_doe@contoso.com", "김@x.kr")
+    ]
+    assert [each["identity"] for each in others] == [
+        "jane__dot__doe_at_contoso_dot_com",
+        "_xae40__at_x_dot_kr",
+    ]
+    long = await client_token.mint(f"{'a' * 120}@contoso.com", made, now=now())
+    assert len(long["identity"]) <= 121
+    with pytest.raises(InvalidRequest, match="sign in first") as refused:
+        await client_token.mint("", made, now=now())
+    assert refused.value.status == 401
+    await made.close()
+
+
+async def test_missing_settings_are_named(keyed: Double, azurite: Azurite) -> None:
+    made = Services(set_up(keyed, azurite, TWILIO_API_KEY="", TWILIO_API_SECRET="", TWILIO_TWIML_APP_SID=""))
+    with pytest.raises(SettingsError, match="missing app settings: TWILIO_API_KEY, TWILIO_TWIML_APP_SID"):
+        await client_token.mint("", made, now=now())
+    await made.close()
+
+
+async def test_a_restricted_key_is_refused_and_so_is_one_that_is_not_ours(
+    keyed: Double, azurite: Azurite
+) -> None:
+    for key, why in [
+        (RESTRICTED, "is a restricted key"),
+        ("SK" + "3" * 32, "is not an API key of this account"),
+    ]:
+        made = Services(set_up(keyed, azurite, TWILIO_API_KEY=key))
+        with pytest.raises(SettingsError, match=f"TWILIO_API_KEY {why}"):
+            await client_token.mint("", made, now=now())
+        await made.close()
+
+
+async def test_the_key_is_looked_up_once_by_the_description_of_twilio(
+    services: Services, keyed: Double
+) -> None:
+    for _ in range(3):
+        await client_token.mint("", services, now=now())
+    asked = [each for each in keyed.exchanges() if each.path.startswith("/v1/Keys/")]
+    assert len(asked) == 1
+    assert not openapi.problems(asked)
+
+
+async def test_a_twilio_that_is_away_does_not_keep_anybody_from_a_token(
+    keyed: Double, azurite: Azurite
+) -> None:
+    made = Services(set_up(keyed, azurite, TWILIO_BASE_URL="http://127.0.0.1:9"))
+    assert (await client_token.mint("", made, now=now()))["identity"] == "agent"
+    await made.close()
+
+
+async def test_tokens_are_rationed_by_identity_and_minute(services: Services) -> None:
+    at = now().replace(second=50)
+    for _ in range(client_token.PER_MINUTE):
+        await client_token.mint("", services, now=at)
+    with pytest.raises(TooMany) as refused:
+        await client_token.mint("", services, now=at)
+    assert refused.value.retry_after == 10
+    other = Services(services.settings)  # another instance
+    with pytest.raises(TooMany):
+        await client_token.mint("", other, now=at)
+    await client_token.mint("", other, now=at + timedelta(seconds=10))
+    await other.close()
+
+
+async def test_the_route_says_which_setting_is_missing(app: App) -> None:
+    status, answer = await app.post("token_mint", {})
+    assert status == 503
+    assert answer["error"]["code"] == "missing_settings"
+    assert "TWILIO_API_KEY, TWILIO_TWIML_APP_SID" in answer["error"]["message"]
