@@ -21,7 +21,7 @@ BREAKS = {
     "variable": ("vars.AZURE_CLIENT_ID }}", "var.AZURE_CLIENT_ID }}", 'undefined variable "var"'),
     "runner": ("runs-on: ubuntu-latest", "runs-on: ubuntu-oldest", "is unknown"),
     "permission": ("id-token: write", "id-token: wirte", '"wirte" is invalid'),
-    "key": ("run: make test", "rum: make test", "unexpected key"),
+    "key": ("run: .ci/run", "rum: .ci/run", "unexpected key"),
 }
 """What breaks our workflow, and what actionlint says of it."""
 
