@@ -131,7 +131,9 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
 @app.route("messages", methods=["GET"])
 async def message_list(req: func.HttpRequest) -> func.HttpResponse:
     """List messages by state and time."""
-    return await api.respond(lambda: schedule.listed(req.params, services.messages, limit=api.limit(req)))
+    return await api.respond(
+        lambda: schedule.listed(req.params, services.messages, token=api.token(req), limit=api.limit(req))
+    )
 
 
 @app.route("messages/{id}", methods=["GET"])
@@ -262,9 +264,10 @@ async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpRe
 @app.route("calls", methods=["GET"])
 async def call_list(req: func.HttpRequest) -> func.HttpResponse:
     """List calls as they came."""
-    token = req.params.get("token", "")
     return await api.respond(
-        lambda: services.calls.page(after=api.moment(req, "after"), token=token, limit=api.limit(req))
+        lambda: services.calls.page(
+            after=api.moment(req, "after"), token=api.token(req), limit=api.limit(req)
+        )
     )
 
 
@@ -292,8 +295,7 @@ async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 
 @app.route("deadletters", methods=["GET"])
 async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
     """List what was given up, newest first."""
-    token = req.params.get("token", "")
-    return await api.respond(lambda: services.dead_letters.page(token=token, limit=api.limit(req)))
+    return await api.respond(lambda: services.dead_letters.page(token=api.token(req), limit=api.limit(req)))
 
 
 @app.route("deadletters/{id}/replay", methods=["POST"])

@@ -116,6 +116,14 @@ def moment(req: func.HttpRequest, name: str) -> datetime | None:
     return when.parse(text, name, None) if text else None
 
 
+def token(req: func.HttpRequest) -> str:
+    """`token` of the query: what the page before gave, or "". Call ids, times and digits alone are in it."""
+    text = str(req.params.get("token", ""))
+    if not text.isascii() or len(text) > 150 or not all(each.isalnum() or each in "|.:_-" for each in text):
+        raise errors.InvalidRequest("token", "must be the token that the page before gave")
+    return text
+
+
 def limit(req: func.HttpRequest, default: int = 50) -> int:
     """`limit` of the query: how many rows a page has, 1 to 200."""
     text = req.params.get("limit", str(default))

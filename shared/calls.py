@@ -69,7 +69,7 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     except errors.InvalidRequest as exc:
         await dead.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
         return
-    call = await _claim(request, ledger, now)
+    call = await _claim(request, ledger, now, is_new=request.id == message_id)
     if call is None:
         return
     # Who asks to be called back (voice_queue) is called, though they want no texts.
@@ -134,8 +134,13 @@ async def step(name: str, services: "Services", request: TwilioRequest, settings
     return voice.outbound(request, settings, call.say)
 
 
-async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Call | None:
-    """The call, ours to ring, with its lease; None where it has rung, or may have."""
+async def _claim(
+    request: CallRequest, ledger: CallLedger, now: datetime, *, is_new: bool = False
+) -> Call | None:
+    """The call, ours to ring, with its lease; None where it has rung, or may have.
+
+    is_new: nobody gave it an id, so that only an earlier delivery can have entered it: not worth a look.
+    """
     attempt = secrets.token_hex(8)
 
     def claimed(call: Call) -> Call:
@@ -151,7 +156,7 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
         )
 
     lease = Insert(f"q|{stamp(now + LEASE)}|{request.id}", {"attempt": attempt, "to": request.to})
-    call = await ledger.find(request.id)
+    call = None if is_new else await ledger.find(request.id)
     try:
         if call is None:
             return await ledger.add(claimed(Call(id=request.id, to=request.to, created=now)), lease)
@@ -161,6 +166,8 @@ async def _claim(request: CallRequest, ledger: CallLedger, now: datetime) -> Cal
         call = await ledger.get(request.id)
         if call.attempt == attempt:
             return call  # our own write landed, and its answer was lost
+        if is_new:
+            return await _claim(request, ledger, now)
     posting = call.state is State.POSTING and call.posted and now < call.posted + LEASE
     if posting or call.state is State.PENDING:
         # Another delivery is at it. Should it fail before the request leaves, this one is needed.

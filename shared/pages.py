@@ -27,7 +27,7 @@ STRICT = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 POLICIES = {
-    "console.html": STRICT.format(connect="'self'", media="'none'"),
+    "console.html": STRICT.format(connect="'self'", media="blob:"),
     # Twilio's signalling and its call quality reports; blob: is for the tones that the page makes itself.
     "softphone.html": STRICT.format(
         connect="'self' blob: https://*.twilio.com wss://*.twilio.com", media="blob: mediastream:"

@@ -25,8 +25,8 @@ from shared.rows import TRANSACTION_LIMIT, Delete, Insert, Merge, Put, Row, Writ
 
 TIMEOUTS: dict[str, Any] = {
     "connection_timeout": 5,
-    "read_timeout": 20,
-    "retry_total": 3,
+    "read_timeout": 10,
+    "retry_total": 2,
     "retry_backoff_factor": 0.2,
     "use_env_settings": False,
 }

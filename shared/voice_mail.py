@@ -52,7 +52,7 @@ def saved(call: Call) -> Reply:
         caller=_caller(call),
         when=call.local_time,
         length=f"{minutes}:{seconds:02}",
-        link=f"{call.settings.public_base_url}/api/recordings/{sid}",
+        link=f"{call.settings.public_base_url}/api/console#recording={sid}",
     )
     return call.end(VoiceResponse(), "voicemail_saved", Text(owner, body, id=f"voicemail-{sid}"))
 

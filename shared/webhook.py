@@ -1,5 +1,6 @@
 """A signed request of Twilio's in, TwiML out; 403 with an empty body for anything else."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 type Flow = Callable[[TwilioRequest, Settings], Reply | Awaitable[Reply]]
 type Note = Callable[[TwilioRequest], Awaitable[None]]
 type Pairs = tuple[tuple[str, str], ...]
+PATIENCE = 12.0
+"""Seconds: Twilio gives up after 15, and then asks nobody else."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -63,7 +66,11 @@ async def _guarded(
     req: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]
 ) -> func.HttpResponse:
     try:
-        return await work()
+        async with asyncio.timeout(PATIENCE):
+            return await work()
+    except TimeoutError:
+        log.error("a webhook cannot be answered in time: storage or Twilio is slow")
+        return func.HttpResponse(status_code=503)
     except Forbidden as exc:
         log.warning("refused a webhook at %s: %s", _path(req.url), exc)
         return func.HttpResponse(status_code=403)

@@ -119,7 +119,7 @@ class Page:
 
 @asynccontextmanager
 async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[Page]:
-    """A fresh browser with one tab; `profile` is an empty directory for it. flags: further ones of Chromium."""
+    """A fresh browser with one tab; `profile` is an empty directory for it. flags: more for Chromium."""
     assert CHROMIUM, "no Chromium on PATH"
     process = await asyncio.create_subprocess_exec(
         CHROMIUM,

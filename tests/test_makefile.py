@@ -102,17 +102,6 @@ def test_a_second_set_up_does_nothing(project: Path, tools: Path) -> None:
     pages.parent.mkdir(parents=True)
     pages.touch()
     assert make(project, tools, "setup") == (0, [])
-
-
-def test_a_change_to_the_pages_builds_them_again(project: Path, tools: Path) -> None:
-    for name in (".venv", ".venv/checkov", "node_modules"):
-        ready(project, name)
-    pages = project / "web/build/console.html"
-    pages.parent.mkdir(parents=True)
-    pages.touch()
-    os.utime(pages, (0, 0))
-    stand_in(tools, "npm", 'echo "npm $*"')
-    assert make(project, tools, "setup") == (0, ["npm run build --silent", "npm run build --silent"])
     # A changed list of packages is installed anew.
     os.utime(project / "package.json", (2**31, 2**31))
     assert make(project, tools, "setup")[0] == 2

@@ -270,7 +270,7 @@ RECORDED = {
 
 def test_the_owner_is_told_who_when_how_long_and_where_to_listen() -> None:
     answer = ask(company(TIME_ZONE="America/New_York"), f"{STEP}/voicemail-saved", RECORDED)
-    link = f"{PUBLIC}/api/recordings/{RECORDING_SID}"
+    link = f"{PUBLIC}/api/console#recording={RECORDING_SID}"
     body = f"Voicemail from {CALLER}, 2030-01-31 09:05, 1:23: {link}"
     assert answer.effects == (Text(OWNER, body, id=f"voicemail-{RECORDING_SID}"),)
     assert answer.verbs == ["Say", "Hangup"]

@@ -76,7 +76,7 @@ def test_record_takes_a_message_and_the_owner_is_told(phone: Phone, company: Com
     (recording,) = phone.recordings
     notice, transcript = (body for body in sorted(company.texts(), reverse=True) if OTHER in body)
     assert notice.startswith(f"Voicemail from {OTHER}, ")
-    assert notice.endswith(f"{ORIGIN}/api/recordings/{recording.sid}")
+    assert notice.endswith(f"{ORIGIN}/api/console#recording={recording.sid}")
     assert transcript == f"{OTHER} said: {words}"
     assert not phone.notices
 

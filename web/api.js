@@ -25,18 +25,20 @@ export class NoKey extends Error {}
 
 let asking = null;
 
-/** Do the request; the JSON value of the answer, or null where it has none.
+/** Do the request; the JSON value of the answer, or null where it has none; with `file`, a Blob.
  *  Asks for the key when the app wants one. Raises Refused, Away or NoKey. */
-export async function request(method, path, { json, body, type, progress } = {}) {
+export async function request(method, path, { json, body, type, progress, file = false } = {}) {
   for (;;) {
     const key = sessionStorage.getItem(KEPT);
-    const { status, text } = await send(method, path, {
+    const { status, content } = await send(method, path, {
       body: json === undefined ? body : JSON.stringify(json),
       type: json === undefined ? type : "application/json",
       progress,
+      file,
       key,
     });
-    const value = parsed(text);
+    if (file && status < 400) return content;
+    const value = parsed(file ? await content.text() : content);
     if (status < 400) return value;
     if (status === 401 && !value?.error) {
       // The host's own answer: it never reached the app.
@@ -51,15 +53,16 @@ export async function request(method, path, { json, body, type, progress } = {})
 }
 
 /** By XMLHttpRequest, since fetch does not say how much of a file has been sent. */
-function send(method, path, { body, type, progress, key }) {
+function send(method, path, { body, type, progress, file, key }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open(method, path);
+    if (file) xhr.responseType = "blob";
     if (type) xhr.setRequestHeader("Content-Type", type);
     if (key) xhr.setRequestHeader("x-functions-key", key);
     if (progress) xhr.upload.addEventListener("progress", (event) => progress(event.loaded, event.total));
     else xhr.timeout = PATIENCE;
-    xhr.addEventListener("load", () => resolve({ status: xhr.status, text: xhr.responseText }));
+    xhr.addEventListener("load", () => resolve({ status: xhr.status, content: xhr.response }));
     for (const event of ["error", "timeout", "abort"]) {
       xhr.addEventListener(event, () => reject(new Away("The app does not answer.")));
     }

@@ -10,6 +10,7 @@ import { showMessage } from "./message.js";
 import * as number from "./number.js";
 import * as overview from "./overview.js";
 import * as upload from "./upload.js";
+import { playRecording, RECORDING } from "./recording.js";
 
 const MESSAGE_ID = /^[0-9a-f]{32}$/;
 const NUMBER = /^(whatsapp:)?\+?[\d ().\-/]{5,}$/;
@@ -46,6 +47,8 @@ function show(name, { focus = true } = {}) {
 function follow(focus = true) {
   const name = location.hash.slice(1);
   if (name === "main") return;
+  const recording = RECORDING.exec(name);
+  if (recording) playRecording(recording[1]);
   const known = name in VIEWS && (name !== "number" || number.chosen());
   show(known ? name : "overview", { focus });
 }
