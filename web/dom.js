@@ -71,10 +71,14 @@ export function announce(text) {
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const today = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-/** A time as people read it, today's without its date. */
+/** A time as people read it, today's without its date. What is no time stays as it is. */
 export function shownTime(iso) {
   const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return String(iso);
   return (date.toDateString() === new Date().toDateString() ? today : moments).format(date);
 }
 
-export const fullTime = (iso) => moments.format(new Date(iso));
+export function fullTime(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? String(iso) : moments.format(date);
+}

@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { timeElement } from "./cells.js";
 import { confirmed } from "./dialogs.js";
-import { $, announce, el, follow, setText } from "./dom.js";
+import { $, announce, el, follow, fullTime, setText } from "./dom.js";
 
 const PAGE = 20;
 
@@ -70,7 +70,7 @@ function item() {
     setText(reason, letter.reason);
     setText(body, readable(letter.body));
     body.setAttribute("aria-label", `The queue message of ${letter.call_id}`);
-    setText(replayed, letter.replayed_at ? `Replayed ${new Date(letter.replayed_at).toLocaleString()}` : "");
+    setText(replayed, letter.replayed_at ? `Replayed ${fullTime(letter.replayed_at)}` : "");
     replay.setAttribute("aria-label", `Replay ${letter.call_id}`);
     discard.setAttribute("aria-label", `Discard ${letter.call_id}`);
     replay.onclick = () => act(letter, "replay", "The call is on the queue again.");

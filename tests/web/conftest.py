@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from local.running import Running
 from shared.errors import Contended
 from shared.rows import Delete
 from shared.services import Services
@@ -93,9 +94,10 @@ async def edition(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edi
         running(ROOT, data, environ, options, where) as laptop,
         aiohttp.ClientSession() as session,
     ):
-        keys = json.loads((laptop.data / "host" / "keys.json").read_text())
-        stored = Services(settings(AzureWebJobsStorage=laptop.where.storage.connection_string()))
-        yield Edition(laptop, keys["default"], session, stored)
+        known = Running.read(data)
+        assert known.key
+        stored = Services(settings(AzureWebJobsStorage=known.settings["AzureWebJobsStorage"]))
+        yield Edition(laptop, known.key, session, stored)
         await stored.close()
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import csv
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
+from shared import message
+from shared.call_ledger import Call
+from shared.message_store import creation
+from shared.rows import Insert, Put, stamp
+from shared.states import State
 from tests.browser import needs_chromium
 from tests.web.conftest import Edition
 from tests.web.person import SHIFT, Person
@@ -126,13 +133,6 @@ async def test_an_unresolved_text_is_found_and_sent_again(console: Person, editi
 
 async def unresolved(edition: Edition, to: str) -> str:
     """A message whose fate nobody can say, written as the reconciler leaves it."""
-    from dataclasses import replace
-
-    from shared import message
-    from shared.message_store import creation
-    from shared.rows import Insert
-    from shared.states import State
-
     made = message.Message(
         id=message.new_id(to, datetime.now(UTC)),
         to=to,
@@ -338,3 +338,84 @@ async def test_axe_finds_nothing_serious(console: Person, edition: Edition, widt
     assert await console.violations() == []
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await console.page.evaluate(overflow) == 0
+
+
+ATTACK = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>'
+KEY_ATTACK = "<img src=x onerror=window.pwned=1>"  # what a row's key may hold
+
+
+async def test_markup_is_text_in_every_field(console: Person, edition: Edition, tmp_path: Path) -> None:
+    await plant(edition)
+    await console.page.until("document.querySelector('#messages').innerText.includes('<img')")
+    await console.page.evaluate("document.querySelector('#messages tr button').click()")
+    await unharmed(console, "Time zone", "Quiet hours", "SID")
+    await console.press("Escape")
+    await console.click("link", "Calls")
+    await console.page.until("document.querySelector('#call-list').innerText.includes('<img')")
+    await unharmed(console, KEY_ATTACK)
+    await console.click("link", "Dead letters")
+    await console.find("button", f"Discard {KEY_ATTACK}")
+    await unharmed(console, ATTACK, KEY_ATTACK)
+    await console.click("button", f"Discard {KEY_ATTACK}")
+    await unharmed(console, f"{KEY_ATTACK} is forgotten for good.")
+    await console.click("button", "Discard")
+    await console.fill("searchbox", "Number or id", "+12025550130")
+    await console.press("Enter")
+    await console.sees(f"Opted out: {ATTACK}")
+    await unharmed(console, f"cost 0.01 {ATTACK} so far", f"Price -0.01 {ATTACK}")
+    await console.fill("searchbox", "Number or id", ATTACK)
+    await console.press("Enter")
+    await console.page.until("document.getElementById('wanted').validationMessage")
+    await console.click("button", "New text")
+    for field in ("To", "Text", "Time zone"):
+        await console.fill("textbox" if field != "Time zone" else "combobox", field, ATTACK)
+    await console.click("button", "Send")
+    await unharmed(console, "must be")
+    await console.press("Escape")
+    path = tmp_path / "attack.csv"
+    await asyncio.to_thread(path.write_text, f"to,body,{KEY_ATTACK}\n12,{{{KEY_ATTACK}}},x\n")
+    await console.click("link", "Upload")
+    await console.choose_file("file", path)
+    await console.click("button", "Upload")
+    await console.sees("Failed")
+    await unharmed(console)
+
+
+async def plant(edition: Edition) -> None:
+    """Rows with markup in every text that they can hold."""
+    now, stored = datetime.now(UTC), edition.stored
+    made = message.Message(id=message.new_id("x", now), to="+12025550130", body=ATTACK, due=now, created=now)
+    texts = dict.fromkeys(("sender", "time_zone", "repeat", "series", "quiet_hours", "sid"), ATTACK)
+    texts |= dict.fromkeys(("reason", "attempt", "reports"), ATTACK) | {"price": f"-0.01 {ATTACK}"}
+    hostile = replace(made, to=ATTACK, media_urls=(ATTACK,), state=State.FAILED, **texts)  # type: ignore[arg-type]
+    await stored.messages.table.commit(made.partition, [Insert(f"m|{made.id}", hostile.columns())])
+    shard = message.shard("+12025550130")
+    opt_out = Put("o|+12025550130", {"since": stamp(now), "source": ATTACK})
+    owned = replace(hostile, id=message.new_id("+12025550130", now), to="+12025550130")
+    place = Put(f"t|+12025550130|{stamp(now)}|{owned.id}", {})
+    await stored.messages.table.commit(shard, [opt_out, place, Insert(f"m|{owned.id}", owned.columns())])
+    for direction in ("inbound", "outbound"):
+        await stored.calls.add(
+            Call(
+                id=f"{KEY_ATTACK}{direction}",
+                to=KEY_ATTACK,
+                sender=KEY_ATTACK,
+                direction=direction,
+                created=now,
+                state=State.FAILED,
+                reason=ATTACK,
+                answered_by=ATTACK,
+                price=f"-0.01 {ATTACK}",
+                sid=ATTACK,
+            )
+        )
+    raw = json.dumps({"say": ATTACK}).encode()
+    await stored.dead_letters.add(raw, ATTACK, call_id=KEY_ATTACK, queue=ATTACK, now=now)
+
+
+async def unharmed(person: Person, *texts: str) -> None:
+    """The markup stands there as text, and has become nothing else."""
+    for text in texts:
+        await person.sees(text)
+    assert await person.page.evaluate("window.pwned ?? 0") == 0
+    assert await person.page.evaluate("document.querySelectorAll('img, body script').length") == 0
