@@ -44,7 +44,7 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 faults: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m tests.faults
