@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[str, Any]:
     """Erase one person's messages, calls, lists and opt-out; safe to repeat, to be repeated for `in_doubt`.
 
-    What waits is canceled. A message or call whose fate is in doubt keeps its recipient until it is settled, since it
-    is looked up by it. Raises SettingsError without ERASURE_KEY.
+    What waits is canceled. A message or call whose fate is in doubt keeps its recipient until it is settled,
+    since it is looked up by it. Raises SettingsError without ERASURE_KEY.
     """
     key = services.settings.erasure_key
     if not key:
