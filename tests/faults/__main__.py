@@ -35,7 +35,7 @@ ROWS: tuple[Row, ...] = (
 def _table() -> Table:
     table = Table(title="Ours beside the plain loop, each under the same fault")
     table.add_column("fault")
-    for name in ("messages", "sent once", "twice", "lost", "stuck", "wrong", "unresolved"):
+    for name in ("messages", "sent once", "twice", "lost", "stuck", "wrong", "unresolved", "though sent"):
         table.add_column(name, justify="right")
     for name in ("plain: messages", "once", "twice", "not sent", "wrong or late"):
         table.add_column(name, justify="right", style="dim")
@@ -46,7 +46,8 @@ def _table() -> Table:
 
 def _add(table: Table, name: str, outcome: Outcome, seconds: float) -> None:
     ours, plain = outcome.ours, outcome.plain
-    lists = (ours.once, ours.doubled, ours.lost, ours.stuck, ours.wrong, ours.unresolved)
+    lists = (ours.once, ours.doubled, ours.lost, ours.stuck, ours.wrong)
+    lists += (ours.unresolved, ours.left_unresolved)
     table.add_row(
         name,
         f"{ours.count:,}",
