@@ -46,12 +46,12 @@ def _table() -> Table:
 
 def _add(table: Table, name: str, outcome: Outcome, seconds: float) -> None:
     ours, plain = outcome.ours, outcome.plain
-    lists = (ours.once, ours.doubled, ours.lost, ours.stuck, ours.wrong)
-    lists += (ours.unresolved, ours.left_unresolved)
+    found = [ours.once, ours.doubled, ours.lost, ours.stuck, ours.wrong, ours.unresolved]
+    found.append(ours.left_unresolved)
     table.add_row(
         name,
         f"{ours.count:,}",
-        *(f"{len(each):,}" for each in lists),
+        *(f"{len(each):,}" for each in found),
         f"{plain.count:,}",
         *(f"{each:,}" for each in (plain.once, plain.doubled, plain.not_sent, plain.wrong + plain.too_late)),
         ", ".join(f"{count:,} {note}" for note, count in outcome.notes.items()),
