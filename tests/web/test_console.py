@@ -58,7 +58,8 @@ async def test_a_text_is_sent_and_seen_to_be_delivered(console: Person, edition:
     await console.page.until(f"{row}?.innerText.includes('delivered')")
     await console.click("button", "+12025550121, delivered: show the message")
     await console.sees("1 segment, GSM-7")
-    await console.sees("SM")
+    await console.click("button", "All with this number")
+    await console.find("heading", "+12025550121")
     ledger = await edition.tell_twilio("ledger", None, "GET")
     assert [each["body"] for each in ledger["messages"]] == ["Your table is ready"]
 
@@ -221,7 +222,7 @@ async def test_the_timeline_of_a_number_joins_all_that_is_known(console: Person,
     await console.sees("opted out")
     await console.sees("Call to them")
     await console.sees("Delivered")
-    await console.sees("Price -")
+    await console.sees("Cost 0.0")
     await console.page.until("/2 texts, [12] calls?, cost [0-9.]+ USD/.test(document.body.innerText)")
     assert inbound["status"] == 200
     urls = [request["url"] for request in console.requests]
@@ -367,7 +368,7 @@ async def test_markup_is_text_in_every_field(console: Person, edition: Edition, 
     await console.fill("searchbox", "Number or id", "+12025550130")
     await console.press("Enter")
     await console.sees(f"Opted out: {ATTACK}")
-    await unharmed(console, f"cost 0.01 {ATTACK} so far", f"Price -0.01 {ATTACK}")
+    await unharmed(console, f"cost 0.01 {ATTACK} so far", f"Cost 0.01 {ATTACK}")
     await console.fill("searchbox", "Number or id", ATTACK)
     await console.press("Enter")
     await console.page.until("document.getElementById('wanted').validationMessage")
