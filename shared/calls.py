@@ -233,13 +233,15 @@ async def reported(request: TwilioRequest, ledger: CallLedger) -> None:
 
 
 def _inbound(sid: str, request: TwilioRequest) -> Call:
+    """A call that came in. Twilio tells of one at its end, unless asked to tell more."""
+    seconds = request.get("CallDuration")
     return Call(
         id=sid,
         to=request.get("To"),
         sender=request.get("From"),
         direction="inbound",
         state=State.SUBMITTED,
-        created=request.now,
+        created=request.now - timedelta(seconds=int(seconds) if seconds.isdecimal() else 0),
     )
 
 

@@ -43,7 +43,7 @@ export class Chart {
     const bars = slots.map((slot, index) => this.#bar(slot, sums[index], index * step, step, most));
     const ticks = slots.flatMap((slot, index) => (slot.tick ? [tick(slot.tick, (index + 0.5) * step)] : []));
     const base = svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" });
-    const top = svg("text", { x: 0, y: 10, class: "tick" }, String(most));
+    const top = svg("text", { x: 0, y: 12, class: "tick" }, String(most));
     this.#picture.replaceChildren(...bars, base, top, ...ticks);
     const all = totals.reduce((sum, total) => sum + total, 0);
     setText(this.#summary, all ? `${plural(all, "message")}, at most ${most.toLocaleString()} in one bar.` : "No messages.");

@@ -89,6 +89,7 @@ $("wanted").addEventListener("input", () => $("wanted").setCustomValidity(""));
 $("compose").addEventListener("click", () => compose({ done: () => live.now() }));
 $("compose-to").addEventListener("click", () => compose({ to: number.chosen(), done: () => live.now() }));
 addEventListener("hashchange", () => follow());
+document.addEventListener("number", (event) => showNumber(event.detail));
 for (const part of [overview, number, letters]) part.start(() => live.now());
 upload.start();
 follow(false);

@@ -5,7 +5,7 @@ import { badge, facts, timeElement } from "./cells.js";
 import { compose } from "./compose.js";
 import { confirmed, openDialog } from "./dialogs.js";
 import { el, setText } from "./dom.js";
-import { isFinal, isWaiting, plural, wordsFor } from "./words.js";
+import { cost, isFinal, isWaiting, plural, wordsFor } from "./words.js";
 
 const OFTEN = 1_500;
 const SELDOM = 10_000;
@@ -19,6 +19,7 @@ export function showMessage(message, changed) {
   const edit = el("button", { type: "button", textContent: "Edit" });
   const cancel = el("button", { type: "button", textContent: "Cancel the message" });
   const resend = el("button", { type: "button", textContent: "Send again" });
+  const timeline = el("button", { type: "button", textContent: "All with this number" });
   const text = el("blockquote");
   const dialog = openDialog(
     `Message to ${message.to}`,
@@ -26,7 +27,7 @@ export function showMessage(message, changed) {
     text,
     list,
     problem,
-    el("p", { class: "buttons" }, edit, cancel, resend),
+    el("p", { class: "buttons" }, timeline, edit, cancel, resend),
   );
   let timer;
   let signature = "";
@@ -41,6 +42,7 @@ export function showMessage(message, changed) {
     list.update(known(current));
     edit.hidden = cancel.hidden = !isWaiting(current.state);
     resend.hidden = current.state !== "unresolved";
+    timeline.hidden = !numberOf(current.to);
   }
 
   async function refresh() {
@@ -66,6 +68,10 @@ export function showMessage(message, changed) {
     refresh();
   }
 
+  timeline.addEventListener("click", () => {
+    dialog.close();
+    document.dispatchEvent(new CustomEvent("number", { detail: numberOf(message.to) }));
+  });
   edit.addEventListener("click", () => compose({ message, done: () => act(() => null) }));
   cancel.addEventListener("click", async () => {
     const question = message.repeat ? "It is not sent, and its series ends." : "It is not sent.";
@@ -99,12 +105,15 @@ function known(message) {
     ["Posted", message.posted_at && timeElement(message.posted_at)],
     ...message.reports.map((report) => [sentence(wordsFor(report.state)), timeElement(report.at)]),
     ["Billed as", `${plural(message.segments, "segment")}, ${message.encoding}`],
-    ["Price", message.price],
+    ["Cost", message.price && cost(message.price)],
     ["Attempts", message.attempts || null],
     ["SID", message.sid],
     ["Id", message.id],
   ];
 }
+
+/** The number in an address, or null. */
+const numberOf = (address) => /^(?:whatsapp:)?(\+\d+)$/.exec(address)?.[1] ?? null;
 
 export const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 

@@ -4,7 +4,7 @@ import { request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
 import { $, el, follow, setText } from "./dom.js";
 import { errorLink, sentence, showMessage } from "./message.js";
-import { isWaiting, plural, wordsFor } from "./words.js";
+import { cost, isWaiting, plural, wordsFor } from "./words.js";
 
 let number = null;
 let until = null;
@@ -57,7 +57,7 @@ export function start(onChange) {
 
 function show({ to, opted_out: optedOut, entries, price }, older) {
   setText($("number-title"), to);
-  const costs = Object.entries(price).map(([unit, amount]) => `${amount.replace("-", "")} ${unit}`);
+  const costs = Object.entries(price).map(([unit, amount]) => `${cost(amount)} ${unit}`);
   const known = new Map([...entries, ...kept].map((entry) => [`${entry.kind}-${entry.id}`, entry]));
   const all = [...known.values()];
   if (optedOut) all.push({ kind: "opt-out", id: "", at: optedOut.since, source: optedOut.source });
@@ -120,7 +120,7 @@ function footnotes(entry) {
   const reason = entry.reason
     ? [el("span", { class: "reason" }, entry.reason, ...(entry.error_code ? [" (", errorLink(entry.error_code), ")"] : []))]
     : [];
-  const price = entry.price ? [el("span", { textContent: `Price ${entry.price}` })] : [];
+  const price = entry.price ? [el("span", { textContent: `Cost ${cost(entry.price)}` })] : [];
   const notes = [...reports, ...reason, ...price];
   return notes.length ? [el("p", { class: "notes" }, ...notes)] : [];
 }

@@ -49,6 +49,9 @@ export const wordsFor = (state) => WORDS[state] ?? state;
 export const isWaiting = (state) => GROUPS.waiting.states.includes(state);
 export const isFinal = (state) => ["delivered", "failed", "stopped"].includes(groupOf(state));
 
+/** What something cost; Twilio gives prices with a minus. */
+export const cost = (price) => price.replace(/^-/, "");
+
 export function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }

@@ -113,6 +113,19 @@ class Person:
             await self.page.send("Input.dispatchKeyEvent", type="keyDown", **event)
             await self.page.send("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    async def tab_to(self, *wanted: str, modifiers: int = 0) -> None:
+        """Press Tab until each of these has had the focus, in order. Raises NotThere with the way taken."""
+        way: list[str] = []
+        for each in wanted:
+            while not way or way[-1] != each:
+                await self.press("Tab", modifiers=modifiers)
+                way.append(await self.focused())
+                if len(way) > 120:
+                    raise NotThere(f"Tab does not lead to {each!r}; it leads to {way}")
+
+    async def tab_back_to(self, wanted: str) -> None:
+        await self.tab_to(wanted, modifiers=SHIFT)
+
     async def choose_file(self, name: str, path: Path) -> None:
         """Give a file to the field of that name, as its dialog would."""
         node = await self.page.evaluate(f"!!document.getElementById({name!r})")
