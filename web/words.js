@@ -30,7 +30,7 @@ export const GROUPS = {
   delivered: { title: "Delivered", states: ["delivered", "read"], hint: "last 24 hours" },
   failed: { title: "Failed", states: ["failed", "undelivered"], hint: "last 24 hours" },
   stopped: { title: "Not sent", states: ["canceled", "expired", "suppressed"], hint: "last 24 hours" },
-  unresolved: { title: "Unresolved", states: ["unresolved"], hint: "for you to decide" },
+  unresolved: { title: "Unresolved", states: ["unresolved"], hint: "you decide" },
 };
 
 const GROUP_OF = Object.fromEntries(

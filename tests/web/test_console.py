@@ -118,7 +118,7 @@ async def test_what_is_wrong_with_a_form_stands_at_its_field(console: Person) ->
 
 async def test_an_unresolved_text_is_found_and_sent_again(console: Person, edition: Edition) -> None:
     await unresolved(edition, "+12025550124")
-    await console.click("button", "1 Unresolved for you to decide")
+    await console.click("button", "1 Unresolved you decide")
     await console.click("button", "+12025550124, unresolved: show the message")
     await console.click("button", "Send again")
     await console.sees("the recipient may get it twice")
@@ -129,7 +129,7 @@ async def test_an_unresolved_text_is_found_and_sent_again(console: Person, editi
     )
     await console.page.until("document.querySelector('dialog .badge').innerText == 'delivered'")
     await console.press("Escape")
-    await console.find("button", "0 Unresolved for you to decide")
+    await console.find("button", "0 Unresolved you decide")
 
 
 async def unresolved(edition: Edition, to: str) -> str:
@@ -303,7 +303,7 @@ async def test_a_text_is_sent_and_looked_at_by_keyboard_alone(console: Person) -
     await console.press("Enter")
     await console.page.until("document.querySelector('#messages').innerText.includes('By keyboard')")
     assert await console.focused() == "button New text"
-    await console.tab_to("button 0 Unresolved for you to decide", "DisclosureTriangle As a table")
+    await console.tab_to("button 0 Unresolved you decide", "DisclosureTriangle As a table")
     await console.press("Enter")
     await console.tab_to("region The chart as a table")
     row = "document.activeElement.ariaLabel?.startsWith('+12025550128')"
