@@ -165,8 +165,8 @@ def test_a_troubleshooting_row_has_the_names_of_the_english_one() -> None:
 
 
 def test_each_page_links_to_the_other_at_its_top() -> None:
-    assert links(ENGLISH[:1])[0] == "README.ko.md"
-    assert links(KOREAN[:1])[0] == "README.md"
+    assert ENGLISH[0].prose[:2] == ["", "English | [한국어](README.ko.md)"]
+    assert KOREAN[0].prose[:2] == ["", "[English](README.md) | 한국어"]
 
 
 @pytest.mark.parametrize("link", [link for link in links(KOREAN) if "://" not in link])
