@@ -22,7 +22,7 @@ from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
 from local.twilio import Double
-from ops import client
+from ops import client, console
 from ops.__main__ import app
 from shared.services import Services
 from tests.calling import settings_with
@@ -36,6 +36,7 @@ Run = Callable[..., Awaitable[Result]]
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees a laptop edition that a developer runs, nor what they have deployed."""
     monkeypatch.setattr(client, "ROOT", tmp_path)
+    monkeypatch.setattr(console.console, "_width", 200)  # whatever COLUMNS was when it was made
     for name in list(os.environ):
         if name.startswith(("SWITCHBOARD_", "AZURE_")):
             monkeypatch.delenv(name)
