@@ -3,7 +3,7 @@ param name string
 param location string = resourceGroup().location
 
 var queueNames = ['outbound-calls', 'outbound-calls-poison', 'sms-drain', 'bulk-load', 'bulk-load-poison']
-var tableNames = ['messages', 'calls', 'deadletters', 'bulk']
+var tableNames = ['messages', 'calls', 'deadletters', 'bulk', 'limits']
 var containerNames = ['packages', 'bulk']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {

@@ -67,7 +67,7 @@ def _identity(principal: str, settings: Settings) -> str:
 
 async def _count(identity: str, services: "Services", now: datetime) -> None:
     """Raises TooMany where this minute's tokens are used up."""
-    table = services.tables.table("limits")
+    table = services.limits
     minute = stamp(now)[:16]
     for _ in range(PER_MINUTE):
         row = await table.get(PARTITION, identity)

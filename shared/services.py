@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.effects import Effect
     from shared.message_store import MessageStore
     from shared.stats import Stats
-    from shared.tables import Tables
+    from shared.tables import Table, Tables
     from shared.twilio_helper import Twilio
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,11 @@ class Services:
         from shared.dead_letters import DeadLetters
 
         return DeadLetters(self.tables.table("deadletters"))
+
+    @cached_property
+    def limits(self) -> "Table":
+        """How many tokens were minted for whom."""
+        return self.tables.table("limits")
 
     @cached_property
     def stats(self) -> "Stats":

