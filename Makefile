@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3.13 python3 python python3.14; do $$each $(
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup start demo test faults package clean
+.PHONY: setup start demo test faults bench package clean
 
 PAGES := web/build/console.html
 
@@ -48,6 +48,9 @@ test: setup
 
 faults: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m tests.faults
+
+bench: $(VENV)/.ready node_modules/.ready
+	@$(BIN)/python -m bench $(ARGS)
 
 package: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m ops.package

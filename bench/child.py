@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,15 @@ def running(module: str, *arguments: str, environ: Mapping[str, str] | None = No
         yield Child(process)
     finally:
         assert process.stdin is not None
-        process.stdin.close()
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdout.close()
 
 
 async def serve(handlers: Mapping[str, Handler]) -> None:

@@ -21,7 +21,7 @@ _CODE = "import sys; sys.path[:0] = sys.argv[1:]\n{statement}\nimport time; prin
 
 @contextmanager
 def bytecode() -> Iterator[dict[str, str]]:
-    """An environment in which every side has valid bytecode, as what is deployed has; kept out of the tree."""
+    """An environment in which every side has valid bytecode, as when deployed; kept out of the tree."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         yield {**environ, "PYTHONPYCACHEPREFIX": folder}

@@ -36,7 +36,7 @@ class Goal:
 class Row:
     """One line of the table.
 
-    key: its name in results.json, or "" for what is shown beside. ratio: of the rounds, where they are paired.
+    key: its name in results.json, or "" for what is shown beside. ratio: of the rounds, which are paired.
     """
 
     what: str

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from twilio.request_validator import RequestValidator
 
 ACCOUNT_SID = "AC" + "0" * 32
-AUTH_TOKEN = "twilio_test_auth_token"  # the well-known token of the laptop edition, no secret
+AUTH_TOKEN = "twilio_test_auth_token"  # noqa: S105  the well-known token of the laptop edition, no secret
 BASE_URL = "http://localhost:7071"
 URL = f"{BASE_URL}/api/voice"
 

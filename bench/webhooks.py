@@ -1,4 +1,4 @@
-"""A signed voice webhook: through the worker library against a constant, and in the function against Flask."""
+"""A signed voice webhook: through the worker against a constant, and in the function against Flask."""
 
 from contextlib import ExitStack
 

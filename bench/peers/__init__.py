@@ -1,1 +1,1 @@
-"""What Switchboard is measured against: each as most people would write it, from the old guide's description."""
+"""What Switchboard is measured against: each as anyone would write it from the old guide's description."""

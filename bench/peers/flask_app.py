@@ -1,4 +1,4 @@
-"""The Flask app that the Twilio guides lead to: it validates the signature and answers with the library's TwiML.
+"""The Flask app that Twilio's guides lead to: it validates the signature and answers with TwiML.
 
 What it says is what Switchboard's greeting says, so that both build the same document.
 """

@@ -1,4 +1,4 @@
-"""The floor: a function that returns a constant, written as Microsoft's samples are (`def`, so in a thread)."""
+"""The floor: a function that returns a constant, as Microsoft's samples are (`def`, so in a thread)."""
 
 import azure.functions as func
 

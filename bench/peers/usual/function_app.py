@@ -66,7 +66,7 @@ def place_call(message: func.QueueMessage) -> None:
 
 @app.route("calls", methods=["POST"])
 def enqueue(req: func.HttpRequest) -> func.HttpResponse:
-    queue = QueueClient.from_connection_string(os.environ["AzureWebJobsStorage"], "outbound-calls")
+    queue = QueueClient.from_connection_string(os.environ["STORAGE_CONNECTION"], "outbound-calls")
     queue.send_message(json.dumps(req.get_json()))
     return func.HttpResponse(status_code=202)
 

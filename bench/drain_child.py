@@ -1,0 +1,116 @@
+"""`python -m bench.drain_child`: the drain, the plain loop and the bare async client, in turns in a process.
+
+TWILIO_BASE_URL says where Twilio is. Each answers how many it sent, the seconds, and its CPU seconds.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.rest import Client
+
+from bench import child, load
+from bench.peers import send_loop
+from shared import drain
+from shared.config import Settings
+from shared.message_store import PARTITIONS
+from shared.services import Services
+from shared.states import State
+
+DUE = timedelta(minutes=10)
+
+
+async def timed(work: Callable[[], Awaitable[int]]) -> dict[str, Any]:
+    began, cpu = time.perf_counter(), time.process_time()
+    count = await work()
+    return {"count": count, "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
+
+
+async def main() -> None:
+    settings = Settings.from_env()
+    stores: dict[str, Services] = {}
+
+    def services(storage: str) -> Services:
+        if storage not in stores:
+            stores[storage] = Services(Settings.from_env({**os.environ, "AzureWebJobsStorage": storage}))
+        return stores[storage]
+
+    async def fill(storage: str, count: int) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        await load.store(services(storage).messages, load.messages(count, now - DUE, created=now - DUE))
+        return {}
+
+    async def ours(storage: str, part: int = 0, parts: int = 1) -> dict[str, Any]:
+        """Send all that is due, with every guarantee; each process has its part of the shards."""
+        its = services(storage)
+
+        async def work() -> int:
+            report = await drain.drain(
+                its.messages,
+                its.twilio,
+                its.settings,
+                now=datetime.now(UTC),
+                seconds=600.0,
+                partitions=PARTITIONS[part::parts],
+            )
+            return report.states[State.SUBMITTED.value]
+
+        return await timed(work)
+
+    async def loop(count: int) -> dict[str, Any]:
+        """The plain loop of twilio-python's synchronous client."""
+        client = Client(settings.account_sid, settings.auth_token)
+        client.api.base_url = settings.twilio_base_url
+        texts = [(each.to, each.body) for each in _messages(count)]
+
+        async def work() -> int:
+            return send_loop.send_all(client, texts, settings.from_number)
+
+        return await timed(work)
+
+    async def bare(count: int) -> dict[str, Any]:
+        """twilio-python's async client at the drain's concurrency, and nothing else."""
+        http = AsyncTwilioHttpClient()
+        client = Client(settings.account_sid, settings.auth_token, http_client=http)
+        client.api.base_url = settings.twilio_base_url
+        waiting = iter(_messages(count))
+        sent = 0
+
+        async def sender() -> None:
+            nonlocal sent
+            for message in waiting:
+                answer = await client.messages.create_async(
+                    to=message.to,
+                    from_=settings.from_number,
+                    body=message.body,
+                    status_callback=f"{settings.public_base_url}/api/sms/status?id={message.id}",
+                )
+                sent += answer.sid is not None
+
+        async def work() -> int:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(settings.send_concurrency):
+                    group.create_task(sender())
+            return sent
+
+        try:
+            return await timed(work)
+        finally:
+            await http.close()
+
+    await child.serve({"fill": fill, "ours": ours, "loop": loop, "bare": bare})
+    for each in stores.values():
+        await each.close()
+
+
+def _messages(count: int) -> list[Any]:
+    now = datetime.now(UTC)
+    return list(load.messages(count, now, created=now))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

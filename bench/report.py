@@ -1,0 +1,245 @@
+"""The findings as a table on the screen, as RESULTS.md with its charts, and as results.json."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import chart
+from bench.child import ROOT
+from bench.results import Findings, Row, Side
+from bench.scale import SENDERS, Run
+from bench.scaling import Scale
+
+KEYS = (
+    "import_ratio",
+    "first_webhook_ratio",
+    "webhook_p50_ratio",
+    "webhook_p99_ratio",
+    "flask_ratio",
+    "drain_over_loop",
+    "drain_over_limit",
+    "tick_ratio",
+    "queue_over_storage",
+    "memory_growth_mb",
+    "package_import_ratio",
+    "package_mb",
+    "package_mb_usual",
+)
+"""What results.json holds, neither more nor less."""
+PACKAGES = (
+    "azure-functions",
+    "azure-functions-runtime",
+    "azure-data-tables",
+    "twilio",
+    "aiohttp",
+    "flask",
+    "simpy",
+)
+
+
+def show(findings: Findings, scale: Scale | None, console: Console) -> None:
+    """Print the one table."""
+    table = Table(
+        title="Switchboard beside what people would otherwise run, and beside the limit", show_lines=True
+    )
+    for heading in ("what", "ours", "peer", "limit", "ratio", "goal"):
+        table.add_column(heading)
+    for row in findings.rows:
+        colour = {True: "green", False: "red", None: "default"}[row.met]
+        sides = (_cell(row.ours, row.unit), _cell(row.peer, row.unit), _cell(row.limit, row.unit))
+        table.add_row(row.what, *sides, f"[{colour}]{_ratio(row)}[/]", str(row.goal or ""))
+    console.print(table)
+    for row in findings.rows:
+        if row.note:
+            console.print(f"[dim]{row.what}: {row.note}[/]", highlight=False)
+    if scale:
+        console.print(_scale_text(scale), highlight=False)
+
+
+def write(findings: Findings, scale: Scale | None, folder: Path, *, quick: bool) -> None:
+    """RESULTS.md, results.json and the charts. Raises ValueError where results.json would lack a key."""
+    missing = [key for key in KEYS if key not in findings.values]
+    if missing:
+        raise ValueError(f"not measured: {', '.join(missing)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {key: round(findings.values[key], 4) for key in KEYS}
+    (folder / "results.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    (folder / "results.svg").write_text(_goals(findings.rows), encoding="utf-8")
+    text = _markdown(findings, quick=quick)
+    if scale:
+        (folder / "scale.svg").write_text(_pace_chart(scale), encoding="utf-8")
+        (folder / "lateness.svg").write_text(_lateness_chart(scale), encoding="utf-8")
+        text += _scale_markdown(scale)
+    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+
+
+def _markdown(findings: Findings, *, quick: bool) -> str:
+    lines = [
+        "# Results",
+        "",
+        f"`make bench` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        + (", **a quick run: too short to judge by**" if quick else "")
+        + f"; {_machine()}.",
+        "",
+        ", ".join(_versions()) + ".",
+        "",
+        "Medians, with the first and third quartile of the rounds in brackets. A ratio is taken round by "
+        "round, since whatever slows the machine for a while slows both sides. What each row means is in "
+        "[README.md](README.md).",
+        "",
+        "![Each ratio against its goal](results.svg)",
+        "",
+        "| what | ours | peer | limit | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in findings.rows:
+        cells = (_side(row.ours, row.unit), _side(row.peer, row.unit), _side(row.limit, row.unit))
+        met = {True: "yes", False: "**no**", None: ""}[row.met]
+        what = row.what + (f"<br><sub>{row.note}</sub>" if row.note else "")
+        lines.append(f"| {what} | {' | '.join(cells)} | {_ratio(row)} | {row.goal or ''} | {met} |")
+    return "\n".join(lines) + "\n"
+
+
+def _scale_markdown(scale: Scale) -> str:
+    lines = [
+        "",
+        "## Scale, by simulation",
+        "",
+        _scale_text(scale),
+        "",
+        "![Messages a second by instances](scale.svg)",
+        "",
+        "![Lateness by backlog](lateness.svg)",
+        "",
+        "| processes on this machine | real, messages/s | simulated |",
+        "|---|---|---|",
+        *(f"| {each.processes} | {each.real:,.0f} | {each.simulated:,.0f} |" for each in scale.checks),
+        "",
+        "| instances | due | Twilio's usual concurrency | what binds | raised | what binds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for usual, raised in zip(scale.usual, scale.raised, strict=True):
+        lines.append(
+            f"| {usual.instances:,} | {usual.due:,} | {_run(usual)} | {usual.binds} | "
+            f"{_run(raised)} | {raised.binds} |"
+        )
+    lines += ["", "| shards | messages/s, as many instances as help | what binds |", "|---|---|---|"]
+    lines += [f"| {shards} | {run.rate:,.0f} | {run.binds} |" for shards, run in scale.shards]
+    lines += [
+        "",
+        "What Twilio has accepted it hands on at each sender's own pace: "
+        + ", ".join(f"{name} {rate:g} a second" for name, rate in SENDERS.items())
+        + ". A campaign of 10,000 takes "
+        + ", ".join(f"{10_000 / rate / 60:,.0f} minutes from {name}" for name, rate in SENDERS.items())
+        + ", whatever sends it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _scale_text(scale: Scale) -> str:
+    best = {name: max(runs, key=lambda run: run.rate) for name, runs in _settings(scale).items()}
+    found = "; ".join(
+        f"{name}: {run.rate:,.0f} messages/s from {_fewest(runs, run)} instances on, bound by {run.binds}"
+        for (name, run), runs in zip(best.items(), _settings(scale).values(), strict=True)
+    )
+    return (
+        f"Simulated with {scale.cpu * 1e3:.2f} ms of CPU a message, as measured; against real drains the "
+        f"simulation errs by at most {scale.error:.0%}. {found}."
+    )
+
+
+def _settings(scale: Scale) -> dict[str, Sequence[Run]]:
+    return {"with Twilio's usual 100 requests at once": scale.usual, "with that limit raised": scale.raised}
+
+
+def _fewest(runs: Sequence[Run], best: Run) -> int:
+    return min(run.instances for run in runs if run.due == best.due and run.rate > best.rate * 0.97)
+
+
+def _pace_chart(scale: Scale) -> str:
+    most = max(run.due for run in scale.usual)
+    series = {
+        name: [(float(run.instances), run.rate) for run in runs if run.due == most]
+        for name, runs in (("usual concurrency", scale.usual), ("raised", scale.raised))
+    }
+    return chart.lines(f"{most:,} messages due at once", "instances", "messages/s", series)
+
+
+def _lateness_chart(scale: Scale) -> str:
+    series = {
+        f"{number:,} instance{'s' * (number > 1)}": [
+            (float(run.due), run.lateness) for run in scale.raised if run.instances == number
+        ]
+        for number in (1, 4, 16, 1000)
+    }
+    return chart.lines("How late the median message leaves", "messages due at once", "seconds", series)
+
+
+def _goals(rows: Sequence[Row]) -> str:
+    bars = []
+    for row in rows:
+        if row.goal and row.ratio and row.met is not None and row.key != "memory_growth_mb":
+            value, bound = row.ratio.median, row.goal.bound
+            share = value / bound if row.goal.at_least else bound / value
+            bars.append((row.what, share, row.met, f"{value:.2f} (goal {row.goal})"))
+    return chart.bars("Each ratio against its goal: longer is better", bars)
+
+
+def _run(run: Run) -> str:
+    return f"{run.rate:,.0f}/s, {run.seconds:,.0f} s"
+
+
+def _cell(side: Side | None, unit: str) -> str:
+    return f"{_value(side, unit)}\n[dim]{side.name}[/]" if side else ""
+
+
+def _side(side: Side | None, unit: str) -> str:
+    return f"{_value(side, unit)}<br><sub>{side.name}</sub>" if side else ""
+
+
+def _value(side: Side, unit: str) -> str:
+    spread = side.spread
+    around = "" if spread.low == spread.high else f" ({_number(spread.low)}–{_number(spread.high)})"
+    return f"{_number(spread.median)} {unit}{around}"
+
+
+def _ratio(row: Row) -> str:
+    if not row.ratio:
+        return ""
+    around = "" if row.ratio.low == row.ratio.high else f" ({row.ratio.low:.2f}–{row.ratio.high:.2f})"
+    return f"{row.ratio.median:.2f}{around}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        named = [
+            line for line in info.read_text(encoding="utf-8").splitlines() if line.startswith("model name")
+        ]
+        model = named[0].partition(":")[2].strip() if named else model
+    return f"{os.cpu_count()} cores of {model}, {platform.system()}, Python {platform.python_version()}"
+
+
+def _versions() -> list[str]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    azurite = ROOT / "node_modules" / "azurite" / "package.json"
+    if azurite.is_file():
+        found.append(f"Azurite {json.loads(azurite.read_text(encoding='utf-8'))['version']}")
+    return found

@@ -1,0 +1,52 @@
+"""What we are measured beside does what it is said to do, and no less than ours."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from twilio.rest import Client
+
+from bench import child, webhook_request
+from bench.child import ROOT, ChildFailed
+from bench.peers import send_loop
+from bench.webhooks import APPS, PEERS
+from local.twilio import Double
+
+
+def test_flask_and_ours_answer_with_the_same_twiml() -> None:
+    with child.running("bench.flask_child", environ=webhook_request.ENVIRON) as each:
+        answers = each.ask("answers")
+        used = each.ask("both", count=10)
+    ours, flask = (ET.canonicalize(answers[name]) for name in ("ours", "flask"))
+    assert ours == flask
+    assert ours.count("<Say") == 4
+    assert all(seconds > 0 for seconds in used.values())
+
+
+@pytest.mark.parametrize("app", [*APPS, "usual"])
+def test_every_app_answers_a_signed_webhook_through_the_worker(app: str) -> None:
+    path, function = {**APPS, "usual": (PEERS / "usual", "voice")}[app]
+    environ = {**webhook_request.ENVIRON, "STORAGE_CONNECTION": "x"}
+    with child.running("bench.worker_child", str(path), function, environ=environ) as each:
+        first, later = each.ask("first"), each.ask("webhooks", count=3)
+    assert ET.fromstring(first["text"]).tag == "Response"  # noqa: S314
+    assert first["cpu"] > first["webhook_cpu"] > 0
+    assert len(later["times"]) == 3
+
+
+@pytest.mark.parametrize(("path", "function"), [(ROOT, "voice_incoming"), (PEERS / "usual", "voice")])
+def test_who_is_given_the_wrong_token_refuses_what_is_measured(path: Path, function: str) -> None:
+    environ = {**webhook_request.ENVIRON, "TWILIO_AUTH_TOKEN": "another"}
+    with (
+        child.running("bench.worker_child", str(path), function, environ=environ) as each,
+        pytest.raises(ChildFailed),
+    ):
+        each.ask("first")
+
+
+def test_the_plain_loop_sends_each_message_once(double: Double) -> None:
+    client = Client(webhook_request.ACCOUNT_SID, webhook_request.AUTH_TOKEN)
+    client.api.base_url = double.url
+    texts = [("+12025550101", "one"), ("+12025550102", "two")]
+    assert send_loop.send_all(client, texts, "+12025550100") == 2
+    assert [(each["to"], each["body"]) for each in double.ledger()["messages"]] == texts
