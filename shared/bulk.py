@@ -142,7 +142,10 @@ async def accept(
     try:
         await services.bulk_jobs.add(job)
     except Contended:
-        if (await services.bulk_jobs.get(job.id)).digest != digest:
+        present = await services.bulk_jobs.get(job.id)
+        if present.state in ("done", "failed"):
+            await services.files.remove(job.id)  # nobody will load it, and it holds people's numbers
+        if present.digest != digest:
             raise Conflict("idempotency_key was used before with another file") from None
     return job.id
 
@@ -277,7 +280,7 @@ class _OptOuts:
             for partition in PARTITIONS:
                 self._known |= await recipients.opted_out_in(self._store, partition)
         return [
-            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if each.to in self._known else each
+            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if self._has(each.to) else each
             for each in messages
         ]
 

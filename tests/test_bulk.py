@@ -1,5 +1,6 @@
 """shared/bulk.py: a file is checked whole, loaded once, and goes on where it was left off."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import pytest_asyncio
 
 from local.host.worker import Worker
 from shared import bulk, recipients
-from shared.errors import Conflict, InvalidRequest
+from shared.errors import Conflict, InvalidRequest, NotFound
 from shared.rows import Write
 from shared.services import Services
 from shared.states import State
@@ -125,6 +126,19 @@ async def test_one_key_takes_one_file(services: Services) -> None:
     assert first == again
     with pytest.raises(Conflict):
         await bulk.accept(csv("+12025550102,Bob,Hi"), "text/csv", {"idempotency_key": "k"}, services, now=NOW)
+
+
+async def test_a_file_that_comes_again_after_its_load_is_not_kept(services: Services) -> None:
+    data, params = csv("+12025550101,Ann,Hi"), {"idempotency_key": "k"}
+    job = await loaded(services, data, **params)
+    assert job["state"] == "done"
+    assert await bulk.accept(data, "text/csv", params, services, now=NOW) == job["id"]
+    with pytest.raises(NotFound):
+        await services.files.read(job["id"], io.BytesIO())
+    with pytest.raises(Conflict):
+        await bulk.accept(csv("+12025550102,Bob,Hi"), "text/csv", params, services, now=NOW)
+    with pytest.raises(NotFound):
+        await services.files.read(job["id"], io.BytesIO())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from shared import calls, erasure, recipients, schedule
+from shared import bulk, calls, erasure, recipients, schedule
 from shared.errors import SettingsError
 from shared.services import Services
 from shared.states import State
@@ -62,6 +62,15 @@ async def test_the_hash_still_suppresses(services: Services) -> None:
     await erasure.erase(WHO, services, now=NOW)
     again = await services.messages.get(await scheduled(services))
     assert again.state is State.SUPPRESSED
+
+
+async def test_the_hash_suppresses_the_rows_of_a_file_too(services: Services) -> None:
+    await recipients.opt_out(services.messages, WHO, now=NOW, source="STOP")
+    await erasure.erase(WHO, services, now=NOW)
+    data = f"to,body\n{WHO},Hi\n+12025550102,Hi".encode()
+    await bulk.load(await bulk.accept(data, "text/csv", {}, services, now=NOW), services)
+    states = {each.to: each.state for each in (await services.messages.page()).messages}
+    assert states == {WHO: State.SUPPRESSED, "+12025550102": State.PENDING}
 
 
 async def test_what_waits_is_canceled(services: Services) -> None:
