@@ -32,7 +32,11 @@ def dial(call: Call) -> Reply:
         return _refused(call, "softphone: To is neither a number, nor the name of a client, nor queue")
     response = VoiceResponse()
     dialed = response.dial(
-        action=call.url("client-left"), caller_id=call.settings.from_number, answer_on_bridge=True, timeout=30
+        action=call.url("client-left"),
+        caller_id=call.settings.from_number,
+        answer_on_bridge=True,
+        timeout=30,
+        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
     )
     voice_dial.ring(dialed, target)
     return Reply(response)

@@ -479,6 +479,7 @@ def test_the_softphone_dials(to: str, noun: str, target: str) -> None:
     if noun != "Queue":
         assert answer.find("Dial").get("callerId") == OURS
         assert answer.find("Dial").get("answerOnBridge") == "true"
+        assert answer.find("Dial").get("timeLimit") == "1800"
 
 
 @pytest.mark.parametrize(
