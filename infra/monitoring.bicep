@@ -26,6 +26,7 @@ resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(ale
   }
 }
 
+// The host counts a run that answered 5xx as a success: what fails is told by resultCode as well.
 // Each fires when its query has a row. Looking more often costs more: only the timer's silence is urgent.
 var rules = [
   {
@@ -44,7 +45,7 @@ var rules = [
     name: 'failures'
     severity: 2
     description: 'More than one run in twenty fails; callers who were refused do not count.'
-    query: 'requests | summarize runs = count(), failed = countif(success == false and resultCode !startswith "4") | where runs >= 20 and failed * 20 > runs'
+    query: 'requests | summarize runs = count(), failed = countif(resultCode startswith "5" or (success == false and resultCode !startswith "4")) | where runs >= 20 and failed * 20 > runs'
   }
   {
     name: 'held'

@@ -73,6 +73,14 @@ def application_values(base: str) -> dict[str, str]:
     }
 
 
+def wanted_of(owned: Any, base: str) -> dict[str, str]:
+    """The same for one number of the account: one without SMS has nothing to set for texts."""
+    values = number_values(base)
+    if owned.capabilities.get("sms"):
+        return values
+    return {name: value for name, value in values.items() if not name.startswith("sms_")}
+
+
 def differences(what: str, present: Any | None, wanted: Mapping[str, str]) -> list[Change]:
     """What has to change on a number or an app; `present` is None for an app that is not there yet."""
     changes = [Change(what, name, _text(present, name), value) for name, value in wanted.items()]
@@ -124,9 +132,7 @@ def _connect(number: str, deployment: Deployment, account: Account, *, dry_run: 
             f"{number} belongs to the SIP trunk {owned.trunk_sid}, which takes its calls: remove it there"
         )
     _check_health(deployment)
-    wanted = number_values(base)
-    if not owned.capabilities.get("sms"):
-        wanted = {name: value for name, value in wanted.items() if not name.startswith("sms_")}
+    wanted = wanted_of(owned, base)
     app_wanted = application_values(base)
     app = account.application(deployment.settings.get("TWILIO_TWIML_APP_SID"), app_wanted["friendly_name"])
     changes = differences("number", owned, wanted) + differences("application", app, app_wanted)

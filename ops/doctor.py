@@ -18,7 +18,7 @@ from local.host.schedule import Schedule
 from ops import signature
 from ops.account import Account
 from ops.client import Api, AsJson, Deployment, Key, OpsError, find, signed_in
-from ops.connect import differences, number_values
+from ops.connect import differences, wanted_of
 from ops.console import console, print_json
 from ops.deadletters import letters
 from ops.probe import Finding, Probe
@@ -225,7 +225,7 @@ class Examination:
             return
         base = self.seen.get("public_base_url", self.deployment.url)
         mend = f"python -m ops connect {self.number} --url {base}"
-        wrong = differences("number", self.owned, number_values(base))
+        wrong = differences("number", self.owned, wanted_of(self.owned, base))
         crucial = {"voice_url", "sms_url", "voice_application_sid", "sms_application_sid"}
         for change in wrong:
             same_but_for_retries = change.before.partition("#")[0] == change.after.partition("#")[0]

@@ -123,6 +123,14 @@ def test_every_alert_looks_for_words_that_the_app_logs(ours: dict[str, Bicep]) -
         assert found, f"the alert {name} looks for {words!r}, which nothing logs as an error"
 
 
+def test_a_webhook_that_answers_503_counts_as_failed(ours: dict[str, Bicep]) -> None:
+    # The host notes success for whatever a function returns (azure-functions-host issue 6511).
+    (failures,) = (rule for rule in ours["monitoring.bicep"].variables["rules"] if rule["name"] == "failures")
+
+    for query in (failures["query"], (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")):
+        assert 'resultCode startswith "5" or (success == false' in query
+
+
 def test_the_silence_alert_watches_the_timer(ours: dict[str, Bicep], worker: Worker) -> None:
     (silent,) = (
         rule for rule in ours["monitoring.bicep"].variables["rules"] if rule["name"] == "drain-silent"
