@@ -187,6 +187,8 @@ async def give_up(job_id: str, services: "Services") -> None:
     """The queue gave it up: say so, and keep the file, so that a person can have it go on."""
     with suppress(NotFound):
         job = await services.bulk_jobs.get(job_id)
+        if job.state in ("done", "failed"):
+            return  # all but its file was seen to
         await services.bulk_jobs.save(replace(job, state="stopped", reason="loading failed five times"))
         log.error("bulk load %s has stopped at %s of %s rows", job.id, job.loaded, job.rows)
 

@@ -78,6 +78,8 @@ async def resend(message_id: str, store: MessageStore, *, now: datetime) -> Mess
         raise errors.Conflict(
             f"it is {present.state}: only an unresolved message is resent", state=present.state
         )
+    if present.to.startswith("-"):
+        raise errors.Conflict("its recipient was erased", state=present.state)
     if await store.opted_out(present.to):
         raise errors.Conflict("the recipient has opted out", state=present.state)
     again = replace(
