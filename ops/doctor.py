@@ -1,8 +1,9 @@
 """`doctor`: look at everything between a phone and the app, and say what is wrong and what mends it."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from ops.account import Account
 from ops.client import Api, AsJson, Deployment, Key, OpsError, find, signed_in
 from ops.connect import differences, wanted_of
 from ops.console import console, print_json
-from ops.deadletters import letters
+from ops.deadletters import PAGE, letters
 from ops.probe import Finding, Probe
 from shared.twilio_helper import meaning
 
@@ -30,6 +31,9 @@ MISSED_TICKS = 3
 QUEUES = ("outbound-calls", "sms-drain", "bulk-load")
 MANY = 1000
 SHOWN = 5
+RECENT = timedelta(days=7)
+MOST_PAGES = 50
+"""Of failed messages: the doctor answers, however many failed."""
 MARKS = {"ok": ("ok", "green"), "warn": ("!", "yellow"), "fail": ("x", "red"), "unknown": ("?", "dim")}
 
 
@@ -307,7 +311,7 @@ class Examination:
         """The last that Twilio refused or that nobody can account for, with Twilio's code in words."""
         found = 0
         for state, status in (("unresolved", "warn"), ("held", "fail"), ("failed", "warn")):
-            for each in self.api.get("messages", state=state, limit=SHOWN)["messages"]:
+            for each in self._last(state):
                 found += 1
                 code = each["error_code"]
                 why = (
@@ -315,4 +319,21 @@ class Examination:
                 )
                 yield Finding("messages", status, f"{each['id']} is {state}: {why}")
         if not found:
-            yield Finding("messages", "ok", "none is held, failed or unresolved")
+            yield Finding(
+                "messages", "ok", f"none is held or unresolved, and none of {RECENT.days} days failed"
+            )
+
+    def _last(self, state: str) -> Iterable[dict[str, Any]]:
+        """A few in this state: the newest that failed, the oldest of those that wait for somebody."""
+        if state != "failed":
+            oldest: list[dict[str, Any]] = self.api.get("messages", state=state, limit=SHOWN)["messages"]
+            return oldest
+        newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+        since, token = (self._now() - RECENT).isoformat(), ""
+        for _ in range(MOST_PAGES):
+            page = self.api.get("messages", state=state, due_after=since, limit=PAGE, token=token)
+            newest.extend(page["messages"])
+            token = page["token"]
+            if not token:
+                break
+        return list(newest)[::-1]

@@ -14,7 +14,7 @@ from azure.storage.queue import QueueClient
 from local.twilio import NUMBER, Double
 from local.twilio.options import Number, Options, Pace
 from ops.client import Deployment
-from ops.doctor import Examination
+from ops.doctor import SHOWN, Examination
 from ops.signature import MENDS
 from shared import diagnosis, drain, schedule
 from tests.calling import settings_with
@@ -319,6 +319,12 @@ async def test_waiting_and_poisoned_queues_are_counted(ops: Run, azurite: Azurit
 async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: Double) -> None:
     services, now = running_services(), datetime.now(UTC)
     message = {"to": "+12025550161", "body": "hello"}
+    for each in range(SHOWN):
+        earlier = {"to": f"+1202555017{each}", "body": "hello"}
+        double.plan(kind="error", code=21614, status=400)
+        before = now - timedelta(minutes=1)
+        await schedule.create(earlier, services.messages, services.settings, now=before)
+        await drain.tick(services, now=before)
     double.plan(kind="error", code=21614, status=400)
     created = await schedule.create(message, services.messages, services.settings, now=now)
     await drain.tick(services, now=now)
