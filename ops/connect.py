@@ -106,7 +106,7 @@ def connect(
 ) -> None:
     """Point a number's calls and texts at Switchboard, and make the softphone's TwiML app.
 
-    Shows the difference first. Does nothing where the number is connected already.
+    Shows the difference; with --dry-run nothing else. Does nothing where the number is connected already.
     """
     try:
         number = phone_numbers.parse(number, "NUMBER")
@@ -185,6 +185,7 @@ def _read(kept: Path) -> dict[str, Any]:
 
 def _write(kept: Path, entries: Mapping[str, Any]) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.touch(mode=0o600)  # a webhook of before may have had a password in its URL
     kept.write_text(json.dumps(entries, indent=1), encoding="utf-8")
 
 
