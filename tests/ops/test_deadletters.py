@@ -23,7 +23,7 @@ async def listed(ops: Run) -> list[dict[str, Any]]:
 
 
 async def letter(ops: Run, call_id: str) -> dict[str, Any]:
-    (found,) = (each for each in await listed(ops) if json.loads(each["body"])["id"] == call_id)
+    (found,) = (each for each in await listed(ops) if f'"id": "{call_id}"' in each["body"])
     return found
 
 

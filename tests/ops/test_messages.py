@@ -79,7 +79,7 @@ async def test_a_file_is_loaded_and_its_progress_followed(
 
 
 async def test_a_call_is_put_on_the_queue_and_listed(ask: Ask) -> None:
-    made = await ask("calls", "place", "+12025550143", "--say", "Hello", "--id", "from-ops")
+    made = await ask("calls", "place", "+12025550146", "--say", "Hello", "--id", "from-ops")
     assert made == {"id": "from-ops"}
     listed = await ask("calls", "list", "--limit", "500")
     assert "from-ops" in {each["id"] for each in listed}
