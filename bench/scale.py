@@ -1,6 +1,6 @@
 """The drain over many instances, simulated: which limit binds where, and how many shards that asks for.
 
-A discrete-event simulation (simpy) of shared/drain.py's protocol: claims of up to 48 messages, 64 requests
+A discrete-event simulation (simpy) of shared/drain.py's protocol: claims of up to 24 messages, 64 requests
 under way on an instance, outcomes written together. `python -m bench.scale` prints it; `make bench` measures
 the service times first, and checks the simulation against real drains on this machine.
 """
@@ -13,13 +13,14 @@ import simpy
 
 from shared import drain
 from shared.message import SHARDS
+from shared.pacing import AHEAD
 
 type Steps = Generator[simpy.Event, Any]
 
 INSTANCES = (1, 2, 4, 8, 16, 64, 250, 1000)
 DUE = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 GROUP = 6
-"""Requests that leave and come back as one, to have fewer events: an eighth of a claim."""
+"""Requests that leave and come back as one, to have fewer events: a quarter of a claim."""
 SIMULATED = 50_000
 """Messages simulated claim by claim; the rest of a larger backlog goes at the pace reached by then."""
 
@@ -116,7 +117,7 @@ class _Room:
 
 @dataclass(slots=True)
 class _Instance:
-    """claims: room for what is claimed, half as much again as requests are under way at once (slots)."""
+    """claims: room for what is claimed, more than requests are under way at once (slots)."""
 
     claims: _Room
     slots: _Room
@@ -133,7 +134,7 @@ class _Simulation:
         # On one machine, everything takes turns on its cores.
         self.machine = _Pace(env, world.cores) if world.cores else None
         self.running = [
-            _Instance(_Room(env, world.slots * 3 // 2), _Room(env, world.slots), _Pace(env, 1.0))
+            _Instance(_Room(env, world.slots + world.slots // AHEAD), _Room(env, world.slots), _Pace(env, 1.0))
             for _ in range(self.instances)
         ]
         self.partitions = [_Pace(env, world.partition) for _ in self.shards]
@@ -171,7 +172,7 @@ class _Simulation:
         """Claim and send what is due in one shard; a queue message is for one instance alone."""
         while self.shards[number] and (until is None or self.env.now < until):
             wanted = min(drain.BATCH, self.shards[number])
-            count = min(wanted, max(instance.claims.free, self.world.slots // 2))
+            count = min(wanted, max(instance.claims.free, self.world.slots // AHEAD))
             yield instance.claims.enter(count)
             since = self.env.now
             self.shards[number] -= count

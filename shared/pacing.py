@@ -6,21 +6,34 @@ from datetime import timedelta
 from time import monotonic
 
 
+AHEAD = 4
+"""The part of the requests under way for which as many again stand ready, and are claimed at a time."""
+
+
 class Slots:
-    """How many requests are under way at once; Twilio's 429 makes them fewer, success more again."""
+    """How many messages are claimed at once: as many as requests are under way, and some that stand ready.
+
+    limit: requests under way at once; Twilio's 429 makes them fewer, success more again.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = self.limit = most
         self.used = 0
         self._changed = asyncio.Condition()
 
+    @property
+    def room(self) -> int:
+        """Claimed at once. A quarter stands ready, or requests would wait for claims; each is one more that
+        is in doubt where the process is killed."""
+        return self.limit + self.limit // AHEAD
+
     async def take(self, wanted: int) -> int:
-        """Wait until a good part of the slots is free; how many of them were taken, at most `wanted`."""
+        """Wait until there is room for a good part; how much of it was taken, at most `wanted`."""
         async with self._changed:
             await self._changed.wait_for(
-                lambda: self.limit - self.used >= min(wanted, max(1, self.limit // 2))
+                lambda: self.room - self.used >= min(wanted, max(1, self.limit // AHEAD))
             )
-            taken = min(wanted, self.limit - self.used)
+            taken = min(wanted, self.room - self.used)
             self.used += taken
             return taken
 

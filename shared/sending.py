@@ -6,7 +6,7 @@ a claim goes last, when every one of its outcomes is written: whatever dies befo
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -97,6 +97,7 @@ class Sender:
         self.pace = Pace(settings.max_per_second)
         self.failures: Counter[str] = Counter()
         self._results: dict[str, list[_Outcome]] = {}
+        self._ready: deque[tuple[str, Message, _Batch]] = deque()
         self._sends: set[asyncio.Task[None]] = set()
         self._closing = False
         self._flusher = asyncio.create_task(self._flush_often())
@@ -104,10 +105,16 @@ class Sender:
     def start(self, partition: str, messages: Sequence[Message], lease: datetime) -> None:
         """Send claimed messages, each in a slot that was taken for it, while their lease holds."""
         batch = _Batch(messages[0].attempt, lease, len(messages))
-        for message in messages:
-            task = asyncio.create_task(self._send(partition, message, batch))
+        self._ready += ((partition, message, batch) for message in messages)
+        self._go_on()
+
+    def _go_on(self, ended: asyncio.Task[None] | None = None) -> None:
+        """Start the next sends, as many as may be under way."""
+        self._sends.discard(ended)
+        while self._ready and len(self._sends) < self.slots.limit:
+            task = asyncio.create_task(self._send(*self._ready.popleft()))
             self._sends.add(task)
-            task.add_done_callback(self._sends.discard)
+            task.add_done_callback(self._go_on)
 
     def stop(self, reason: str) -> None:
         """Start no further request; what has not left goes back to waiting."""
@@ -120,8 +127,10 @@ class Sender:
         """Let requests under way end, write their results, and only then go; what has not left goes back."""
         if self.settings.max_per_second:
             self.pace.end()
-        if self._sends:
-            await asyncio.wait(self._sends, timeout=TIMEOUT + 5)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * TIMEOUT + 5):  # those that stand ready come after those under way
+                while self._sends:
+                    await asyncio.wait(self._sends)
         self._closing = True
         await self._flusher
 
