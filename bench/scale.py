@@ -133,8 +133,9 @@ class _Simulation:
         self.accepted: list[tuple[float, int]] = []
         # On one machine, everything takes turns on its cores.
         self.machine = _Pace(env, world.cores) if world.cores else None
+        claims = world.slots + world.slots // AHEAD
         self.running = [
-            _Instance(_Room(env, world.slots + world.slots // AHEAD), _Room(env, world.slots), _Pace(env, 1.0))
+            _Instance(_Room(env, claims), _Room(env, world.slots), _Pace(env, 1.0))
             for _ in range(self.instances)
         ]
         self.partitions = [_Pace(env, world.partition) for _ in self.shards]

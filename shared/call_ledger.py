@@ -6,19 +6,17 @@ c|ID            the call
 q|TIME|ID       a call that is being placed, in doubt or under way: to be looked up at TIME
 a|TIME|ID       the calls by the time they came
 s|SID           whose SID this is, so that a look-up gives no call another's
-
-The calls of one number are listed beside its messages (shared/message_store.py), as v|NUMBER|TIME|ID. That
-row is written first: after a crash between the two it leads nowhere, which does no harm.
+v|NUMBER|TIME|ID  the calls to and from one number
 """
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared import errors
-from shared.message import shard
 from shared.message_store import END, Rows
 from shared.outbound import ID
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
@@ -100,9 +98,8 @@ _COLUMNS = tuple(name for name in Call.__dataclass_fields__ if name not in ("id"
 class CallLedger:
     """Every read and write of calls, each atomic on its own."""
 
-    def __init__(self, table: Rows, people: Rows) -> None:
+    def __init__(self, table: Rows) -> None:
         self._table = table
-        self._people = people
 
     async def find(self, call_id: str) -> Call | None:
         """The call by its id, or None."""
@@ -122,11 +119,13 @@ class CallLedger:
 
     async def add(self, call: Call, *extra: Write) -> Call:
         """Enter a new call. Raises Contended where its id is there already."""
+        writes: list[Write] = [
+            Insert(f"c|{call.id}", call.columns()),
+            Insert(f"a|{stamp(call.created)}|{call.id}", {}),
+        ]
         if call.person:
-            entry = Put(f"v|{call.person}|{stamp(call.created)}|{call.id}", {})
-            await self._people.commit(shard(call.person), [entry])
-        listed = Insert(f"a|{stamp(call.created)}|{call.id}", {})
-        etags = await self._table.commit(PARTITION, [Insert(f"c|{call.id}", call.columns()), listed, *extra])
+            writes.append(Insert(f"v|{call.person}|{stamp(call.created)}|{call.id}", {}))
+        etags = await self._table.commit(PARTITION, [*writes, *extra])
         return replace(call, etag=etags[0])
 
     async def write(self, call: Call, *extra: Write) -> Call:
@@ -143,6 +142,23 @@ class CallLedger:
         calls = await self.many(row.key.split("|", 2)[2] for row in rows[:limit])
         following = rows[limit - 1].key if len(rows) > limit else None
         return {"calls": [call.view() for call in calls], "token": following}
+
+    async def of(
+        self, number: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Row]:
+        """The places of all calls to and from one number, or from `since` on and before `until`."""
+        prefix, found = f"v|{number}|", list[Row]()
+        after, high = prefix + (stamp(since) if since else ""), prefix + (stamp(until) if until else END)
+        while rows := await self._table.read(PARTITION, after, high, limit=1000):
+            after = rows[-1].key
+            found += rows
+        return found
+
+    async def rename(self, place: Row, name: str) -> None:
+        """List the call at this place under what stands for its number from here on."""
+        moved = "|".join(("v", name, *place.key.split("|")[2:]))
+        with suppress(errors.Contended):  # done before, by the same request repeated
+            await self._table.commit(PARTITION, [Insert(moved, {}), Delete(place.key)])
 
     async def in_doubt(self, now: datetime) -> list[Row]:
         """What is to be looked up by now."""

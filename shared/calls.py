@@ -69,11 +69,13 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     except errors.InvalidRequest as exc:
         await dead.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
         return
+    # Before the claim: where storage fails here, nothing is in doubt yet. Who asks to be called back
+    # (voice_queue) is called, though they want no texts.
+    opted_out = not request.id.startswith(CALL_BACK) and await services.messages.opted_out(request.to)
     call = await _claim(request, ledger, now, is_new=request.id == message_id)
     if call is None:
         return
-    # Who asks to be called back (voice_queue) is called, though they want no texts.
-    if not call.id.startswith(CALL_BACK) and await services.messages.opted_out(request.to):
+    if opted_out:
         await _outcome(ledger, replace(call, state=State.SUPPRESSED, reason=OPTED_OUT), now)
         return
     query = f"id={call.id}&attempt={call.attempt}"

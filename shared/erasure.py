@@ -36,12 +36,9 @@ async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[
             done = await _erase_one(store, recipient, name, row, now)
             erased, in_doubt = erased + done, in_doubt + (not done)
     calls = 0
-    prefix = after = f"v|{recipient}|"
-    while rows := await store.table.read(shard(recipient), after, prefix + END, limit=100):
-        after = rows[-1].key
-        for row in rows:
-            done = await _erase_call(services, recipient, name, row, now)
-            calls, in_doubt = calls + done, in_doubt + (not done)
+    for row in await services.calls.of(recipient):
+        done = await _erase_call(services, recipient, name, row, now)
+        calls, in_doubt = calls + done, in_doubt + (not done)
     opted_out = await _erase_opt_out(store, recipient, name)
     await _forget(store, shard(recipient), f"n|{recipient}|")
     letters = await services.dead_letters.erase(recipient)
@@ -97,8 +94,7 @@ async def _erase_call(services: "Services", recipient: str, name: str, row: Row,
         except errors.Contended:
             continue
         break
-    moved = f"v|{name}{row.key.removeprefix(f'v|{recipient}')}"
-    await _commit(services.messages, shard(recipient), [Put(moved, {}), Delete(row.key)])
+    await services.calls.rename(row, name)
     return True
 
 

@@ -11,7 +11,6 @@ q|TIME|f|ATTEMPT        messages that were sent, to be asked after at TIME where
 q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
 t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
 x|ID                    what is unresolved, for a person to decide
-v|NUMBER|TIME|ID        the calls to and from a number (shared/call_ledger.py)
 o|RECIPIENT             an opt-out
 n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
 """

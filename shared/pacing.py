@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
-
 AHEAD = 4
 """The part of the requests under way for which as many again stand ready, and are claimed at a time."""
 

@@ -64,8 +64,9 @@ class Services:
     def calls(self) -> "CallLedger":
         """The calls."""
         from shared.call_ledger import CallLedger
+        from shared.together import Together
 
-        return CallLedger(self.tables.table("calls"), self.tables.table("messages"))
+        return CallLedger(Together(self.tables.table("calls")))
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":

@@ -98,8 +98,9 @@ async def _places(
             places.extend((row.key.split("|")[-2], row.key) for row in rows)
 
     texts = (listed(f"t|{address}|", shard(address)) for address in _addresses(number))
-    await asyncio.gather(*texts, listed(f"v|{number}|", shard(number)))
-    return places
+    await asyncio.gather(*texts)
+    calls = await services.calls.of(number, since=since, until=until)
+    return places + [(row.key.split("|")[-2], row.key) for row in calls]
 
 
 async def _opt_out(address: str, services: "Services") -> dict[str, str] | None:

@@ -22,7 +22,7 @@ ANNA = PEOPLE[0]
 def table(world: World) -> Hooked:
     """The calls' table, with hooks."""
     hooked = Hooked(world.services.tables.table("calls"))
-    world.services.calls = CallLedger(hooked, world.services.tables.table("messages"))
+    world.services.calls = CallLedger(hooked)
     return hooked
 
 

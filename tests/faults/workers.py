@@ -188,9 +188,7 @@ async def _work(job: Job, pipe: Connection) -> None:
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
     services.messages = MessageStore(SteppedTable(services.tables.table("messages"), steps))
-    services.calls = CallLedger(
-        SteppedTable(services.tables.table("calls"), steps), services.tables.table("messages")
-    )
+    services.calls = CallLedger(SteppedTable(services.tables.table("calls"), steps))
     services.twilio = SteppedTwilio(services.settings, steps)
     try:
         await JOBS[job.name](services, datetime.now(UTC) + job.offset, job.arguments)

@@ -9,7 +9,7 @@ from local.twilio import Double
 from shared import calls, recipients, schedule, timeline
 from shared.call_ledger import Call
 from shared.errors import InvalidRequest
-from shared.rows import Put, stamp
+from shared.rows import Insert, Put, stamp
 from shared.services import Services
 from shared.states import State
 from tests.app import App
@@ -109,11 +109,8 @@ async def test_a_place_in_the_list_without_a_call_does_no_harm(services: Service
     call = Call(id="gone", to=WHO, created=NOW)
     await services.calls.add(call)
     await services.calls.add(Call(id="here", to=WHO, created=NOW))
-    from shared.message import shard
-    from shared.rows import Insert
-
     dangling = Insert(f"v|{WHO}|{stamp(NOW)}|never-entered", {})
-    await services.messages.table.commit(shard(WHO), [dangling])
+    await services.tables.table("calls").commit("calls", [dangling])
     assert sorted(each["id"] for each in (await shown(services))["entries"]) == ["gone", "here"]
 
 
