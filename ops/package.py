@@ -30,6 +30,17 @@ SITE_PACKAGES = Path(".python_packages", "lib", "site-packages")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 WHERE_IT_RUNS = "/home/site/wwwroot"
 USELESS = ("tests", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.h", "*.hpp", "*.map", "__pycache__")
+# What pip, type checkers and the zone compiler want; METADATA and the licences stay.
+USELESS_INSTALLED = (
+    "RECORD",
+    "INSTALLER",
+    "REQUESTED",
+    "WHEEL",
+    "top_level.txt",
+    "py.typed",
+    "*.tab",
+    "*.zi",
+)
 FUNCIGNORE = """\
 # azd leaves __pycache__ out of a package that has no file like this one.
 .funcignore
@@ -75,7 +86,8 @@ def install(requirements: Path, dist: Path) -> None:
     options = [option for platform in PLATFORMS for option in ("--platform", platform)]
     options += ["--python-version", "3.13", "--implementation", "cp", "--only-binary=:all:"]
     stamp = target.parent / "installed"
-    wanted = hashlib.sha256(requirements.read_bytes() + repr((options, sys.version_info[:2])).encode())
+    how = (options, USELESS, USELESS_INSTALLED, sys.version_info[:2])
+    wanted = hashlib.sha256(requirements.read_bytes() + repr(how).encode())
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted.hexdigest():
         return
     shutil.rmtree(dist / SITE_PACKAGES.parts[0], ignore_errors=True)
@@ -87,7 +99,7 @@ def install(requirements: Path, dist: Path) -> None:
     if run.returncode:
         raise PackageError(f"the dependencies cannot be installed for Linux and Python 3.13:\n{run.stderr}")
     shutil.rmtree(target / "bin", ignore_errors=True)
-    for pattern in USELESS:
+    for pattern in (*USELESS, *USELESS_INSTALLED):
         for path in list(target.rglob(pattern)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     compile_bytecode(target, dist)

@@ -196,3 +196,13 @@ def test_func_publish_leaves_behind_what_the_package_does_not_hold() -> None:
     deployed = {name.rstrip("/") for name in names if not ignored.match_file(name)}
 
     assert deployed - {"web"} == {*package.FILES, *package.FOLDERS}
+
+
+def test_what_pip_alone_wants_is_left_out_and_licences_stay(built: Built) -> None:
+    infos = list(built.installed.glob("*.dist-info"))
+    assert infos
+    for info in infos:
+        assert {"METADATA"} <= {each.name for each in info.iterdir()}
+        assert not {"RECORD", "INSTALLER", "WHEEL"} & {each.name for each in info.iterdir()}
+    assert list(built.installed.glob("aiohttp-*.dist-info/**/LICENSE*"))
+    assert not list(built.installed.rglob("py.typed"))
