@@ -159,6 +159,11 @@ def _yes_or_no(value: str) -> bool:
     return value.lower() == "true"
 
 
+def _is_true(value: str) -> bool:
+    """As the platform writes it: True. Anything else is no."""
+    return value.lower() == "true"
+
+
 def _quiet_hours(value: str) -> str:
     from shared.when import check_quiet_hours
 
@@ -189,9 +194,14 @@ def _loopback_origin(value: str) -> str:
 
 
 def _setting(
-    name: str, parse: Callable[[str], Any] = _text, *, default: Any = MISSING, secret: bool = False
+    name: str,
+    parse: Callable[[str], Any] = _text,
+    *,
+    default: Any = MISSING,
+    secret: bool = False,
+    platform: bool = False,
 ) -> Any:
-    metadata = {"name": name, "parse": parse}
+    metadata = {"name": name, "parse": parse, "platform": platform}
     if default is MISSING:
         return field(repr=not secret, metadata=metadata)
     return field(default=default, repr=not secret, metadata=metadata)
@@ -214,6 +224,8 @@ class Settings:
     client_identity: str = _setting("CLIENT_IDENTITY", _identity, default="agent")
     client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _token_seconds, default=3600)
     app_service_authentication: bool = _setting("APP_SERVICE_AUTHENTICATION", _yes_or_no, default=False)
+    # Azure says so by itself, read-only ("Environment variables and app settings in Azure App Service").
+    sign_in_is_on: bool = _setting("WEBSITE_AUTH_ENABLED", _is_true, default=False, platform=True)
     phone_url: str | None = _setting("PHONE_URL", _loopback_origin, default=None)
     storage: str | None = _setting("AzureWebJobsStorage", default=None, secret=True)
     storage_account: str | None = _setting("AzureWebJobsStorage__accountName", default=None)
@@ -288,8 +300,22 @@ class Settings:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every app setting the app reads, as documented in the README's table."""
-        return tuple(each.metadata["name"] for each in fields(cls))
+        """Every app setting that a person sets, as documented in the README's table."""
+        return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
+
+    @property
+    def unusable(self) -> tuple[tuple[str, str], ...]:
+        """(name, what would be right) of what cannot take effect here, while all the rest works.
+
+        While App Service's sign-in is off, anybody can send the header that says who has signed in.
+        """
+        if not self.app_service_authentication or self.sign_in_is_on:
+            return ()
+        problem = (
+            "is true, but App Service's sign-in is off here (WEBSITE_AUTH_ENABLED, which the platform sets, "
+            "is not True): switch it on, or set this to false; until then no token is minted"
+        )
+        return (("APP_SERVICE_AUTHENTICATION", problem),)
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -61,6 +61,26 @@ def test_a_malformed_setting_is_named_with_what_would_be_right(name: str, value:
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("asked", "platform", "unusable"),
+    [
+        ("true", "", True),
+        ("true", "False", True),
+        ("true", "True", False),
+        ("true", "true", False),
+        ("false", "", False),
+        ("false", "True", False),
+    ],
+)
+def test_the_sign_in_counts_only_where_the_platform_says_that_it_is_on(
+    asked: str, platform: str, unusable: bool
+) -> None:
+    known = Settings.from_env(
+        {**MINIMAL, "APP_SERVICE_AUTHENTICATION": asked, "WEBSITE_AUTH_ENABLED": platform}
+    )
+    assert [name for name, _ in known.unusable] == ["APP_SERVICE_AUTHENTICATION"] * unusable
+
+
 def test_half_an_api_key_is_reported() -> None:
     with pytest.raises(SettingsError, match="TWILIO_API_SECRET"):
         Settings.from_env({**MINIMAL, "TWILIO_API_KEY": "SK" + "0" * 32})
