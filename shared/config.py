@@ -14,6 +14,10 @@ from shared.business_hours import Opening
 from shared.business_hours import parse as _openings
 from shared.errors import InvalidRequest, SettingsError
 
+LONGEST_CALL = 86_400
+"""Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
+MEETING = 14_400
+"""Seconds in a conference: Twilio's own limit, said aloud."""
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same for everyone, and no secret.
@@ -64,6 +68,12 @@ def _hosts(value: str) -> frozenset[str]:
 def _positive(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise ValueError("must be a whole number above 0")
+    return int(value)
+
+
+def _call_seconds(value: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= LONGEST_CALL:
+        raise ValueError(f"must be whole seconds from 1 to {LONGEST_CALL:,}, which is Twilio's longest call")
     return int(value)
 
 
@@ -239,7 +249,7 @@ class Settings:
     quiet_hours: str = _setting("QUIET_HOURS", _quiet_hours, default="")
     daily_limit: int | None = _setting("DAILY_LIMIT", _positive, default=None)
     reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
-    call_time_limit: int = _setting("CALL_TIME_LIMIT", _positive, default=1800)
+    call_time_limit: int = _setting("CALL_TIME_LIMIT", _call_seconds, default=1800)
     # What the call flows know of the company; an option whose setting is missing is left out of the menu.
     company_name: str | None = _setting("COMPANY_NAME", default=None)
     company_address: str | None = _setting("COMPANY_ADDRESS", default=None)
@@ -302,6 +312,14 @@ class Settings:
     def names(cls) -> tuple[str, ...]:
         """Every app setting that a person sets, as documented in the README's table."""
         return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
+
+    @property
+    def conference_time_limit(self) -> int:
+        """Seconds after which one who dialed into a conference is out of it.
+
+        A meeting is no call of ours: its guests came by themselves, we ring nobody for it, and it may last.
+        """
+        return max(MEETING, self.call_time_limit)
 
     @property
     def unusable(self) -> tuple[tuple[str, str], ...]:
