@@ -44,7 +44,7 @@ def parse(
 ) -> ET.Element:
     """The <Response>, where every verb, number and URL in it is allowed, and every <Dial> has a time limit.
 
-    A <Dial> without a timeLimit gets ours (CALL_TIME_LIMIT), and one that asks for more is brought down to it.
+    A <Dial> without a timeLimit gets ours (CALL_TIME_LIMIT), one that asks for more is brought down to it.
     Relative URLs are taken against `base`, and refused where there is none. Raises InvalidRequest naming
     `field` and what is wrong.
     """
