@@ -13,7 +13,8 @@ t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier plac
 x|ID                    what is unresolved, for a person to decide
 v|NUMBER|TIME|ID        the calls to and from a number (shared/call_ledger.py)
 o|RECIPIENT             an opt-out
-n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
+n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set (shared/limits.py)
+n|RECIPIENT|DAY|ID      that it counts a message of another partition
 """
 
 import asyncio
