@@ -248,6 +248,7 @@ class Settings:
     erasure_key: str | None = _setting("ERASURE_KEY", default=None, secret=True)
     quiet_hours: str = _setting("QUIET_HOURS", _quiet_hours, default="")
     daily_limit: int | None = _setting("DAILY_LIMIT", _positive, default=None)
+    daily_call_limit: int | None = _setting("DAILY_CALL_LIMIT", _positive, default=None)
     reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
     call_time_limit: int = _setting("CALL_TIME_LIMIT", _call_seconds, default=1800)
     # What the call flows know of the company; an option whose setting is missing is left out of the menu.

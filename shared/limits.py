@@ -1,6 +1,6 @@
-"""DAILY_LIMIT: how many messages one recipient gets in a day (UTC); the others are held, never dropped.
+"""How much one recipient gets in a day (UTC): DAILY_LIMIT messages, DAILY_CALL_LIMIT calls.
 
-A count is guarded by its ETag, so that drains that run at once cannot exceed the limit together.
+A count is guarded by its ETag, so that drains and placements that run at once cannot exceed a limit together.
 """
 
 import asyncio
@@ -48,6 +48,15 @@ async def admit(
     for row in over:
         await _hold(store, partition, row, limit, now)
     return admitted, writes
+
+
+async def may_ring(table: Rows, number: str, call_id: str, limit: int, *, now: datetime) -> bool:
+    """Count a call; False where its number has had as many today. The same id counts once.
+
+    Raises Contended where others count calls to this number all the while.
+    """
+    key = f"n|{number}|{_day(now)}|calls"
+    return call_id in await _count_once(table, shard(number), key, [call_id], limit)
 
 
 async def _count_here(

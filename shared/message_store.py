@@ -15,6 +15,7 @@ v|NUMBER|TIME|ID        the calls to and from a number (shared/call_ledger.py)
 o|RECIPIENT             an opt-out
 n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set (shared/limits.py)
 n|RECIPIENT|DAY|ID      that it counts a message of another partition
+n|NUMBER|DAY|calls      how many calls were placed to a number that day, and ...|ID that it counts a call
 """
 
 import asyncio

@@ -52,6 +52,7 @@ def test_identity_based_storage_needs_no_connection_string() -> None:
         ("ALLOWED_TWIML_HOSTS", "https://example.com/", "host names"),
         ("SEND_CONCURRENCY", "0", "above 0"),
         ("MAX_PER_SECOND", "fast", "above 0"),
+        ("DAILY_CALL_LIMIT", "0", "above 0"),
         ("CALL_TIME_LIMIT", "0", "from 1 to 86,400"),
         ("CALL_TIME_LIMIT", "86401", "from 1 to 86,400"),
         ("CALL_TIME_LIMIT", "half an hour", "from 1 to 86,400"),

@@ -1,15 +1,17 @@
 """shared/limits.py: how much one recipient gets in a day, whoever counts and wherever the message lies."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from local.twilio import Double
-from shared import errors, limits, schedule
+from shared import calls, erasure, errors, limits, schedule
+from shared.dead_letters import DeadLetter
 from shared.message import Message, shard
 from shared.message_store import MessageStore
 from shared.rows import Insert, Write
@@ -44,13 +46,14 @@ class Hooked(Table):
 
 @pytest_asyncio.fixture
 async def limited(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
-    """At most two texts a day."""
+    """At most two texts and two calls a day."""
     made = Services(
         settings(
             AzureWebJobsStorage=azurite.fresh_account(),
             TWILIO_BASE_URL=double.url,
             PUBLIC_BASE_URL=front.url,
             DAILY_LIMIT="2",
+            DAILY_CALL_LIMIT="2",
         )
     )
     yield made
@@ -229,3 +232,171 @@ async def test_without_a_limit_nothing_is_counted(services: Services, double: Do
     await drained(services)
     assert texts_to(double) == 3
     assert not [write for _, writes in hooked.commits for write in writes if write.key.startswith("n|")]
+
+
+# Calls
+
+
+PLACED = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
+NEXT_DAY = PLACED + timedelta(seconds=1)
+
+
+async def place(services: Services, call_id: str, now: datetime = PLACED, to: str = BOB) -> None:
+    raw = json.dumps({"to": to, "say": "hello", "id": call_id}).encode()
+    await calls.place(raw, f"queue-{call_id}", services, now=now)
+
+
+async def letters(services: Services) -> list[DeadLetter]:
+    page = await services.dead_letters.page(limit=100)
+    return [await services.dead_letters.get(each["id"]) for each in page["dead_letters"]]
+
+
+async def replay(services: Services, letter: DeadLetter, now: datetime) -> None:
+    raw = await calls.replay(letter.id, services, now=now)
+    await calls.place(raw.encode(), f"replay-{letter.id}", services, now=now)
+
+
+def rung(double: Double) -> int:
+    return len(double.ledger()["calls"])
+
+
+async def test_a_call_over_the_limit_is_a_dead_letter_at_once(limited: Services, double: Double) -> None:
+    for call_id in ("a", "b", "c"):
+        await place(limited, call_id)
+    await place(limited, "d", to=STRANGERS[0])
+    (letter,) = await letters(limited)
+    call = await limited.calls.get("c")
+    assert rung(double) == 3
+    assert (letter.call_id, letter.queue, call.state, call.sid) == ("c", "outbound-calls", "failed", "")
+    assert letter.reason == call.reason
+    assert "has had 2 calls today, by UTC (DAILY_CALL_LIMIT): replay it tomorrow" in letter.reason
+    assert BOB not in letter.reason
+    assert (await limited.calls.get("d")).state == "submitted"
+
+
+async def test_a_replay_goes_there_again_today_and_rings_tomorrow(limited: Services, double: Double) -> None:
+    for call_id in ("a", "b", "c"):
+        await place(limited, call_id)
+    (first,) = await letters(limited)
+    await replay(limited, first, PLACED + timedelta(milliseconds=100))
+    again, _ = await letters(limited)
+    assert (again.call_id, rung(double)) == ("c", 2)
+    assert (await limited.calls.get("c")).state == "failed"
+    await replay(limited, again, NEXT_DAY)
+    assert (rung(double), (await limited.calls.get("c")).state) == (3, "submitted")
+    with pytest.raises(errors.Conflict, match="it may have left"):
+        await calls.replay(first.id, limited, now=NEXT_DAY)
+    await place(limited, "d", NEXT_DAY)
+    await place(limited, "e", NEXT_DAY)
+    assert rung(double) == 4
+
+
+async def test_a_call_without_an_id_is_replayed_under_its_queue_messages_own(
+    limited: Services, double: Double
+) -> None:
+    raw = json.dumps({"to": BOB, "say": "hello"}).encode()
+    for queue_id in ("q1", "q2", "q3", "q3"):
+        await calls.place(raw, queue_id, limited, now=PLACED)
+    (letter,) = await letters(limited)
+    assert (letter.call_id, rung(double)) == ("q3", 2)
+    await replay(limited, letter, NEXT_DAY)
+    assert (rung(double), (await limited.calls.get("q3")).state) == (3, "submitted")
+
+
+async def test_placements_at_once_do_not_exceed_it_together(limited: Services, double: Double) -> None:
+    other = Services(limited.settings)
+    results = await asyncio.gather(
+        *(place((limited, other)[n % 2], f"call-{n}") for n in range(12)), return_exceptions=True
+    )
+    await other.close()
+    assert results == [None] * 12
+    assert rung(double) == 2
+    assert len(await letters(limited)) == 10
+
+
+async def test_one_id_counts_once_however_often_it_is_delivered(limited: Services, double: Double) -> None:
+    for times in (1, 4):  # refused for now, and tried again by the queue
+        double.plan(kind="error", code=20429, status=429, times=times)
+        for _ in range(times):
+            with pytest.raises(errors.Throttled):
+                await place(limited, "a")
+    await asyncio.gather(*(place(limited, "a") for _ in range(4)), return_exceptions=True)
+    await place(limited, "a")
+    await place(limited, "b")
+    assert (rung(double), await letters(limited)) == (2, [])
+    await place(limited, "c")
+    assert rung(double) == 2
+
+
+async def test_a_late_delivery_of_a_call_that_has_rung_neither_counts_nor_is_given_up(
+    limited: Services, double: Double
+) -> None:
+    await place(limited, "a")
+    await place(limited, "b", NEXT_DAY)
+    await place(limited, "a", NEXT_DAY)
+    await place(limited, "c", NEXT_DAY)
+    await place(limited, "a", NEXT_DAY)
+    assert (rung(double), await letters(limited)) == (3, [])
+
+
+async def test_a_placement_that_dies_after_its_count_counts_once(limited: Services, double: Double) -> None:
+    limit = limited.settings.daily_call_limit or 0
+    assert await limits.may_ring(limited.messages.table, BOB, "a", limit, now=PLACED)
+    await place(limited, "a")
+    await place(limited, "b")
+    assert (rung(double), await letters(limited)) == (2, [])
+
+
+async def test_an_accepted_call_over_the_limit_does_not_stay_pending(
+    limited: Services, double: Double
+) -> None:
+    await place(limited, "a")
+    await place(limited, "b")
+    accepted = await calls.accept({"to": BOB, "say": "hello"}, limited, now=PLACED)
+    await calls.place(accepted.to_json().encode(), "q", limited, now=PLACED)
+    assert (await limited.calls.get(accepted.id)).state == "failed"
+    assert rung(double) == 2
+
+
+async def test_calls_and_texts_count_apart(limited: Services, double: Double) -> None:
+    for n in range(2):
+        await keep(limited, to=BOB)
+        await place(limited, f"call-{n}", NOW)
+    await drained(limited)
+    assert (texts_to(double), rung(double)) == (2, 2)
+
+
+async def test_a_call_costs_no_request_more_without_the_limit(services: Services) -> None:
+    hooked = Hooked(services.tables.table("messages"))
+    services.messages = MessageStore(hooked)
+    asked: list[str] = []
+    real = services.calls.find
+
+    async def find(call_id: str) -> Any:
+        asked.append(call_id)
+        return await real(call_id)
+
+    services.calls.find = find  # type: ignore[method-assign]
+    await calls.place(json.dumps({"to": BOB, "say": "hello"}).encode(), "q1", services, now=PLACED)
+    assert (asked, hooked.commits) == ([], [])
+
+
+async def test_an_erased_number_leaves_no_count(azurite: Azurite, double: Double, front: Front) -> None:
+    made = Services(
+        settings(
+            AzureWebJobsStorage=azurite.fresh_account(),
+            TWILIO_BASE_URL=double.url,
+            PUBLIC_BASE_URL=front.url,
+            DAILY_LIMIT="2",
+            DAILY_CALL_LIMIT="2",
+            ERASURE_KEY="a secret of its own",
+        )
+    )
+    await moved(made, STRANGERS[0])
+    await drained(made)
+    await place(made, "a", NOW)
+    left = await made.messages.table.read(shard(BOB), "n|", "n|~", limit=100)
+    assert len(left) == 4
+    await erasure.erase(BOB, made, now=NOW)
+    assert await made.messages.table.read(shard(BOB), "n|", "n|~", limit=100) == []
+    await made.close()
