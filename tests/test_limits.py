@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from local.twilio import Double
 from shared import calls, erasure, errors, limits, schedule
+from shared.call_ledger import CallLedger
 from shared.dead_letters import DeadLetter
 from shared.message import Message, shard
 from shared.message_store import MessageStore
@@ -145,7 +146,7 @@ async def test_drains_at_once_do_not_exceed_it_together(limited: Services, doubl
 
 async def test_a_message_that_comes_back_unsent_counts_once(limited: Services, double: Double) -> None:
     await moved(limited, STRANGERS[0])
-    await moved(limited, STRANGERS[1])
+    await keep(limited, to=BOB)
     double.faults(credentials_refused=True)
     for minutes in range(4):
         await drained(limited, NOW + timedelta(minutes=minutes))
@@ -345,6 +346,22 @@ async def test_a_placement_that_dies_after_its_count_counts_once(limited: Servic
     await place(limited, "a")
     await place(limited, "b")
     assert (rung(double), await letters(limited)) == (2, [])
+
+
+async def test_a_refusal_that_dies_halfway_is_not_lost(limited: Services, double: Double) -> None:
+    await place(limited, "a")
+    await place(limited, "b")
+    hooked = Hooked(limited.tables.table("calls"))
+    limited.calls = CallLedger(hooked, limited.messages.table)
+    hooked.dies_at = "c|c"
+    with pytest.raises(errors.StorageAway):
+        await place(limited, "c")
+    (letter,) = await letters(limited)
+    hooked.dies_at = ""
+    await place(limited, "c", PLACED + timedelta(milliseconds=500))  # the queue brings it again
+    assert (await limited.calls.get("c")).state == "failed"
+    await replay(limited, letter, NEXT_DAY)
+    assert (rung(double), (await limited.calls.get("c")).state) == (3, "submitted")
 
 
 async def test_an_accepted_call_over_the_limit_does_not_stay_pending(
