@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import errors, voice, voice_queue
+from shared import errors, limits, voice, voice_queue
 from shared.call_ledger import Call, CallLedger
 from shared.config import Settings
 from shared.effects import Reply
@@ -72,6 +72,8 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     # Before the claim: where storage fails here, nothing is in doubt yet. Who asks to be called back
     # (voice_queue) is called, though they want no texts.
     opted_out = not request.id.startswith(CALL_BACK) and await services.messages.opted_out(request.to)
+    if settings.daily_call_limit and not opted_out and await _is_over_the_limit(raw, request, services, now):
+        return
     call = await _claim(request, ledger, now, is_new=request.id == message_id)
     if call is None:
         return
@@ -134,6 +136,22 @@ async def step(name: str, services: "Services", request: TwilioRequest, settings
         return voice.step(name, request, settings)
     call = await services.calls.get(request.state("id"))
     return voice.outbound(request, settings, call.say)
+
+
+async def _is_over_the_limit(raw: bytes, request: CallRequest, services: "Services", now: datetime) -> bool:
+    """Is it one call too many to this number today? Then it is with the dead letters, and may be replayed."""
+    ledger, limit = services.calls, services.settings.daily_call_limit or 0
+    call = await ledger.find(request.id)
+    if call and call.state is not State.PENDING:
+        return False  # it has rung, or may have: it counts on that day alone, and does not ring now
+    if await limits.may_ring(services.messages.table, request.to, request.id, limit, now=now):
+        return False
+    reason = f"its number has had {limit} calls today, by UTC (DAILY_CALL_LIMIT): replay it tomorrow"
+    await services.dead_letters.add(raw, reason, call_id=request.id, queue=QUEUE, now=now)
+    call = call or Call(id=request.id, to=request.to, sender=request.sender, created=now)
+    refused = replace(call, state=State.FAILED, reason=reason, updated=now)
+    await (ledger.write(refused) if call.etag else ledger.add(refused))
+    return True
 
 
 async def _claim(

@@ -26,12 +26,15 @@ async def mint(principal: str, services: "Services", *, now: datetime) -> dict[s
     """A Voice access token, with the identity that it is for. (Twilio docs: Access Tokens.)
 
     principal: who has signed in, as App Service authentication says. Raises SettingsError that names what is
-    missing, or says that the API key cannot sign tokens; TooMany; InvalidRequest where nobody has signed in.
+    missing, or says that the API key cannot sign tokens, or that the sign-in is off, so that this may be
+    anybody's word; TooMany; InvalidRequest where nobody has signed in.
     """
     settings = services.settings
     needed = {"TWILIO_API_KEY": settings.api_key, "TWILIO_TWIML_APP_SID": settings.twiml_app_sid}
     if missing := tuple(name for name, value in needed.items() if not value):
         raise SettingsError(missing)
+    if settings.unusable:
+        raise SettingsError(invalid=settings.unusable)
     identity = _identity(principal, settings)
     await _count(identity, services, now)
     if problem := await services.twilio.signing_key_problem():

@@ -14,6 +14,10 @@ from shared.business_hours import Opening
 from shared.business_hours import parse as _openings
 from shared.errors import InvalidRequest, SettingsError
 
+LONGEST_CALL = 86_400
+"""Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
+MEETING = 14_400
+"""Seconds in a conference: Twilio's own limit, said aloud."""
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same for everyone, and no secret.
@@ -64,6 +68,12 @@ def _hosts(value: str) -> frozenset[str]:
 def _positive(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise ValueError("must be a whole number above 0")
+    return int(value)
+
+
+def _call_seconds(value: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= LONGEST_CALL:
+        raise ValueError(f"must be whole seconds from 1 to {LONGEST_CALL:,}, which is Twilio's longest call")
     return int(value)
 
 
@@ -159,6 +169,11 @@ def _yes_or_no(value: str) -> bool:
     return value.lower() == "true"
 
 
+def _is_true(value: str) -> bool:
+    """As the platform writes it: True. Anything else is no."""
+    return value.lower() == "true"
+
+
 def _quiet_hours(value: str) -> str:
     from shared.when import check_quiet_hours
 
@@ -189,9 +204,14 @@ def _loopback_origin(value: str) -> str:
 
 
 def _setting(
-    name: str, parse: Callable[[str], Any] = _text, *, default: Any = MISSING, secret: bool = False
+    name: str,
+    parse: Callable[[str], Any] = _text,
+    *,
+    default: Any = MISSING,
+    secret: bool = False,
+    platform: bool = False,
 ) -> Any:
-    metadata = {"name": name, "parse": parse}
+    metadata = {"name": name, "parse": parse, "platform": platform}
     if default is MISSING:
         return field(repr=not secret, metadata=metadata)
     return field(default=default, repr=not secret, metadata=metadata)
@@ -214,6 +234,8 @@ class Settings:
     client_identity: str = _setting("CLIENT_IDENTITY", _identity, default="agent")
     client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _token_seconds, default=3600)
     app_service_authentication: bool = _setting("APP_SERVICE_AUTHENTICATION", _yes_or_no, default=False)
+    # Azure says so by itself, read-only ("Environment variables and app settings in Azure App Service").
+    sign_in_is_on: bool = _setting("WEBSITE_AUTH_ENABLED", _is_true, default=False, platform=True)
     phone_url: str | None = _setting("PHONE_URL", _loopback_origin, default=None)
     storage: str | None = _setting("AzureWebJobsStorage", default=None, secret=True)
     storage_account: str | None = _setting("AzureWebJobsStorage__accountName", default=None)
@@ -226,8 +248,9 @@ class Settings:
     erasure_key: str | None = _setting("ERASURE_KEY", default=None, secret=True)
     quiet_hours: str = _setting("QUIET_HOURS", _quiet_hours, default="")
     daily_limit: int | None = _setting("DAILY_LIMIT", _positive, default=None)
+    daily_call_limit: int | None = _setting("DAILY_CALL_LIMIT", _positive, default=None)
     reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
-    call_time_limit: int = _setting("CALL_TIME_LIMIT", _positive, default=1800)
+    call_time_limit: int = _setting("CALL_TIME_LIMIT", _call_seconds, default=1800)
     # What the call flows know of the company; an option whose setting is missing is left out of the menu.
     company_name: str | None = _setting("COMPANY_NAME", default=None)
     company_address: str | None = _setting("COMPANY_ADDRESS", default=None)
@@ -288,8 +311,30 @@ class Settings:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every app setting the app reads, as documented in the README's table."""
-        return tuple(each.metadata["name"] for each in fields(cls))
+        """Every app setting that a person sets, as documented in the README's table."""
+        return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
+
+    @property
+    def conference_time_limit(self) -> int:
+        """Seconds after which one who dialed into a conference is out of it.
+
+        A meeting is no call of ours: its guests came by themselves, we ring nobody for it, and it may last.
+        """
+        return max(MEETING, self.call_time_limit)
+
+    @property
+    def unusable(self) -> tuple[tuple[str, str], ...]:
+        """(name, what would be right) of what cannot take effect here, while all the rest works.
+
+        While App Service's sign-in is off, anybody can send the header that says who has signed in.
+        """
+        if not self.app_service_authentication or self.sign_in_is_on:
+            return ()
+        problem = (
+            "is true, but App Service's sign-in is off here (WEBSITE_AUTH_ENABLED, which the platform sets, "
+            "is not True): switch it on, or set this to false; until then no token is minted"
+        )
+        return (("APP_SERVICE_AUTHENTICATION", problem),)
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it
 t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
 x|ID                    what is unresolved, for a person to decide
 o|RECIPIENT             an opt-out
-n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set
+n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set (shared/limits.py)
+n|RECIPIENT|DAY|ID      that it counts a message of another partition
+n|NUMBER|DAY|calls      how many calls were placed to a number that day, and ...|ID that it counts a call
 """
 
 import asyncio

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from urllib.parse import urljoin, urlsplit
 
 from shared import phone_numbers
-from shared.config import Settings
+from shared.config import LONGEST_CALL, Settings
 from shared.errors import InvalidRequest
 
 # Calls' Twiml parameter takes 4,000 characters; Twilio fetches documents of up to 64 KB.
@@ -42,8 +42,9 @@ def parse(
     base: str | None = None,
     limit: int = MAX_INLINE,
 ) -> ET.Element:
-    """The <Response>, where every verb, number and URL in it is allowed.
+    """The <Response>, where every verb, number and URL in it is allowed, and every <Dial> has a time limit.
 
+    A <Dial> without a timeLimit gets ours (CALL_TIME_LIMIT), one that asks for more is brought down to it.
     Relative URLs are taken against `base`, and refused where there is none. Raises InvalidRequest naming
     `field` and what is wrong.
     """
@@ -66,7 +67,12 @@ def parse(
 
 def check(twiml: str, settings: Settings, field: str = "twiml") -> str:
     """TwiML to go with a call, written out anew. Raises InvalidRequest as `parse` does."""
-    return ET.tostring(parse(twiml, settings, field), encoding="unicode")
+    written = ET.tostring(parse(twiml, settings, field), encoding="unicode")
+    if len(written) > MAX_INLINE:
+        raise InvalidRequest(
+            field, f"must be at most {MAX_INLINE:,} characters, with a timeLimit on every <Dial>", status=413
+        )
+    return written
 
 
 def check_url(url: str, settings: Settings, field: str = "url", *, base: str | None = None) -> str:
@@ -108,6 +114,8 @@ def _check_element(element: ET.Element, settings: Settings, base: str | None, de
         _check_sip(text, settings, where)
     elif tag in {"Sms", "Message"} and "to" in element.attrib:
         phone_numbers.permitted(element.attrib["to"], settings, f"{where} to")
+    if tag == "Dial":
+        _limit(element, settings)
     allowed = CHILDREN.get(tag, frozenset())
     for child in element:
         if child.tag not in allowed:
@@ -115,6 +123,17 @@ def _check_element(element: ET.Element, settings: Settings, base: str | None, de
         if (child.tail or "").strip() and tag != "Say" and tag not in SSML:
             raise InvalidRequest(where, f"must not hold text after <{child.tag}>")
         _check_element(child, settings, base, depth - 1)
+
+
+def _limit(dial: ET.Element, settings: Settings) -> None:
+    """Let a <Dial> end when ours would: sooner if it asks for that, never later."""
+    nouns = {child.tag for child in dial}
+    meets = nouns == {"Conference"} and not (dial.text or "").strip()
+    most = settings.conference_time_limit if meets else settings.call_time_limit
+    asked = dial.get("timeLimit", str(most))
+    if not re.fullmatch("[0-9]{1,5}", asked) or not 1 <= int(asked) <= LONGEST_CALL:
+        raise InvalidRequest("<Dial> timeLimit", f"must be whole seconds from 1 to {LONGEST_CALL:,}")
+    dial.set("timeLimit", str(min(int(asked), most)))
 
 
 def _check_sip(uri: str, settings: Settings, where: str) -> None:

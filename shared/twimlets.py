@@ -176,6 +176,7 @@ def _dial(
     dial = response.dial(
         action=asked.again(Dial="true", **({} if after is None else {"Next": after})),
         timeout=asked.seconds("Timeout", timeout),
+        time_limit=asked.call.settings.call_time_limit,
         caller_id=phone_numbers.parse(caller_id, "CallerId", region=phone_numbers.home(asked.call.settings))
         if caller_id
         else None,
@@ -234,7 +235,8 @@ def conference(asked: Twimlet) -> Reply:
         wait = asked.allowed(wanted, "Music")
     starts = not asked.many("Moderators") or asked.lists_caller("Moderators")
     room = prompts.clean(asked.one("Name", "conference"), 128)
-    response.dial().conference(room, start_conference_on_enter=starts, wait_url=wait)
+    dial = response.dial(time_limit=call.settings.conference_time_limit)
+    dial.conference(room, start_conference_on_enter=starts, wait_url=wait)
     return Reply(response)
 
 

@@ -39,7 +39,7 @@ def _join(call: Call, response: VoiceResponse, room: str) -> Reply:
     moderates = moderated and call.is_agent
     if moderates:
         call.say(response, "conference_starting")
-    dial = response.dial(action=call.url("conference-left"))
+    dial = response.dial(action=call.url("conference-left"), time_limit=call.settings.conference_time_limit)
     dial.conference(
         room,
         start_conference_on_enter=moderates or not moderated,

@@ -29,6 +29,7 @@ def team(call: Call, *, after: int = 0) -> Reply:
     dial = response.dial(
         action=call.url("dialed", after=after + len(rung)),
         timeout=call.settings.ring_seconds,
+        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
         # The team sees who calls; where nobody may know, or we placed the call, our own number.
         caller_id=call.number if call.number == call.request.get("From") else call.settings.from_number,
     )

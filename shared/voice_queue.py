@@ -111,7 +111,12 @@ def agent(call: Call) -> Reply:
         return _refused(call)
     response = VoiceResponse()
     call.say(response, "agent_waiting")
-    dial = response.dial(action=call.url("agent-done"), timeout=AGENT_WAITS)
+    dial = response.dial(
+        action=call.url("agent-done"),
+        timeout=AGENT_WAITS,
+        # It rings nobody, but what comes of it is the same talk that ringing the team would bring.
+        time_limit=call.settings.call_time_limit,
+    )
     # The waiting caller hears this in the language of the caller, not of the agent.
     dial.queue(QUEUE, url=call.url("agent-connect", lang=""))
     return Reply(response)

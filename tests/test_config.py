@@ -52,6 +52,10 @@ def test_identity_based_storage_needs_no_connection_string() -> None:
         ("ALLOWED_TWIML_HOSTS", "https://example.com/", "host names"),
         ("SEND_CONCURRENCY", "0", "above 0"),
         ("MAX_PER_SECOND", "fast", "above 0"),
+        ("DAILY_CALL_LIMIT", "0", "above 0"),
+        ("CALL_TIME_LIMIT", "0", "from 1 to 86,400"),
+        ("CALL_TIME_LIMIT", "86401", "from 1 to 86,400"),
+        ("CALL_TIME_LIMIT", "half an hour", "from 1 to 86,400"),
     ],
 )
 def test_a_malformed_setting_is_named_with_what_would_be_right(name: str, value: str, problem: str) -> None:
@@ -59,6 +63,26 @@ def test_a_malformed_setting_is_named_with_what_would_be_right(name: str, value:
         Settings.from_env({**MINIMAL, name: value})
     assert caught.value.invalid[0][0] == name
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "platform", "unusable"),
+    [
+        ("true", "", True),
+        ("true", "False", True),
+        ("true", "True", False),
+        ("true", "true", False),
+        ("false", "", False),
+        ("false", "True", False),
+    ],
+)
+def test_the_sign_in_counts_only_where_the_platform_says_that_it_is_on(
+    asked: str, platform: str, unusable: bool
+) -> None:
+    known = Settings.from_env(
+        {**MINIMAL, "APP_SERVICE_AUTHENTICATION": asked, "WEBSITE_AUTH_ENABLED": platform}
+    )
+    assert [name for name, _ in known.unusable] == ["APP_SERVICE_AUTHENTICATION"] * unusable
 
 
 def test_half_an_api_key_is_reported() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from local.host.worker import Worker
@@ -33,6 +34,15 @@ def test_every_setting_is_in_env_example() -> None:
 def test_every_setting_is_in_local_settings_example() -> None:
     values = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
     assert set(values) == set(Settings.names()) - IDENTITY | {"FUNCTIONS_WORKER_RUNTIME"}
+
+
+def test_what_the_platform_sets_is_explained_and_set_by_nobody() -> None:
+    platform = {each.metadata["name"] for each in fields(Settings)} - set(Settings.names())
+    assert platform == {"WEBSITE_AUTH_ENABLED"}
+    for name in platform:
+        assert f"`{name}`" in section("Settings")
+        for example in (".env.example", "local.settings.example.json", "infra/main.parameters.json"):
+            assert name not in (ROOT / example).read_text()
 
 
 def test_the_examples_settings_are_complete() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.host.worker import QueuedMessage, Worker
+from tests import calling
+from tests.app import App
 from tests.settings import ENVIRON
 
 ROOT = Path(__file__).parent.parent
@@ -81,6 +83,18 @@ async def test_health_is_good_and_tells_nothing(worker: Worker) -> None:
     answer = (await worker.http("health")).answer
     assert answer is not None
     assert (answer.status, answer.json()) == (200, {"status": "healthy"})
+
+
+async def test_health_names_a_sign_in_that_is_off_and_the_rest_works(app: App) -> None:
+    with calling.settings_with(APP_SERVICE_AUTHENTICATION="true"):
+        status, health = await app.get("health")
+        token, refused = await app.post("token_mint", {})
+        listed, _ = await app.get("message_list")
+    (wrong,) = health["invalid"]
+    assert (status, health["status"], health["missing"]) == (200, "degraded", [])
+    assert wrong.startswith("APP_SERVICE_AUTHENTICATION is true, but App Service's sign-in is off")
+    assert (token, listed) == (503, 200)
+    assert "TWILIO_API_KEY" in refused["error"]["message"]
 
 
 async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:

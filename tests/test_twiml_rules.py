@@ -52,6 +52,54 @@ def test_what_is_not_allowed_is_named(inside: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("dial", "seconds"),
+    [
+        ("<Dial>+12025550101</Dial>", "1800"),
+        ("<Dial timeLimit='60'>+12025550101</Dial>", "60"),
+        ("<Dial timeLimit='1800'><Number>+12025550101</Number></Dial>", "1800"),
+        ("<Dial timeLimit='1801'><Client>carol</Client></Dial>", "1800"),
+        ("<Dial timeLimit='86400'><Sip>sip:a@media.example.com</Sip></Dial>", "1800"),
+        ("<Dial timelimit='60'>+12025550101</Dial>", "1800"),
+        ("<Dial><Queue>support</Queue></Dial>", "1800"),
+        ("<Dial><Conference>standup</Conference></Dial>", "14400"),
+        ("<Dial timeLimit='600'><Conference>standup</Conference></Dial>", "600"),
+        ("<Dial timeLimit='86400'><Conference>standup</Conference></Dial>", "14400"),
+        ("<Dial><Conference>standup</Conference><Number>+12025550101</Number></Dial>", "1800"),
+        ("<Dial>+12025550101<Conference>standup</Conference></Dial>", "1800"),
+    ],
+)
+def test_a_dial_ends_when_ours_would_and_sooner_if_it_asks(dial: str, seconds: str) -> None:
+    written = parse(twiml_rules.check(f"<Response>{dial}</Response>", KNOWN))
+    assert [each.get("timeLimit") for each in written.iter("Dial")] == [seconds]
+
+
+def test_every_one_of_several_dials_gets_its_limit() -> None:
+    twiml = "<Response>" + "<Dial>+12025550101</Dial>" * 3 + "</Response>"
+    known = company(CALL_TIME_LIMIT="600")
+    written = parse(twiml_rules.check(twiml, known))
+    assert [each.get("timeLimit") for each in written] == ["600"] * 3
+
+
+def test_where_calls_last_longer_than_meetings_meetings_do_too() -> None:
+    assert company(CALL_TIME_LIMIT="20000").conference_time_limit == 20_000
+
+
+@pytest.mark.parametrize("asked", ["", "0", "-1", "1.5", "٣", "60 s", "86401", "9" * 5_000])
+def test_a_time_limit_that_twilio_would_not_take_is_named(asked: str) -> None:
+    twiml = f"<Response><Dial timeLimit='{asked}'>+12025550101</Dial></Response>"
+    with pytest.raises(InvalidRequest, match="<Dial> timeLimit must be whole seconds from 1 to 86,400"):
+        twiml_rules.parse(twiml, KNOWN, limit=twiml_rules.MAX_DOCUMENT)
+
+
+def test_twiml_that_its_time_limits_make_too_long_is_refused_before_twilio_does() -> None:
+    twiml = "<Response>" + "<Dial>+12025550101</Dial>" * 150 + "</Response>"
+    assert len(twiml) < twiml_rules.MAX_INLINE
+    with pytest.raises(InvalidRequest, match="with a timeLimit on every <Dial>") as caught:
+        twiml_rules.check(twiml, KNOWN)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
     ("twiml", "problem"),
     [
         ("", "must be TwiML"),

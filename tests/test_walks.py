@@ -68,6 +68,23 @@ def test_dial_ends_in_voicemail_when_nobody_takes_the_call(phone: Phone) -> None
     call.hears("nobody can take your call").hears("leave a message")
 
 
+def test_dial_ends_a_talk_at_the_time_limit_of_calls(phone: Phone) -> None:
+    call = phone.dial(OURS).press("1")
+    anna = phone.rings(ANNA).answer().press("1").is_connected_to(CALLER)
+    call.wait(1_790).is_connected_to(ANNA)
+    call.wait(20).is_over()
+    anna.is_over()
+    assert not phone.notices
+
+
+def test_queue_ends_a_talk_at_the_time_limit_of_calls(phone: Phone) -> None:
+    call = phone.dial(OURS).press("2")
+    agent = phone.dial(OURS, from_=ANNA).press("1").is_connected_to(CALLER)
+    agent.wait(1_770).is_connected_to(CALLER)
+    agent.wait(60).hears("next caller in line, press 1")
+    call.hears("Goodbye.").is_over()
+
+
 def test_record_takes_a_message_and_the_owner_is_told(phone: Phone, company: Company) -> None:
     call = phone.dial(OURS, from_=OTHER).press("3").hears("after the beep")
     words = "Please call me back about the table for four on Friday evening"

@@ -12,7 +12,7 @@ from shared import client_token
 from shared.config import Settings
 from shared.errors import InvalidRequest, SettingsError, TooMany
 from shared.services import Services
-from tests import openapi
+from tests import calling, openapi
 from tests.app import App
 from tests.settings import settings
 from tests.storage import Azurite
@@ -73,7 +73,7 @@ async def test_settings_say_who_it_is_for_and_how_long(keyed: Double, azurite: A
 async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
     keyed: Double, azurite: Azurite
 ) -> None:
-    made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true"))
+    made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED="True"))
     minted = await client_token.mint(PERSON, made, now=now())
     assert minted["identity"] == "jane_dot_doe_at_contoso_dot_com"
     others = [
@@ -88,6 +88,24 @@ async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
     with pytest.raises(InvalidRequest, match="sign in first") as refused:
         await client_token.mint("", made, now=now())
     assert refused.value.status == 401
+    await made.close()
+
+
+@pytest.mark.parametrize("platform", ["", "False", "yes", "1"])
+async def test_while_the_sign_in_is_off_nobody_can_say_who_they_are(
+    keyed: Double, azurite: Azurite, platform: str
+) -> None:
+    made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED=platform))
+    for forged in (PERSON, ""):
+        with pytest.raises(SettingsError, match="APP_SERVICE_AUTHENTICATION is true, but") as refused:
+            await client_token.mint(forged, made, now=now())
+        assert "WEBSITE_AUTH_ENABLED" in str(refused.value)
+    await made.close()
+
+
+async def test_without_the_setting_a_sign_in_changes_nothing(keyed: Double, azurite: Azurite) -> None:
+    made = Services(set_up(keyed, azurite, WEBSITE_AUTH_ENABLED="True"))
+    assert (await client_token.mint(PERSON, made, now=now()))["identity"] == "agent"
     await made.close()
 
 
@@ -141,6 +159,17 @@ async def test_tokens_are_rationed_by_identity_and_minute(services: Services) ->
         await client_token.mint("", other, now=at)
     await client_token.mint("", other, now=at + timedelta(seconds=10))
     await other.close()
+
+
+async def test_the_route_believes_no_header_while_the_sign_in_is_off(app: App) -> None:
+    header = {"X-MS-CLIENT-PRINCIPAL-NAME": PERSON}
+    with calling.settings_with(**SOFTPHONE, APP_SERVICE_AUTHENTICATION="true"):
+        answer = (
+            await app.worker.http("token_mint", "POST", f"{app.origin}/api/token", header, b"{}")
+        ).answer
+    assert answer is not None
+    assert answer.status == 503
+    assert "APP_SERVICE_AUTHENTICATION is true, but" in answer.json()["error"]["message"]
 
 
 async def test_the_route_says_which_setting_is_missing(app: App) -> None:
