@@ -90,7 +90,20 @@ def test_the_table_shows_every_row() -> None:
     assert all(f"row {key}" in text for key in report.KEYS)
 
 
-def test_a_chart_is_well_formed_whatever_it_is_of() -> None:
-    ET.fromstring(chart.bars("<&>", [('"x"', 0.0001, False, "<"), ("y", 1e9, True, "&")]))  # noqa: S314
-    lines = chart.lines("t", "x", "y", {"<a>": [(1.0, 0.0), (1000.0, 5e6)], "b": [(10.0, 3.0)]})
-    assert len(ET.fromstring(lines).findall("{http://www.w3.org/2000/svg}polyline")) == 2  # noqa: S314
+def words(svg: str) -> str:
+    return " ".join(ET.fromstring(svg).itertext())  # noqa: S314  we wrote it
+
+
+def test_a_chart_says_what_it_shows_whatever_it_is_called() -> None:
+    found = words(chart.bars("<&>", [('"x"', 0.0001, False, "<"), ("y", 1e9, True, "&")]))
+    assert all(each in found for each in ("<&>", '"x": <', "y: &", "goal"))
+    found = words(chart.lines("t", "x", "y", {"<a>": [(1.0, 0.0), (1000.0, 5e6)], "b": [(10.0, 3.0)]}))
+    assert all(each in found for each in ("<a>", "b", "1,000", "1,000,000"))
+
+
+def test_a_bar_that_misses_its_goal_ends_before_it() -> None:
+    svg = chart.bars("t", [("missed", 0.5, False, ""), ("met", 4, True, "")])
+    found = ET.fromstring(svg)  # noqa: S314
+    rects = [each for each in found.iter() if each.get("class") == "rect reactive tooltip-trigger"]
+    met, missed = (float(each.get("width", "0")) for each in rects)
+    assert met == pytest.approx(missed * 4)  # from a quarter: two octaves to 1, four to 4
