@@ -232,7 +232,7 @@ class _Drain:
             self.report.states[message.state.value] += 1
         return False
 
-    async def _claim_and_send(self, partition: str, rows: Sequence[Row]) -> int:
+    async def _claim_and_send(self, partition: str, rows: Sequence[Row], tries: int = 3) -> int:
         """Claim these and start their sends; how many were started."""
         attempt = secrets.token_hex(8)
         now = self.clock()
@@ -251,7 +251,7 @@ class _Drain:
             if not messages and isinstance(exc, errors.StorageAway):
                 raise
             if not messages:
-                return await self._claim_what_is_left(partition, rows)
+                return await self._claim_what_is_left(partition, rows, tries)
         self.sender.start(partition, messages, lease)
         return len(messages)
 
@@ -267,17 +267,18 @@ class _Drain:
                 await self.store.list_elsewhere(each, max(each.due, now))
         return creation(following) if following else []
 
-    async def _claim_what_is_left(self, partition: str, rows: Sequence[Row]) -> int:
+    async def _claim_what_is_left(self, partition: str, rows: Sequence[Row], tries: int) -> int:
         """After a claim that failed: those that nobody has taken; halved until the one at fault is alone."""
         again = await self.store.table.read(partition, "q|", rows[-1].key + "!", limit=1000)
         same = {row.key: row.etag for row in again}
         left = [row for row in rows if same.get(row.key) == row.etag]
         if len(left) < len(rows):
-            return await self._claim_and_send(partition, left) if left else 0
+            return await self._claim_and_send(partition, left, tries) if left else 0
+        if len(rows) == 1 and self.settings.daily_limit and tries:
+            return await self._claim_and_send(partition, rows, tries - 1)  # its recipient's count has changed
         if len(rows) == 1:
             log.error("message %s is due but cannot be claimed", rows[0].key.rpartition("|")[2])
             return 0
         half = len(rows) // 2
-        return await self._claim_and_send(partition, rows[:half]) + await self._claim_and_send(
-            partition, rows[half:]
-        )
+        first = await self._claim_and_send(partition, rows[:half], tries)
+        return first + await self._claim_and_send(partition, rows[half:], tries)

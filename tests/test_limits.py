@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,8 +37,15 @@ class Hooked(Table):
         super().__init__(table._client)
         self.commits: list[tuple[str, Sequence[Write]]] = []
         self.dies_at = ""
+        self._hooks: dict[str, Callable[[], Awaitable[object]]] = {}
+
+    def before(self, key: str, hook: Callable[[], Awaitable[object]]) -> None:
+        """Do this, once, before the next commit that writes this row."""
+        self._hooks[key] = hook
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
+        for key in [write.key for write in writes if write.key in self._hooks]:
+            await self._hooks.pop(key)()
         if self.dies_at and any(self.dies_at in write.key for write in writes):
             raise errors.StorageAway("the process died here")
         self.commits.append((partition, writes))
@@ -95,6 +102,18 @@ async def test_what_is_over_the_limit_is_held_until_tomorrow(limited: Services, 
     assert held.retry == late.due + timedelta(days=1)
     await drained(limited, TOMORROW + timedelta(minutes=2))
     assert texts_to(double) == 3
+
+
+async def test_a_count_that_changes_under_a_claim_lets_its_message_leave_in_the_same_tick(
+    limited: Services, double: Double, table: Hooked
+) -> None:
+    await keep(limited, to=BOB)
+    counted = f"n|{BOB}|{NOW:%Y-%m-%d}"
+    table.before(counted, lambda: table.commit(shard(BOB), [Insert(counted, {"count": 1})]))
+    await drained(limited)
+    row = await table.get(shard(BOB), counted)
+    assert row is not None
+    assert (texts_to(double), row.values["count"]) == (1, 2)
 
 
 async def test_an_edited_recipient_does_not_evade_the_limit(limited: Services, double: Double) -> None:
