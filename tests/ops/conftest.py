@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,8 @@ from local.host.server import Server
 from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import NUMBER, Double, MessagingService
+from local.twilio.options import Number, Options, Pace
 from ops import client, console
 from ops.__main__ import app
 from shared.services import Services
@@ -173,3 +175,20 @@ async def ahead(double: Double) -> AsyncIterator[Ahead]:
             return origin
 
         yield start
+
+
+OTHER = "+12025550150"
+SERVICE = "MG" + "1" * 32
+
+
+def in_a_service(double: Double, **values: Any) -> None:
+    """The number is in the sender pool of this service; another number in that of another one."""
+    other = MessagingService(
+        sid="MG" + "2" * 32,
+        senders=(OTHER,),
+        inbound_request_url="https://other.example.com/",
+        use_inbound_webhook_on_number=False,
+    )
+    one = MessagingService(sid=SERVICE, friendly_name="Shop", senders=(NUMBER,), **values)
+    numbers = (Number(), Number(phone_number=OTHER))
+    double.reset(Options(numbers=numbers, messaging_services=(other, one), pace=Pace(step=0.01)))

@@ -12,12 +12,12 @@ import pytest
 from aiohttp import web
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, MessagingService, Options, Pace
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
 from local.twilio.options import Number
 from ops import kept
 from ops.connect import application_values, number_values
 from tests.host.process import ROOT, environment
-from tests.ops.conftest import LOST, Ahead, Answer, Run
+from tests.ops.conftest import LOST, OTHER, SERVICE, Ahead, Answer, Run, in_a_service
 
 pytestmark = pytest.mark.usefixtures("public")
 
@@ -411,8 +411,6 @@ async def test_undo_restores_what_is_not_shown(ops: Run, double: Double, tmp_pat
 
 # Two numbers and one TwiML app.
 
-OTHER = "+12025550150"
-
 
 @pytest.fixture
 def two(double: Double) -> None:
@@ -470,21 +468,6 @@ async def test_an_app_that_was_made_anew_is_shared_too(ops: Run, double: Double)
 
 
 # A Messaging Service that takes the texts.
-
-SERVICE = "MG" + "1" * 32
-
-
-def in_a_service(double: Double, **values: Any) -> None:
-    """The number is in the sender pool of this service; another number in that of another one."""
-    other = MessagingService(
-        sid="MG" + "2" * 32,
-        senders=(OTHER,),
-        inbound_request_url="https://other.example.com/",
-        use_inbound_webhook_on_number=False,
-    )
-    one = MessagingService(sid=SERVICE, friendly_name="Shop", senders=(NUMBER,), **values)
-    numbers = (Number(), Number(phone_number=OTHER))
-    double.reset(Options(numbers=numbers, messaging_services=(other, one), pace=Pace(step=0.01)))
 
 
 @pytest.mark.parametrize(
