@@ -59,8 +59,8 @@ class Change:
 class Plan:
     """What is to be done: shown first, then done step by step.
 
-    report: what is printed. again: how to go on, or back, after an
-    error. forget: for an error before anything was changed.
+    report: what is printed. again: how to go on, or back, after an error. forget: for an error before
+    anything was changed.
     """
 
     report: dict[str, Any]
@@ -239,12 +239,14 @@ def _connecting(number: str, deployment: Deployment, account: Account, remembere
         else:
             account.configure_application(app.sid, _values(app_changes))
 
+    def note_made() -> None:
+        remembered.made_application(number, report["twiml_app_sid"])
+
     steps: list[Step] = [("the number", configure_number)] if changes else []
     if app_changes:
         steps.append(("the TwiML app", configure_application))
     if app is None:
-        note = lambda: remembered.made_application(number, report["twiml_app_sid"])  # noqa: E731
-        steps.append(("the note of it", note))
+        steps.append(("the note of it", note_made))
     return Plan(
         report,
         steps or [("the note of its TwiML app", note_application)],

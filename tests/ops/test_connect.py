@@ -159,6 +159,7 @@ async def test_a_text_that_is_no_number_is_refused(ops: Run) -> None:
         ("http://example.com", "must be https"),
         ("https://example.com/api", "must be an origin"),
         ("example.com", "must be an origin"),
+        ("https://user:hunter2@example.com", "without a user or a password; it is https://...@example.com"),
         ("http://localhost:9", "cannot be reached"),
     ],
 )
@@ -171,6 +172,7 @@ async def test_a_url_that_twilio_could_not_use_is_refused(
 
     assert result.exit_code == 1
     assert fault in result.stderr
+    assert "hunter2" not in result.output
     assert state(double) == before
 
 
