@@ -15,6 +15,10 @@ from shared.config import is_loopback
 from shared.twilio_helper import meaning
 
 
+class Unanswered(OpsError):
+    """Twilio did not answer, or not so that it can be read: what was asked of it may have been done."""
+
+
 class Account:
     """Its REST API. Every method raises OpsError."""
 
@@ -29,7 +33,7 @@ class Account:
         if double:
             if not is_loopback(double):
                 raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the double alone")
-            self._client.api.base_url = double
+            self._client.api.base_url = self._client.messaging.base_url = double
 
     def number(self, phone_number: str) -> Any:
         """One of the account's numbers, in E.164."""
@@ -48,6 +52,21 @@ class Account:
             return
         with _explained():
             self._client.incoming_phone_numbers(sid).update(**values)
+
+    def takes_texts(self, number_sid: str) -> Any | None:
+        """The Messaging Service that takes a number's texts instead of its own webhook; None where none does.
+
+        A number is in the sender pool of one service at most, which may leave its texts to it (Twilio docs:
+        Services resource, use_inbound_webhook_on_number).
+        """
+        with _explained():
+            for service in self._client.messaging.v1.services.stream(page_size=100):
+                if service.use_inbound_webhook_on_number:
+                    continue
+                pool = self._client.messaging.v1.services(str(service.sid)).phone_numbers
+                if any(each.sid == number_sid for each in pool.stream(page_size=1000)):
+                    return service
+        return None
 
     def application(self, sid: str | None, name: str) -> Any | None:
         """A TwiML app by its SID, else by its name; None where there is none."""
@@ -83,6 +102,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except TwilioRestException as exc:
+        if exc.status >= 500:
+            raise Unanswered(f"Twilio answers {exc.status}") from exc
         raise _refused(exc.code, str(exc.msg)) from exc
     except TwilioException as exc:
         # twilio-python raises a bare exception, with the response in it, for a list that was refused.
@@ -90,10 +111,10 @@ def _explained() -> Iterator[None]:
             answer = json.loads(exc.args[1].text)
             code, message = answer["code"], answer["message"]
         except (IndexError, AttributeError, ValueError, KeyError, TypeError):
-            raise OpsError(f"Twilio's answer could not be read: {exc}") from exc
+            raise Unanswered(f"Twilio's answer could not be read: {exc}") from exc
         raise _refused(code, str(message)) from exc
     except requests.RequestException as exc:
-        raise OpsError(f"Twilio cannot be reached: {type(exc).__name__}") from exc
+        raise Unanswered(f"Twilio cannot be reached: {type(exc).__name__}") from exc
 
 
 def _refused(code: int | None, message: str) -> OpsError:

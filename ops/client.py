@@ -18,6 +18,7 @@ import typer
 from dotenv import dotenv_values
 
 from local.running import KEY, NotRunning, Running
+from ops.signature import masked
 from shared.config import Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -128,12 +129,14 @@ def _azd(folder: Path, environ: Mapping[str, str]) -> Deployment | None:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
+    parts, given = urlsplit(url), masked(url)
+    if parts.username is not None:
+        raise OpsError(f"--url must be an origin, without a user or a password; it is {given}")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise OpsError(f"--url must be an origin, such as https://example.azurewebsites.net; it is {url}")
+        raise OpsError(f"--url must be an origin, such as https://example.azurewebsites.net; it is {given}")
     if parts.scheme == "http" and not is_loopback(url):
         raise OpsError(
-            f"--url must be https, as Twilio's requests and your key would go over it; it is {url}"
+            f"--url must be https, as Twilio's requests and your key would go over it; it is {given}"
         )
     return url.rstrip("/")
 

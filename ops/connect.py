@@ -1,10 +1,9 @@
 """`connect`: point a Twilio number, and a TwiML app for the softphone, at a deployment; or back again."""
 
-import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -12,20 +11,24 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ops.account import Account
+from ops import kept, texts
+from ops.account import Account, Unanswered
 from ops.client import Api, AsJson, Deployment, OpsError, Url, find
 from ops.console import console, print_json
+from ops.kept import Kept
+from ops.signature import masked
 from shared import phone_numbers
 from shared.errors import InvalidRequest
-
-KEPT = "connect.json"
-"""What numbers had before they were connected, for --undo."""
 
 # Connection overrides (Twilio docs: Webhook connection overrides); neither sent to us nor signed. A caller is
 # waiting, so a connection or an answer that does not come is tried again early; a status can take its time.
 CALLER_WAITS = "#ct=2000&rt=7000&rc=2&rp=ct,rt,5xx"
 CAN_WAIT = "#rc=3&rp=ct,rt,5xx"
 APOLOGY = "We are sorry, this did not work. Please call again in a minute."
+
+
+type Step = tuple[str, Callable[[], object]]
+"""(what it changes, how)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,33 @@ class Change:
     before: str
     after: str
 
-    def view(self) -> dict[str, str]:
-        """For --json."""
-        return {"what": self.what, "name": self.name, "before": self.before, "after": self.after}
+    def view(self, ours: frozenset[str]) -> dict[str, str]:
+        """For people and programs: of a webhook that is none of `ours`, nothing that may be a secret."""
+
+        def shown(value: str) -> str:
+            secret = self.name.endswith(("_url", "_callback")) and value not in ours
+            return masked(value) if secret else value
+
+        return {
+            "what": self.what,
+            "name": self.name,
+            "before": shown(self.before),
+            "after": shown(self.after),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done: shown first, then done step by step.
+
+    report: what is printed. again: how to go on, or back, after an error. forget: for an error before
+    anything was changed.
+    """
+
+    report: dict[str, Any]
+    steps: list[Step]
+    again: str
+    forget: Callable[[], object] = lambda: None
 
 
 def number_values(base: str) -> dict[str, str]:
@@ -87,8 +114,8 @@ def differences(what: str, present: Any | None, wanted: Mapping[str, str]) -> li
     return [change for change in changes if change.before != change.after]
 
 
-def _values(changes: list[Change], what: str) -> dict[str, str]:
-    return {change.name: change.after for change in changes if change.what == what}
+def _values(changes: list[Change]) -> dict[str, str]:
+    return {change.name: change.after for change in changes}
 
 
 def _text(resource: Any | None, name: str) -> str:
@@ -102,11 +129,13 @@ def connect(
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
     ] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put back what the number had before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, on a terminal.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Point a number's calls and texts at Switchboard, and make the softphone's TwiML app.
 
-    Shows the difference; with --dry-run nothing else. Does nothing where the number is connected already.
+    Shows the difference, and on a terminal asks before making it; with --dry-run it only shows. Does nothing
+    where the number is connected already.
     """
     try:
         number = phone_numbers.parse(number, "NUMBER")
@@ -114,17 +143,55 @@ def connect(
         raise OpsError(str(exc)) from exc
     deployment = find(url)
     account = Account(deployment)
+    remembered = Kept(deployment.folder / kept.NAME, account.sid)
     if undo:
-        report = _undo(number, deployment.folder / KEPT, account, dry_run=dry_run)
+        plan = _undoing(number, deployment, account, remembered)
     else:
-        report = _connect(number, deployment, account, dry_run=dry_run)
-    if as_json:
-        print_json(report)
-    else:
+        plan = _connecting(number, deployment, account, remembered)
+    report = plan.report
+    if not as_json:
         _show(deployment, report)
+    asked = sys.stdin.isatty() and sys.stdout.isatty() and not (yes or as_json)
+    if dry_run or (asked and report["changes"] and not typer.confirm("Make these changes?")):
+        report["says"] = "Nothing was changed" + (": this is a dry run." if dry_run else ".")
+    else:
+        try:
+            _carry_out(plan)
+        except OpsError as exc:
+            if as_json:
+                print_json({**report, "error": str(exc)})
+            raise
+        report["done"] = True
+        report["says"] = "Done." if report["changes"] else ""
+    if as_json:
+        print_json({name: value for name, value in report.items() if name != "says"})
+        return
+    _show_end(deployment, report)
+    if not (report["done"] or dry_run):
+        raise typer.Exit(1)
 
 
-def _connect(number: str, deployment: Deployment, account: Account, *, dry_run: bool) -> dict[str, Any]:
+def _carry_out(plan: Plan) -> None:
+    """Raises OpsError, which says what was done before the error and how to go on."""
+    done: list[str] = []
+    for what, act in plan.steps:
+        try:
+            act()
+        except OpsError as exc:
+            if done:
+                state = f"Done before that: {' and '.join(done)}"
+            elif isinstance(exc, Unanswered):
+                state = "Nothing was changed before that"
+            else:
+                plan.forget()
+                raise OpsError(f"{exc}. Nothing was changed") from exc
+            if isinstance(exc, Unanswered):
+                state += f"; whether {what} was, is not known"
+            raise OpsError(f"{exc}. {state}. {plan.again}") from exc
+        done.append(what)
+
+
+def _connecting(number: str, deployment: Deployment, account: Account, remembered: Kept) -> Plan:
     base = deployment.url
     owned = account.number(number)
     if owned.trunk_sid:
@@ -134,27 +201,74 @@ def _connect(number: str, deployment: Deployment, account: Account, *, dry_run: 
     _check_health(deployment)
     wanted = wanted_of(owned, base)
     app_wanted = application_values(base)
-    app = account.application(deployment.settings.get("TWILIO_TWIML_APP_SID"), app_wanted["friendly_name"])
-    changes = differences("number", owned, wanted) + differences("application", app, app_wanted)
-    sid = app.sid if app else None
-    if changes and not dry_run:
-        kept = deployment.folder / KEPT
-        _keep(kept, f"{account.sid}/{number}", owned, wanted, app, app_wanted)
-        account.configure_number(owned.sid, _values(changes, "number"))
-        if app is None:
-            sid = account.create_application(app_wanted)
-            _note_application(kept, f"{account.sid}/{number}", sid)
-        else:
-            account.configure_application(app.sid, _values(changes, "application"))
-    return {
+    known = deployment.settings.get("TWILIO_TWIML_APP_SID")
+    app = account.application(known, app_wanted["friendly_name"])
+    changes, app_changes = differences("number", owned, wanted), differences("application", app, app_wanted)
+    ours = frozenset([*wanted.values(), *app_wanted.values()])
+    before = {name: _text(app, name) for name in app_wanted} if app else None
+    report: dict[str, Any] = {
         "number": number,
         "url": base,
-        "changes": [change.view() for change in changes],
-        "done": not dry_run,
-        "twiml_app_sid": sid,
-        "twiml_app_known": bool(sid) and sid == deployment.settings.get("TWILIO_TWIML_APP_SID"),
+        "changes": [change.view(ours) for change in changes + app_changes],
+        "done": False,
+        "warnings": _warnings(account, owned, base),
+        "twiml_app_sid": app.sid if app else None,
+        "twiml_app_known": app is not None and app.sid == known,
         "capabilities": dict(owned.capabilities),
     }
+    new = False
+
+    def note_application() -> None:
+        if app is not None:  # one that we made, and could not note any more, is as we make them
+            remembered.found_application(number, app.sid, before if app_changes else None)
+
+    def remember() -> None:
+        nonlocal new
+        values = {name: _text(owned, name) for name in wanted}
+        new = remembered.remember(number, values, app.sid if app else "", before, now=datetime.now(UTC))
+        note_application()
+
+    def configure_number() -> None:
+        remember()
+        account.configure_number(owned.sid, _values(changes))
+
+    def configure_application() -> None:
+        remember()
+        if app is None:
+            report["twiml_app_sid"] = account.create_application(app_wanted)
+        else:
+            account.configure_application(app.sid, _values(app_changes))
+
+    def note_made() -> None:
+        remembered.made_application(number, report["twiml_app_sid"])
+
+    steps: list[Step] = [("the number", configure_number)] if changes else []
+    if app_changes:
+        steps.append(("the TwiML app", configure_application))
+    if app is None:
+        steps.append(("the note of it", note_made))
+    return Plan(
+        report,
+        steps or [("the note of its TwiML app", note_application)],
+        f"Mend it and run this again to go on, or put back what there was: "
+        f"python -m ops connect {number} --undo --url {base}",
+        lambda: remembered.forget(number) if new else None,
+    )
+
+
+def _warnings(account: Account, owned: Any, base: str) -> list[dict[str, str]]:
+    """What keeps calls or texts from coming, and is not for this command to change."""
+    found = [
+        {"says": f"The number has no {name}.", "mend": ""}
+        for name in ("voice", "sms")
+        if not owned.capabilities.get(name)
+    ]
+    try:
+        taken = texts.taken(account, owned, base)
+    except OpsError as exc:
+        says = f"whether a Messaging Service takes the number's texts could not be seen: {exc}"
+        return [*found, {"says": says, "mend": ""}]
+    return [*found, {"says": taken[0], "mend": taken[1]}] if taken else found
 
 
 def _check_health(deployment: Deployment) -> None:
@@ -171,82 +285,49 @@ def _check_health(deployment: Deployment) -> None:
     raise OpsError(f"{deployment.url}/api/health does not answer 200: {what}. Nothing was changed")
 
 
-# What was there before.
-
-
-def _read(kept: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(kept.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except ValueError as exc:
-        raise OpsError(f"{kept} cannot be read: move it away") from exc
-
-
-def _write(kept: Path, entries: Mapping[str, Any]) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.touch(mode=0o600)  # a webhook of before may have had a password in its URL
-    kept.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-
-
-def _keep(
-    kept: Path,
-    key: str,
-    owned: Any,
-    wanted: Mapping[str, str],
-    app: Any | None,
-    app_wanted: Mapping[str, str],
-) -> None:
-    """Remember what there was, once: connecting again must not take our own values for the first ones."""
-    entries = _read(kept)
-    if key not in entries:
-        before = {name: _text(app, name) for name in app_wanted} if app else None
-        entries[key] = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "number": {name: _text(owned, name) for name in wanted},
-            "application": {"sid": app.sid if app else "", "before": before},
-        }
-        _write(kept, entries)
-
-
-def _note_application(kept: Path, key: str, sid: str) -> None:
-    """The TwiML app that was made, for --undo to remove."""
-    entries = _read(kept)
-    entries[key]["application"]["sid"] = entries[key]["application"]["sid"] or sid
-    _write(kept, entries)
-
-
-def _undo(number: str, kept: Path, account: Account, *, dry_run: bool) -> dict[str, Any]:
-    entries = _read(kept)
-    entry = entries.pop(f"{account.sid}/{number}", None)
-    if entry is None:
-        raise OpsError(f"nothing is remembered of {number} in {kept}: it was not connected from here")
+def _undoing(number: str, deployment: Deployment, account: Account, remembered: Kept) -> Plan:
+    """The TwiML app stays as it is while another number that is remembered was connected with it."""
+    entry = remembered.entry(number)
     owned = account.number(number)
     changes = differences("number", owned, entry["number"])
-    made = entry["application"]
-    app = account.application(made["sid"], made["sid"]) if made["sid"] else None
-    if app is not None:
-        before = made["before"] or dict.fromkeys(application_values(""), "")
-        changes += differences("application", app, before)
-    if not dry_run:
-        account.configure_number(owned.sid, _values(changes, "number"))
-        if app is not None and made["before"]:
-            account.configure_application(app.sid, _values(changes, "application"))
-        elif app is not None:
+    made, sharing = entry["application"], remembered.sharing(number)
+    app: Any = account.application(made["sid"], made["sid"]) if made["sid"] and not sharing else None
+    app_now = application_values(deployment.url)
+    app_before = made["before"] or dict.fromkeys(app_now, "")
+    app_changes = differences("application", app, app_before) if app is not None else []
+
+    def restore_application() -> None:
+        if made["before"]:
+            account.configure_application(app.sid, _values(app_changes))
+        else:
             account.delete_application(app.sid)
-        _write(kept, entries)
-    return {
-        "number": number,
-        "changes": [change.view() for change in changes],
-        "done": not dry_run,
-        "since": entry["at"],
-    }
+
+    ours = frozenset([*number_values(deployment.url).values(), *app_now.values()])
+    steps: list[Step] = (
+        [("the number", lambda: account.configure_number(owned.sid, _values(changes)))] if changes else []
+    )
+    if app is not None:
+        steps.append(("the TwiML app", restore_application))
+    stays = f"The TwiML app {made['sid']} stays: {', '.join(sharing)} was connected with it too."
+    return Plan(
+        {
+            "number": number,
+            "changes": [change.view(ours) for change in changes + app_changes],
+            "done": False,
+            "since": entry["at"],
+            "warnings": [{"says": stays, "mend": ""}] if sharing else [],
+            "twiml_app_shared_with": sharing,
+        },
+        [*steps, ("what was remembered", lambda: remembered.forget(number))],
+        "What there was is still remembered: run this again to go on",
+    )
 
 
 def _show(deployment: Deployment, report: Mapping[str, Any]) -> None:
     console.print(Text(f"{report['number']}, {deployment.source} at {deployment.url}"))
     if not report["changes"]:
-        console.print(Text("Nothing to change: it is connected already.", style="green"))
+        how = "as it was" if "since" in report else "connected already"
+        console.print(Text(f"Nothing to change: it is {how}.", style="green"))
     else:
         table = Table("", "setting", "before", "after", box=None, pad_edge=False)
         for change in report["changes"]:
@@ -255,13 +336,15 @@ def _show(deployment: Deployment, report: Mapping[str, Any]) -> None:
                 Text(change["after"] or "-", style="green"),
             )  # fmt: skip
         console.print(table)
-        console.print(
-            Text("Done." if report["done"] else "Nothing was changed: this is a dry run.", style="bold")
-        )
-    if "capabilities" in report:
-        for name in ("voice", "sms"):
-            if not report["capabilities"].get(name):
-                console.print(Text(f"The number has no {name}.", style="yellow"))
+    for warning in report["warnings"]:
+        console.print(Text(warning["says"], style="yellow"))
+        if warning["mend"]:
+            console.print(Text(warning["mend"], style="cyan"))
+
+
+def _show_end(deployment: Deployment, report: Mapping[str, Any]) -> None:
+    if report["says"] and report["changes"]:
+        console.print(Text(report["says"], style="bold"))
     sid = report.get("twiml_app_sid")
     if sid and not report["twiml_app_known"]:
         how = (

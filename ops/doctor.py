@@ -1,11 +1,9 @@
 """`doctor`: look at everything between a phone and the app, and say what is wrong and what mends it."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,24 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from local.host.schedule import Schedule
-from ops import signature
+from ops import lately, signature, texts
 from ops.account import Account
 from ops.client import Api, AsJson, Deployment, Key, OpsError, find, signed_in
 from ops.connect import differences, wanted_of
 from ops.console import console, print_json
-from ops.deadletters import PAGE, letters
 from ops.probe import Finding, Probe
-from shared.twilio_helper import meaning
+from shared.queue_rights import QUEUES
 
 CLOCK_TOLERANCE = 10
 """Seconds that two clocks may differ; the Date header has whole seconds, and the answer took its time."""
 MISSED_TICKS = 3
-QUEUES = ("outbound-calls", "sms-drain", "bulk-load")
 MANY = 1000
-SHOWN = 5
-RECENT = timedelta(days=7)
-MOST_PAGES = 50
-"""Of failed messages: the doctor answers, however many failed."""
 MARKS = {"ok": ("ok", "green"), "warn": ("!", "yellow"), "fail": ("x", "red"), "unknown": ("?", "dim")}
 
 
@@ -101,8 +93,9 @@ class Examination:
             ("webhooks", self.webhooks),
             ("signature", self.signatures),
             ("queues", self.queues),
-            ("dead letters", self.dead_letters),
-            ("messages", self.messages),
+            ("dead letters", lambda: lately.dead_letters(self.api)),
+            ("messages", lambda: lately.messages(self.api, self._now())),
+            ("calls", lambda: lately.calls(self.api, self._now())),
         )
         for name, check in checks:
             try:
@@ -165,8 +158,10 @@ class Examination:
                 "right for a tunnel or a custom domain; otherwise set PUBLIC_BASE_URL to what Twilio calls",
             )
         rights = "the app's identity needs Storage Blob Data Owner, Storage Queue and Table Data Contributor"
-        for name, what in (("storage", "tables"), ("files", "blobs")):
-            if seen[name]:
+        for name, what in (("storage", "tables"), ("files", "blobs"), ("queues", "queues")):
+            if name not in seen:
+                yield Finding("storage", "unknown", f"{what}: the app is older than these commands")
+            elif seen[name]:
                 yield Finding("storage", "fail", f"{what}: {seen[name]}", f"{rights}: azd provision")
             else:
                 yield Finding("storage", "ok", f"the app can reach its {what}")
@@ -234,7 +229,7 @@ class Examination:
         for change in wrong:
             same_but_for_retries = change.before.partition("#")[0] == change.after.partition("#")[0]
             elsewhere = change.name in crucial and not same_but_for_retries
-            before = signature.shown(change.before) or "not set"
+            before = signature.masked(change.before) or "not set"
             yield Finding(
                 "webhooks",
                 "fail" if elsewhere else "warn",
@@ -243,7 +238,10 @@ class Examination:
             )
             if "code" in parse_qs(urlsplit(change.before).query):
                 yield Finding("webhooks", "fail", f"{change.name} carries ?code=", signature.MENDS["code"])
-        if not wrong:
+        taken = texts.taken(Account(self.deployment), self.owned, base)
+        if taken:
+            yield Finding("webhooks", "fail", *taken)
+        if not wrong and not taken:
             yield Finding(
                 "webhooks", "ok", "calls, texts and statuses come here, with retries and a fallback"
             )
@@ -295,45 +293,3 @@ class Examination:
         return QueueServiceClient(
             f"https://{name}.queue.core.windows.net", credential=signed_in(), retry_total=1
         )
-
-    def dead_letters(self) -> Iterator[Finding]:
-        """What was given up and waits for a person."""
-        open_ones = [each for each in islice(letters(self.api), 200) if not each["replayed_at"]]
-        for each in open_ones[:SHOWN]:
-            mend = f"python -m ops deadletters show {each['id']}"
-            yield Finding("dead letters", "warn", f"{each['id']}: {each['reason']}", mend)
-        if not open_ones:
-            yield Finding("dead letters", "ok", "nothing was given up")
-        elif len(open_ones) > SHOWN:
-            yield Finding("dead letters", "warn", f"and {len(open_ones) - SHOWN} more")
-
-    def messages(self) -> Iterator[Finding]:
-        """The last that Twilio refused or that nobody can account for, with Twilio's code in words."""
-        found = 0
-        for state, status in (("unresolved", "warn"), ("held", "fail"), ("failed", "warn")):
-            for each in self._last(state):
-                found += 1
-                code = each["error_code"]
-                why = (
-                    f"{meaning(code)} (Twilio error {code})" if code else each["reason"] or "no reason noted"
-                )
-                yield Finding("messages", status, f"{each['id']} is {state}: {why}")
-        if not found:
-            yield Finding(
-                "messages", "ok", f"none is held or unresolved, and none of {RECENT.days} days failed"
-            )
-
-    def _last(self, state: str) -> Iterable[dict[str, Any]]:
-        """A few in this state: the newest that failed, the oldest of those that wait for somebody."""
-        if state != "failed":
-            oldest: list[dict[str, Any]] = self.api.get("messages", state=state, limit=SHOWN)["messages"]
-            return oldest
-        newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
-        since, token = (self._now() - RECENT).isoformat(), ""
-        for _ in range(MOST_PAGES):
-            page = self.api.get("messages", state=state, due_after=since, limit=PAGE, token=token)
-            newest.extend(page["messages"])
-            token = page["token"]
-            if not token:
-                break
-        return list(newest)[::-1]

@@ -43,7 +43,7 @@ class Probe:
     def look(self, name: str, url: str) -> Finding:
         """Is a request signed for this URL let in? name: voice_url or sms_url. Raises OpsError."""
         fields = self._fields(name)
-        where = f"{name} {signature.shown(url)}"
+        where = f"{name} {signature.masked(url)}"
         status = self._knock(url, url, self._tokens["TWILIO_AUTH_TOKEN"], fields)
         if status == 200:
             return Finding("signature", "ok", f"a request signed by Twilio is let in at {where}")
@@ -104,7 +104,7 @@ class Probe:
                 allow_redirects=False,
             ).status_code
         except requests.RequestException as exc:
-            raise OpsError(f"{signature.shown(url)} cannot be reached: {type(exc).__name__}") from exc
+            raise OpsError(f"{signature.masked(url)} cannot be reached: {type(exc).__name__}") from exc
 
 
 def _refused(says: str, mend: str) -> Finding:

@@ -5,6 +5,7 @@ came to it. Where the two differ, a URL that differs in the same way fits.
 """
 
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +15,9 @@ from twilio.request_validator import RequestValidator
 
 MOST_MISTAKES = 2
 """At once: more would be guesswork."""
+
+OVERRIDES = re.compile(r"((ct|rt|tt|rc|rp|sni|e)=[\w,]+&?)+")
+"""Twilio docs: Webhooks, connection overrides; timeouts, retries and edges."""
 
 MENDS = {
     "scheme": "use the same scheme in both: https, in Twilio's URL and in PUBLIC_BASE_URL",
@@ -41,7 +45,9 @@ class Explanation:
     def __str__(self) -> str:
         parts = []
         if self.expected != self.signed:
-            parts.append(f"Twilio signs {shown(self.signed)}, the app checks {shown(self.expected)}")
+            # What was encoded anew is seen in the values alone.
+            show = shown if "encoding" in self.mistakes else masked
+            parts.append(f"Twilio signs {show(self.signed)}, the app checks {show(self.expected)}")
         if "token" in self.mistakes:
             parts.append(f"the app checks with {self.token}")
         return "; ".join(parts)
@@ -144,6 +150,29 @@ def _paths(url: SplitResult) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def shown(url: str) -> str:
-    """A URL for people and logs, without what is behind code=."""
-    head, mark, tail = url.partition("code=")
-    return f"{head}{mark}...{tail[tail.find('&') :] if '&' in tail else ''}" if mark else url
+    """A URL for people and logs, without what is behind code=, and without a password."""
+    head, mark, tail = without_password(url).partition("code=")
+    return f"{head}{mark}...{tail[tail.find('&') :] if '&' in tail else ''}" if mark else head
+
+
+def masked(url: str) -> str:
+    """A URL whose secrets nobody here knows: scheme, host and path, and the names in its query.
+
+    A fragment stays where it can only be Twilio's connection overrides.
+    """
+    address, hash_, fragment = without_password(url).partition("#")
+    path, mark, query = address.partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    names = "&".join(f"{name}=..." if equals else "..." for name, equals, _ in pairs)
+    kept = fragment if OVERRIDES.fullmatch(fragment) else "..."
+    return f"{path}{mark}{names if query else ''}{hash_}{kept if fragment else ''}"
+
+
+def without_password(url: str) -> str:
+    """The same URL without who logs in with it; "..." where it cannot be told apart."""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        return "..." if "@" in url else url
+    end = min((place for each in "/?#" if (place := rest.find(each)) >= 0), default=len(rest))
+    user, at, host = rest[:end].rpartition("@")
+    return f"{scheme}://{'...' if user else ''}{at}{host}{rest[end:]}"

@@ -25,14 +25,17 @@ async def beat(table: Rows, report: str, *, now: datetime) -> None:
 
 
 async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
-    """Try storage and Twilio. `storage`, `files` and `twilio` say what is wrong, or are null.
+    """Try storage and Twilio. `storage`, `files`, `queues` and `twilio` say what is wrong, or are null.
 
     Raises SettingsError. Nothing secret is in the answer.
     """
+    from shared.queue_rights import try_queues
+
     settings, table = services.settings, services.messages.table
-    storage, files, twilio = await asyncio.gather(
+    storage, files, queues, twilio = await asyncio.gather(
         _trouble(_write(table, now)),
         _trouble(services.files.remove("no-such-file")),
+        _trouble(try_queues(settings)),
         _trouble(services.twilio.messages_to(settings.from_number, limit=1)),
     )
     beaten = None if storage else await table.get(PARTITION, HEARTBEAT)
@@ -44,6 +47,7 @@ async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
         "sms_schedule": settings.sms_schedule,
         "storage": storage,
         "files": files,
+        "queues": queues,
         "twilio": twilio,
         "heartbeat": {"at": beaten.text("at"), "report": beaten.text("report")} if beaten else None,
     }

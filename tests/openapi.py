@@ -26,7 +26,7 @@ SPECS = Path(__file__).parent.parent / "node_modules/@twilio-alpha/mcp/twilio-oa
 _BASE = "urn:twilio"
 _ERROR = frozenset({"code", "message", "more_info", "status"})
 # What Twilio answers and its description leaves out.
-_UNDESCRIBED = frozenset({"annotation", "subresource_uris"})
+_UNDESCRIBED = frozenset({"annotation", "sending_windows", "subresource_uris"})
 
 _formats = FormatChecker(formats=())
 
@@ -36,6 +36,11 @@ def _is_rfc2822(value: object) -> bool:
     return not isinstance(value, str) or bool(
         re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000", value)
     )
+
+
+@_formats.checks("date-time")
+def _is_iso8601(value: object) -> bool:
+    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value))
 
 
 @_formats.checks("phone-number")
@@ -225,14 +230,19 @@ def exchanges_at(url: str) -> list[Exchange]:
     ]
 
 
-@functools.cache
+_NEWER = {"/v1/Keys": "twilio_iam_v1.json", "/v1/Services": "twilio_messaging_v1.json"}
+"""What the double has besides api.twilio.com's, by the start of its path."""
+
+_described = functools.cache(Description)
+
+
 def description(path: str) -> Description:
-    """The description that this path belongs to: api.twilio.com's, or iam.twilio.com's."""
-    return Description("twilio_iam_v1.json" if path.startswith("/v1/") else "twilio_api_v2010.json")
+    """The description that this path belongs to: api.twilio.com's, iam's or messaging's."""
+    return _described(
+        next((name for start, name in _NEWER.items() if path.startswith(start)), "twilio_api_v2010.json")
+    )
 
 
 def problems(exchanges: Iterable[Exchange]) -> list[str]:
     """What is wrong with any of these exchanges."""
-    return [
-        problem for exchange in exchanges for problem in description(exchange.path[:4]).problems(exchange)
-    ]
+    return [problem for exchange in exchanges for problem in description(exchange.path).problems(exchange)]

@@ -7,6 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from azure.storage.blob import ResourceTypes, Services, generate_account_sas
 
 from local import azurite, ports
 
@@ -29,6 +32,25 @@ class Azurite:
     def fresh_name(self, prefix: str = "t") -> str:
         """A name that no table, queue or container has yet."""
         return f"{prefix}{next(self._numbers):05}"
+
+
+def signed(connection: str, permission: str, *, queues: bool = True) -> str:
+    """A connection string for these rights (read, write, delete, list, add, create, update, process) alone.
+
+    queues: to queues as well as to blobs.
+    """
+    known = dict(each.split("=", 1) for each in connection.split(";") if each)
+    signature = generate_account_sas(
+        known["AccountName"],
+        known["AccountKey"],
+        ResourceTypes(service=True, container=True, object=True),
+        permission,
+        datetime.now(UTC) + timedelta(hours=1),
+        services=Services(blob=True, queue=queues),
+        protocol="https,http",
+    )
+    endpoints = [f"{name}={value}" for name, value in known.items() if name.endswith("Endpoint")]
+    return ";".join([*endpoints, f"SharedAccessSignature={signature}"])
 
 
 @contextmanager

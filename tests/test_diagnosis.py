@@ -1,16 +1,23 @@
 """shared/diagnosis.py: what is well, and each thing that is not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
+import pytest
 import pytest_asyncio
+from azure.core.exceptions import AzureError
+from azure.storage.queue import QueueServiceClient
 
 from local.host.worker import Worker
 from local.twilio import Double
-from shared import diagnosis, drain
+from shared import diagnosis, drain, queue_rights
+from shared.config import Settings
 from shared.services import Services
 from tests import storage
-from tests.settings import settings
+from tests.listener import Answer, Listener
+from tests.settings import ENVIRON, settings
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -25,7 +32,7 @@ async def services(azurite: storage.Azurite, double: Double) -> AsyncIterator[Se
 async def test_all_is_well_before_the_first_tick(services: Services) -> None:
     found = await diagnosis.diagnose(services, now=NOW)
 
-    assert (found["storage"], found["files"], found["twilio"], found["heartbeat"]) == (None, None, None, None)
+    assert [found[name] for name in ("storage", "files", "queues", "twilio", "heartbeat")] == [None] * 5
     assert found["at"] == "2026-11-23T09:00:00.000Z"
     assert found["from_number"] == "+12025550100"
 
@@ -59,6 +66,7 @@ async def test_storage_that_does_not_answer_is_named(double: Double) -> None:
 
     assert found["storage"]
     assert found["files"]
+    assert found["queues"]
     assert found["twilio"] is None
     await services.close()
 
@@ -75,3 +83,89 @@ async def test_it_is_a_route_with_a_key(worker: Worker) -> None:
 
     assert function.trigger.properties["route"] == "diagnosis"
     assert function.trigger.properties["authLevel"].lower() == "function"
+
+
+# Queues: the right to each thing is really missing.
+
+
+@pytest.mark.parametrize(
+    ("permission", "queues", "says"),
+    [
+        ("rwdlacup", False, "look into outbound-calls"),
+        ("wdlacup", True, "look into outbound-calls"),
+        ("rdlap", True, "make the queue diagnosis"),
+        ("rwdlcup", True, "send to a queue"),
+        ("rwdlacu", True, "receive from a queue"),
+    ],
+)
+async def test_what_the_app_may_not_do_with_its_queues_is_named(
+    azurite: storage.Azurite, permission: str, queues: bool, says: str
+) -> None:
+    connection = azurite.fresh_account()
+    with QueueServiceClient.from_connection_string(connection) as service:
+        for name in queue_rights.QUEUES:
+            service.create_queue(name)
+
+    with pytest.raises(queue_rights.Refused, match=f"the app cannot {says}: storage answers 403"):
+        await queue_rights.try_queues(
+            settings(AzureWebJobsStorage=storage.signed(connection, permission, queues=queues))
+        )
+
+
+async def test_the_rights_it_needs_suffice(azurite: storage.Azurite) -> None:
+    await queue_rights.try_queues(
+        settings(AzureWebJobsStorage=storage.signed(azurite.fresh_account(), "rwdlacup"))
+    )
+
+
+async def test_a_wrong_key_is_named_and_not_shown(azurite: storage.Azurite) -> None:
+    connection = azurite.fresh_account()
+    key = dict(each.split("=", 1) for each in connection.split(";") if each)["AccountKey"]
+    wrong = connection.replace(key, "d3Jvbmc=")
+
+    with pytest.raises(queue_rights.Refused, match="403") as caught:
+        await queue_rights.try_queues(settings(AzureWebJobsStorage=wrong))
+
+    assert "d3Jvbmc" not in str(caught.value)
+
+
+async def test_the_apps_queues_are_left_as_they_were(azurite: storage.Azurite) -> None:
+    connection = azurite.fresh_account()
+    with QueueServiceClient.from_connection_string(connection) as queues:
+        calls = queues.get_queue_client("outbound-calls")
+        calls.create_queue()
+        calls.send_message("{}")
+
+        for _ in range(2):
+            await queue_rights.try_queues(settings(AzureWebJobsStorage=connection))
+
+        assert {queue.name for queue in queues.list_queues()} == {"outbound-calls", queue_rights.OWN}
+        (message,) = calls.peek_messages(5)
+        assert (message.content, message.dequeue_count) == ("{}", 0)
+        own = queues.get_queue_client(queue_rights.OWN)
+        assert own.get_queue_properties().approximate_message_count == 0
+
+
+async def test_two_at_once_do_not_take_each_other_for_a_fault(azurite: storage.Azurite) -> None:
+    connection = azurite.fresh_account()
+
+    await asyncio.gather(
+        *(queue_rights.try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5))
+    )
+
+
+async def test_without_a_connection_string_the_identity_is_asked(
+    monkeypatch: pytest.MonkeyPatch, listener: Listener
+) -> None:
+    # It is refused a token, so that no request leaves for Azure.
+    listener.answers["/token"] = Answer('{"error": "no such identity"}', 400, "application/json")
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{listener.url}/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "header")
+    environ = {name: value for name, value in ENVIRON.items() if name != "AzureWebJobsStorage"}
+    by_identity = Settings.from_env({**environ, "AzureWebJobsStorage__accountName": "nowhere"})
+
+    with pytest.raises(AzureError, match="no such identity"):
+        await queue_rights.try_queues(by_identity)
+
+    (asked,) = listener.to("/token")
+    assert "resource=https://storage.azure.com" in unquote(asked.url)

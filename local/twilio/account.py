@@ -139,6 +139,8 @@ class Account:
         self.numbers: dict[str, Resource] = {}
         self.applications: dict[str, Resource] = {}
         self.services: dict[str, MessagingService] = {each.sid: each for each in options.messaging_services}
+        self.services_changed = dict.fromkeys(self.services, clock())
+        self.opened = clock()
         for number in options.numbers:
             self._seed(number)
         for sid in options.application_sids:
@@ -195,6 +197,11 @@ class Account:
 
     def service_of(self, number: str) -> MessagingService | None:
         return next((each for each in self.services.values() if number in self.senders(each)), None)
+
+    def configure_service(self, service: MessagingService) -> None:
+        """Put this one in the place of the one with its SID."""
+        self.services[service.sid] = service
+        self.services_changed[service.sid] = self._clock()
 
     def listed(self, kind: Literal["number", "application"], query: Form) -> Iterator[Resource]:
         resources = self.numbers if kind == "number" else self.applications

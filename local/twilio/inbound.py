@@ -10,6 +10,7 @@ from local.twilio import forms
 from local.twilio.account import Resource
 from local.twilio.addresses import channel, e164
 from local.twilio.errors import ApiError
+from local.twilio.options import MessagingService
 from local.twilio.records import Message
 from local.twilio.webhooks import Delivery, Webhook
 
@@ -82,9 +83,15 @@ async def receive_message(core: "Core", sender: str, to: str, text: str, media: 
     to, number = our_number(core, to)
     if not text and not media:
         raise InboundError("body: must not be empty without media_urls")
+    service = core.account.service_of(number.phone_number)
+    if service and not service.use_inbound_webhook_on_number and not service.inbound_request_url:
+        raise InboundError(
+            f"to: the Messaging Service {service.sid} drops the number's texts: it needs an"
+            " inbound_request_url, or use_inbound_webhook_on_number"
+        )
     message = core.messaging.receive(sender=sender, to=to, text=text, media=media)
     keyword = _keyword(core, message)
-    url, method, fallback, fallback_method = sms_urls(core, number)
+    url, method, fallback, fallback_method = sms_urls(core, number, service)
     result = Inbound(message.sid)
     if url:
         advanced = keyword if message.messaging_service_sid else None
@@ -103,7 +110,13 @@ async def receive_message(core: "Core", sender: str, to: str, text: str, media: 
     return result
 
 
-def sms_urls(core: "Core", number: Resource) -> tuple[str, str, str | None, str]:
+def sms_urls(
+    core: "Core", number: Resource, service: MessagingService | None
+) -> tuple[str, str, str | None, str]:
+    """A service that the number sends for takes its texts as well, unless it leaves them to the number."""
+    if service and not service.use_inbound_webhook_on_number:
+        fallback = service.fallback_url or None
+        return service.inbound_request_url, service.inbound_method, fallback, service.fallback_method
     application = core.account.applications.get(number.text("sms_application_sid"))
     source = application or number
     return (

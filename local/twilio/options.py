@@ -29,11 +29,21 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagingService:
-    """A Messaging Service: its senders, or every SMS-capable number of the account where none is named."""
+    """A Messaging Service: its senders, or every SMS-capable number of the account where none is named.
+
+    use_inbound_webhook_on_number: texts go to the number's own webhook, else to inbound_request_url; without
+    that they are dropped.
+    """
 
     sid: str
+    friendly_name: str = "Switchboard"
     senders: tuple[str, ...] = ()
     status_callback: str = ""
+    inbound_request_url: str = ""
+    inbound_method: str = "POST"
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+    use_inbound_webhook_on_number: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

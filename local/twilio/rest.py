@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import BasicAuth, web
 
-from local.twilio import queues, recordings
+from local.twilio import queues, recordings, services
 from local.twilio.account import Resource
 from local.twilio.core import Core, Exchange
 from local.twilio.errors import ApiError, not_found
@@ -59,6 +59,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{_PREFIX}/Queues.json", _api(queues.listed)),
         web.get(f"{_PREFIX}/Queues/{{sid}}/Members.json", _api(queues.members)),
         web.get("/v1/Keys/{sid}", _api(_fetch_key)),
+        *services.routes(_api),
         web.route("*", f"/{API_VERSION}/{{rest:.*}}", _api(_unknown)),
     ]
 

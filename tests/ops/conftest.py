@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,8 @@ from local.host.server import Server
 from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import NUMBER, Double, MessagingService
+from local.twilio.options import Number, Options, Pace
 from ops import client, console
 from ops.__main__ import app
 from shared.services import Services
@@ -136,3 +138,57 @@ def without_from_number(public: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield
     if before:
         services.settings = before
+
+
+Answer = Callable[[web.Request], web.Response | None]
+Ahead = Callable[[Answer], str]
+LOST = 599
+"""Of an answer that a test gives: it never comes, and the double has done what was asked."""
+
+
+@pytest_asyncio.fixture
+async def ahead(double: Double) -> AsyncIterator[Ahead]:
+    """Twilio with trouble: its origin. What a test's function does not answer itself goes to the double."""
+    answering: list[Answer] = []
+
+    async def forward(request: web.Request) -> web.Response:
+        body, answer = await request.read(), answering[-1](request)
+        if answer is not None and answer.status != LOST:
+            return answer
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
+        target = URL(double.url + request.raw_path, encoded=True)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, target, data=body, headers=headers) as real,
+        ):
+            given = await real.read()
+        if answer is not None and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=real.status, body=given, content_type=real.content_type)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", forward)
+    async with listening(application) as origin:
+
+        def start(answer: Answer) -> str:
+            answering.append(answer)
+            return origin
+
+        yield start
+
+
+OTHER = "+12025550150"
+SERVICE = "MG" + "1" * 32
+
+
+def in_a_service(double: Double, **values: Any) -> None:
+    """The number is in the sender pool of this service; another number in that of another one."""
+    other = MessagingService(
+        sid="MG" + "2" * 32,
+        senders=(OTHER,),
+        inbound_request_url="https://other.example.com/",
+        use_inbound_webhook_on_number=False,
+    )
+    one = MessagingService(sid=SERVICE, friendly_name="Shop", senders=(NUMBER,), **values)
+    numbers = (Number(), Number(phone_number=OTHER))
+    double.reset(Options(numbers=numbers, messaging_services=(other, one), pace=Pace(step=0.01)))

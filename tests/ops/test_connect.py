@@ -1,21 +1,30 @@
 """`ops connect` against the Twilio double and the real app."""
 
+import asyncio
 import json
+import os
+import pty
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
+from local.twilio.options import Number
+from ops import kept
 from ops.connect import application_values, number_values
-from tests.ops.conftest import Run
+from tests.host.process import ROOT, environment
+from tests.ops.conftest import LOST, OTHER, SERVICE, Ahead, Answer, Run, in_a_service
 
 pytestmark = pytest.mark.usefixtures("public")
 
 
 def rest(double: Double) -> Any:
     client = Client(ACCOUNT_SID, AUTH_TOKEN)
-    client.api.base_url = double.url
+    client.api.base_url = client.messaging.base_url = double.url
     return client
 
 
@@ -23,9 +32,9 @@ def number(double: Double, phone_number: str = NUMBER) -> Any:
     return rest(double).incoming_phone_numbers.list(phone_number=phone_number)[0]
 
 
-def state(double: Double) -> dict[str, str]:
+def state(double: Double, phone_number: str = NUMBER) -> dict[str, str]:
     """What the number has, of what connect sets."""
-    owned = number(double)
+    owned = number(double, phone_number)
     return {name: str(getattr(owned, name) or "") for name in number_values("")}
 
 
@@ -150,6 +159,7 @@ async def test_a_text_that_is_no_number_is_refused(ops: Run) -> None:
         ("http://example.com", "must be https"),
         ("https://example.com/api", "must be an origin"),
         ("example.com", "must be an origin"),
+        ("https://user:hunter2@example.com", "without a user or a password; it is https://...@example.com"),
         ("http://localhost:9", "cannot be reached"),
     ],
 )
@@ -162,6 +172,7 @@ async def test_a_url_that_twilio_could_not_use_is_refused(
 
     assert result.exit_code == 1
     assert fault in result.stderr
+    assert "hunter2" not in result.output
     assert state(double) == before
 
 
@@ -204,3 +215,320 @@ async def test_what_would_take_the_calls_instead_is_cleared(ops: Run, double: Do
     await ops("connect", NUMBER)
 
     assert number(double).voice_application_sid is None
+
+
+# Shown first, then done.
+
+ERROR = {
+    "code": 20001,
+    "message": "no",
+    "more_info": "https://www.twilio.com/docs/errors/20001",
+    "status": 400,
+}
+
+
+def refusing(path: str) -> Answer:
+    """Twilio refuses what is written there."""
+
+    def answer(request: web.Request) -> web.Response | None:
+        hit = request.method == "POST" and path in request.path
+        return web.json_response(ERROR, status=400) if hit else None
+
+    return answer
+
+
+def losing(path: str) -> Answer:
+    """Twilio does what is written there, and its answer is lost."""
+
+    def answer(request: web.Request) -> web.Response | None:
+        return web.Response(status=LOST) if request.method == "POST" and path in request.path else None
+
+    return answer
+
+
+async def test_an_error_on_the_way_leaves_the_difference_and_says_what_was_done(
+    ops: Run, public: str, double: Double, ahead: Ahead
+) -> None:
+    before = state(double)
+
+    result = await ops("connect", NUMBER, TWILIO_BASE_URL=ahead(refusing("/Applications")))
+
+    assert result.exit_code == 1
+    assert f"{public}/api/voice#ct=2000" in result.stdout
+    assert "Done." not in result.stdout
+    assert "20001" in result.stderr
+    assert "Done before that: the number." in result.stderr
+    assert f"python -m ops connect {NUMBER} --undo --url {public}" in result.stderr
+    assert state(double) == number_values(public)
+    assert (await ops("connect", NUMBER, "--undo", "--url", public)).exit_code == 0
+    assert state(double) == before
+
+
+async def test_after_an_error_it_can_be_run_again_and_undone(ops: Run, double: Double, ahead: Ahead) -> None:
+    before = state(double)
+    await ops("connect", NUMBER, TWILIO_BASE_URL=ahead(losing("/Applications")))
+    assert len(rest(double).applications.list()) == 1
+
+    assert (await ops("connect", NUMBER)).exit_code == 0
+    assert (await ops("connect", NUMBER, "--undo")).exit_code == 0
+
+    assert state(double) == before
+    assert rest(double).applications.list() == []
+
+
+async def test_a_refused_change_changes_nothing_and_is_not_remembered(
+    ops: Run, double: Double, ahead: Ahead
+) -> None:
+    before = state(double)
+
+    result = await ops("connect", NUMBER, TWILIO_BASE_URL=ahead(refusing("/IncomingPhoneNumbers")))
+
+    assert "Nothing was changed" in result.stderr
+    assert state(double) == before
+    assert "nothing is remembered" in (await ops("connect", NUMBER, "--undo")).stderr
+
+
+async def test_a_lost_answer_is_called_neither_done_nor_not_done(
+    ops: Run, public: str, double: Double, ahead: Ahead
+) -> None:
+    before = state(double)
+
+    result = await ops("connect", NUMBER, TWILIO_BASE_URL=ahead(losing("/IncomingPhoneNumbers")))
+
+    assert "whether the number was, is not known" in result.stderr
+    assert state(double) == number_values(public)
+    await ops("connect", NUMBER, "--undo")
+    assert state(double) == before
+
+
+async def test_json_has_the_difference_and_the_error(ops: Run, public: str, ahead: Ahead) -> None:
+    result = await ops("connect", NUMBER, "--json", TWILIO_BASE_URL=ahead(refusing("/Applications")))
+
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert report["done"] is False
+    assert "Done before that: the number" in report["error"]
+    assert number_values(public)["sms_url"] in {each["after"] for each in report["changes"]}
+
+
+async def test_an_undo_that_breaks_off_can_be_run_again(ops: Run, double: Double, ahead: Ahead) -> None:
+    before = state(double)
+    await ops("connect", NUMBER)
+
+    broken = await ops("connect", NUMBER, "--undo", TWILIO_BASE_URL=ahead(losing("/IncomingPhoneNumbers")))
+
+    assert "run this again" in broken.stderr
+    assert (await ops("connect", NUMBER, "--undo")).exit_code == 0
+    assert state(double) == before
+    assert rest(double).applications.list() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "arguments", "is_done", "code"),
+    [("n\n", [], False, 1), ("y\n", [], True, 0), ("", ["--yes"], True, 0)],
+)
+async def test_on_a_terminal_it_asks(
+    public: str, double: Double, tmp_path: Path, typed: str, arguments: list[str], is_done: bool, code: int
+) -> None:
+    ours, theirs = pty.openpty()
+    environ = {
+        **environment(),
+        "SWITCHBOARD_URL": public,
+        "SWITCHBOARD_DATA": str(tmp_path),
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "TWILIO_BASE_URL": double.url,
+        "COLUMNS": "200",
+        "PYTHONPATH": str(ROOT),
+    }
+    elsewhere = f"from pathlib import Path; from ops import client; client.ROOT = Path({str(tmp_path)!r})"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{elsewhere}; from ops.__main__ import app; app()"),
+        *("connect", NUMBER, *arguments),
+        env=environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = ""
+    while "Make these changes?" not in shown and (more := await reading(ours)):
+        shown += more
+    assert f"{public}/api/voice" in shown
+    if typed:
+        assert state(double)["voice_url"] == ""  # nothing yet
+        os.write(ours, typed.encode())
+    while more := await reading(ours):
+        shown += more
+    os.close(ours)
+
+    assert await process.wait() == code
+    assert ("Make these changes?" in shown) is bool(typed)
+    assert ("Done." in shown) is is_done
+    assert ("Nothing was changed." in shown) is not is_done
+    assert (state(double) == number_values(public)) is is_done
+
+
+async def reading(terminal: int) -> str:
+    """What is printed next; nothing at its end."""
+    try:
+        return (await asyncio.to_thread(os.read, terminal, 4096)).decode(errors="replace")
+    except OSError:  # how Linux ends a terminal that nobody writes to any more
+        return ""
+
+
+# Secrets.
+
+SECRETS = "https://user:hunter2@old.example.com:8443/hooks/sms?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
+MASKED = "https://...@old.example.com:8443/hooks/sms?code=...&line=...&...#rc=2&rp=5xx"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--dry-run"], ["--dry-run", "--json"]])
+async def test_what_old_webhooks_carry_is_not_shown(ops: Run, double: Double, arguments: list[str]) -> None:
+    rest(double).incoming_phone_numbers(number(double).sid).update(sms_url=SECRETS, voice_url=SECRETS)
+
+    shown = (await ops("connect", NUMBER, *arguments, COLUMNS="400")).output
+    if "--dry-run" in arguments:
+        await ops("connect", NUMBER)
+    undone = (await ops("connect", NUMBER, "--undo", *arguments, COLUMNS="400")).output
+
+    for output in (shown, undone):
+        for secret in ("user", "hunter2", "s3cret", "t0ken", "line=7"):
+            assert secret not in output
+        assert "/api/twimlets/message?Message=We%20are" in output
+        assert "old.example.com:8443/hooks/sms?code=..." in output
+        if "--json" in arguments:
+            assert MASKED in output
+
+
+async def test_undo_restores_what_is_not_shown(ops: Run, double: Double, tmp_path: Path) -> None:
+    rest(double).incoming_phone_numbers(number(double).sid).update(sms_url=SECRETS)
+    await ops("connect", NUMBER)
+    assert (tmp_path / ".switchboard" / kept.NAME).stat().st_mode & 0o777 == 0o600
+
+    await ops("connect", NUMBER, "--undo")
+
+    assert number(double).sms_url == SECRETS
+
+
+# Two numbers and one TwiML app.
+
+
+@pytest.fixture
+def two(double: Double) -> None:
+    double.reset(Options(numbers=(Number(), Number(phone_number=OTHER)), pace=Pace(step=0.01)))
+
+
+@pytest.mark.usefixtures("two")
+@pytest.mark.parametrize(("first", "last"), [(NUMBER, OTHER), (OTHER, NUMBER)])
+async def test_the_last_undo_removes_a_shared_app(
+    ops: Run, public: str, double: Double, first: str, last: str
+) -> None:
+    await ops("connect", NUMBER)
+    await ops("connect", OTHER)
+    (app,) = rest(double).applications.list()
+
+    result = await ops("connect", first, "--undo")
+
+    assert f"{app.sid} stays: {last} was connected with it too" in result.output
+    (still,) = rest(double).applications.list()
+    assert still.voice_url == application_values(public)["voice_url"]
+    assert state(double, last) == number_values(public)
+    assert (await ops("connect", last, "--undo")).exit_code == 0
+    assert rest(double).applications.list() == []
+
+
+@pytest.mark.usefixtures("two")
+@pytest.mark.parametrize(("first", "last"), [(NUMBER, OTHER), (OTHER, NUMBER)])
+async def test_the_last_undo_restores_a_shared_app_of_somebodys(
+    ops: Run, public: str, double: Double, first: str, last: str
+) -> None:
+    sid = rest(double).applications.create(friendly_name="mine", voice_url="https://old.example.com/").sid
+    for each in (NUMBER, OTHER):
+        await ops("connect", each, TWILIO_TWIML_APP_SID=sid)
+
+    await ops("connect", first, "--undo", TWILIO_TWIML_APP_SID=sid)
+    between = rest(double).applications(sid).fetch().voice_url
+    await ops("connect", last, "--undo", TWILIO_TWIML_APP_SID=sid)
+
+    assert between == application_values(public)["voice_url"]
+    app = rest(double).applications(sid).fetch()
+    assert (app.friendly_name, app.voice_url) == ("mine", "https://old.example.com/")
+
+
+@pytest.mark.usefixtures("two")
+async def test_an_app_that_was_made_anew_is_shared_too(ops: Run, double: Double) -> None:
+    await ops("connect", NUMBER)
+    await ops("connect", OTHER)
+    rest(double).applications.list()[0].delete()
+    await ops("connect", NUMBER)
+
+    await ops("connect", NUMBER, "--undo")
+    assert len(rest(double).applications.list()) == 1
+    await ops("connect", OTHER, "--undo")
+    assert rest(double).applications.list() == []
+
+
+# A Messaging Service that takes the texts.
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        (
+            "https://shop.example.com/sms?key=s3cret",
+            "takes its texts to https://shop.example.com/sms?key=...",
+        ),
+        ("", "drops its texts"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+async def test_a_messaging_service_that_takes_the_texts_is_named_with_what_mends_it(
+    ops: Run, double: Double, url: str, says: str, arguments: list[str]
+) -> None:
+    in_a_service(double, use_inbound_webhook_on_number=False, inbound_request_url=url)
+
+    result = await ops("connect", NUMBER, *arguments)
+
+    output = result.output.replace("\n", " ")
+    assert result.exit_code == 0, output
+    assert f"sms_url of {NUMBER} is not used: the Messaging Service Shop ({SERVICE})" in output
+    assert says in output
+    assert "Defer to sender's webhook" in output
+    assert "s3cret" not in output
+
+
+async def test_the_mend_of_a_messaging_service_mends_it(ops: Run, double: Double) -> None:
+    in_a_service(double, use_inbound_webhook_on_number=False, inbound_request_url="http://localhost:9/sms")
+    await ops("connect", NUMBER)
+    lost = await double.inbound_message_async("+12025550101", NUMBER, "HELP")
+
+    rest(double).messaging.v1.services(SERVICE).update(use_inbound_webhook_on_number=True)
+
+    assert lost.status is None
+    assert (await double.inbound_message_async("+12025550101", NUMBER, "HELP")).status == 200
+    assert json.loads((await ops("connect", NUMBER, "--json")).stdout)["warnings"] == []
+
+
+async def test_a_messaging_service_that_leaves_or_brings_the_texts_is_none_to_warn_of(
+    ops: Run, public: str, double: Double
+) -> None:
+    leaves: dict[str, Any] = {"inbound_request_url": "https://shop.example.com/"}
+    brings = {"inbound_request_url": f"{public}/api/sms", "use_inbound_webhook_on_number": False}
+    for values in (leaves, brings):
+        in_a_service(double, **values)
+
+        assert json.loads((await ops("connect", NUMBER, "--json")).stdout)["warnings"] == []
+
+
+async def test_services_that_may_not_be_read_do_not_keep_a_number_from_being_connected(
+    ops: Run, public: str, double: Double, ahead: Ahead
+) -> None:
+    def answer(request: web.Request) -> web.Response | None:
+        return web.json_response(ERROR, status=400) if request.path.startswith("/v1/Services") else None
+
+    result = await ops("connect", NUMBER, TWILIO_BASE_URL=ahead(answer))
+
+    assert result.exit_code == 0
+    assert "whether a Messaging Service takes the number's texts could not be seen" in result.output
+    assert state(double) == number_values(public)

@@ -13,13 +13,17 @@ from azure.storage.queue import QueueClient
 
 from local.twilio import NUMBER, Double
 from local.twilio.options import Number, Options, Pace
-from ops.client import Deployment
-from ops.doctor import SHOWN, Examination
+from ops import lately
+from ops.client import Api, Deployment
+from ops.doctor import Examination
+from ops.lately import SHOWN
 from ops.signature import MENDS
-from shared import diagnosis, drain, schedule
+from shared import calls, diagnosis, drain, schedule
+from shared.call_ledger import Call
+from shared.states import State
 from tests.calling import settings_with
-from tests.ops.conftest import KEY, Rewrite, Run, running_services
-from tests.storage import Azurite
+from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
+from tests.storage import Azurite, signed
 
 
 def found(result: Any, check: str) -> list[tuple[str, str]]:
@@ -50,9 +54,8 @@ async def test_all_is_well_on_a_connected_number(ops: Run) -> None:
     assert "All is well" in result.output
     findings = json.loads((await ops("doctor", "--json")).stdout)["findings"]
     # What other tests left behind is no fault of this deployment's.
-    assert {each["status"] for each in findings if each["check"] not in ("dead letters", "messages")} == {
-        "ok"
-    }
+    others = ("dead letters", "messages", "calls")
+    assert {each["status"] for each in findings if each["check"] not in others} == {"ok"}
 
 
 # Signatures: each mistake of the list, planted.
@@ -210,6 +213,36 @@ async def test_webhooks_that_lead_elsewhere_fail(ops: Run, double: Double) -> No
 
 
 @pytest.mark.usefixtures("public")
+async def test_secrets_in_webhooks_that_lead_elsewhere_are_not_shown(ops: Run, double: Double) -> None:
+    double.configure_number(sms_url="http://user:hunter2@localhost:9/sms?key=s3cret&code=t0ken")
+
+    result = await ops("doctor", "--json")
+
+    assert "sms_url is http://...@localhost:9/sms?key=...&code=..." in result.stdout
+    for secret in ("user", "hunter2", "s3cret", "t0ken"):
+        assert secret not in result.stdout
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_messaging_service_that_takes_the_texts_is_a_failure(ops: Run, double: Double) -> None:
+    elsewhere = "https://shop.example.com/sms?key=s3cret"
+    in_a_service(double, use_inbound_webhook_on_number=False, inbound_request_url=elsewhere)
+    await ops("connect", NUMBER)
+
+    result = await ops("doctor", "--json")
+
+    ((status, text),) = found(result, "webhooks")
+    assert status == "fail"
+    assert result.exit_code == 1
+    assert f"sms_url of {NUMBER} is not used: the Messaging Service Shop ({SERVICE})" in text
+    assert "takes its texts to https://shop.example.com/sms?key=..." in text
+    assert "Defer to sender's webhook" in text
+    in_a_service(double)
+    await ops("connect", NUMBER)
+    assert [status for status, _ in found(await ops("doctor", "--json"), "webhooks")] == ["ok"]
+
+
+@pytest.mark.usefixtures("public")
 async def test_a_number_that_cannot_take_texts_is_warned_of(ops: Run, double: Double) -> None:
     double.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),), pace=Pace(step=0.01)))
 
@@ -236,6 +269,43 @@ async def test_the_apps_wrong_credentials_are_named(ops: Run, double: Double) ->
 
     assert status == "fail"
     assert "20003" in text
+
+
+@pytest.mark.parametrize(
+    ("permission", "queues", "says"),
+    [
+        ("rwdlacup", False, "queues: the app cannot look into outbound-calls: storage answers 403"),
+        ("rwdlcup", True, "queues: the app cannot send to a queue: storage answers 403"),
+    ],
+)
+async def test_rights_to_the_queues_that_the_app_lacks_are_named(
+    ops: Run, served: str, azurite: Azurite, permission: str, queues: bool, says: str
+) -> None:
+    limited = signed(azurite.fresh_account(), permission, queues=queues)
+
+    with settings_with(PUBLIC_BASE_URL=served, AzureWebJobsStorage=limited):
+        result = await ops("doctor", "--json")
+
+    ((status, text),) = (each for each in found(result, "storage") if "queues" in each[1].partition(".")[0])
+    assert status == "fail"
+    assert text.startswith(says)
+    assert "Storage Queue and Table Data Contributor" in text
+
+
+async def test_an_app_that_is_older_than_the_commands_leaves_its_queues_unknown(public: str) -> None:
+    async def older(_: web.Request) -> web.Response:
+        fine = dict.fromkeys(("storage", "files", "twilio"))
+        return web.json_response({**fine, "public_base_url": public})
+
+    application = web.Application()
+    application.router.add_get("/api/diagnosis", older)
+    async with listening(application) as origin:
+        examination = Examination(Deployment(origin, "a test", {}, KEY))
+        findings = await asyncio.to_thread(lambda: list(examination.inside()))
+
+    assert [each.says for each in findings if each.status == "unknown"] == [
+        "queues: the app is older than these commands"
+    ]
 
 
 @pytest.mark.usefixtures("without_from_number")
@@ -335,3 +405,64 @@ async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: 
         text.startswith(f"{created.id} is failed: the recipient is not a mobile number (Twilio error 21614)")
         for text in texts
     )
+
+
+async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
+    """A call that Twilio refuses, and a later one that nobody can account for."""
+    services = running_services()
+    stamp = f"{now.timestamp():.6f}".replace(".", "")
+    double.plan(kind="error", code=21214, status=400, resource="calls")
+    request = {"to": "+12025550180", "say": "hello", "id": f"refused-{stamp}"}
+    await calls.place(json.dumps(request).encode(), "unused", services, now=now - timedelta(seconds=2))
+    lost = Call(
+        id=f"lost-{stamp}",
+        to="+12025550181",
+        created=now - timedelta(seconds=1),
+        state=State.UNRESOLVED,
+        reason="Twilio does not list it",
+    )
+    await services.calls.add(lost)
+    return await services.calls.get(request["id"]), lost
+
+
+@pytest.mark.usefixtures("public")
+async def test_failed_and_unresolved_calls_are_shown_newest_first(ops: Run, double: Double) -> None:
+    refused, lost = await went_wrong(double, datetime.now(UTC))
+
+    shown = found(await ops("doctor", "--json"), "calls")
+
+    assert [each for each in shown if refused.id in each[1] or lost.id in each[1]] == [
+        ("warn", f"{lost.id} is unresolved: Twilio does not list it. "),
+        ("warn", f"{refused.id} is failed: the number to call is not a phone number (Twilio error 21214). "),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("later", "is_shown"), [(timedelta(hours=2), True), (timedelta(days=6), True), (timedelta(days=8), False)]
+)
+async def test_calls_of_more_than_a_week_ago_are_not_shown(
+    public: str, double: Double, later: timedelta, is_shown: bool
+) -> None:
+    now = datetime.now(UTC)
+    _, lost = await went_wrong(double, now)
+    api = Api(Deployment(public, "a test", {}, KEY))
+
+    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + later)))
+
+    assert any(each.says.startswith(lost.id) for each in findings) is is_shown
+
+
+async def test_more_calls_than_can_be_looked_through_are_said_to_be(
+    public: str, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    await went_wrong(double, now)
+    monkeypatch.setattr(lately, "PAGE", 1)
+    monkeypatch.setattr(lately, "MOST_PAGES", 1)
+    api = Api(Deployment(public, "a test", {}, KEY))
+
+    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + timedelta(hours=2))))
+
+    ((status, says),) = ((each.status, each.says) for each in findings)
+    assert status == "unknown"
+    assert says.startswith("too many to look through those of more than")

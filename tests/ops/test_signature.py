@@ -82,6 +82,40 @@ def test_a_key_in_a_url_is_not_shown() -> None:
     assert signature.shown(URL) == URL
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"{BASE}/api/sms", f"{BASE}/api/sms"),
+        (
+            f"{BASE}/api/sms#ct=2000&rt=7000&rc=2&rp=ct,rt,5xx",
+            f"{BASE}/api/sms#ct=2000&rt=7000&rc=2&rp=ct,rt,5xx",
+        ),
+        (f"{BASE}/api/sms#secret", f"{BASE}/api/sms#..."),
+        (f"{BASE}/api/sms#rc=2&secret", f"{BASE}/api/sms#..."),
+        (f"{BASE}?key=secret#rc=2", f"{BASE}?key=...#rc=2"),
+        (f"{BASE}/a?key=secret&secret&b=", f"{BASE}/a?key=...&...&b=..."),
+        (f"{BASE}/a?key=secret?b=secret", f"{BASE}/a?key=..."),
+        ("https://user:secret@example.com:8443/a", "https://...@example.com:8443/a"),
+        ("https://user:sec@ret@example.com/a@b", "https://...@example.com/a@b"),
+        ("https://secret@[::1]:8443?a=secret", "https://...@[::1]:8443?a=..."),
+        ("user:secret@example.com", "..."),
+        ("", ""),
+    ],
+)
+def test_of_a_masked_url_only_the_place_and_names_are_left(url: str, shown: str) -> None:
+    assert signature.masked(url) == shown
+
+
+def test_no_explanation_shows_a_password_or_a_value() -> None:
+    other = "https://user:hunter2@b.example.com/api/voice?line=s3cret"
+
+    found = str(signature.Explanation(("host",), other, f"{BASE}/api/voice?line=s3cret", "TWILIO_AUTH_TOKEN"))
+
+    assert "https://...@b.example.com/api/voice?line=..." in found
+    assert "hunter2" not in found
+    assert "s3cret" not in found
+
+
 def test_every_mistake_has_a_mend() -> None:
     other = f"{URL}&code=x"
     attempts = signature.attempts(other, {"t": "", "u": "x"}, ("https://b.example.com:8443",))

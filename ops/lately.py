@@ -1,0 +1,88 @@
+"""What went wrong lately, for the doctor: dead letters, and the messages and calls that nobody got."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from ops.client import Api
+from ops.deadletters import PAGE, letters
+from ops.probe import Finding
+from shared.twilio_helper import meaning
+
+SHOWN = 5
+RECENT = timedelta(days=7)
+SPANS = (timedelta(hours=1), timedelta(days=1), RECENT)
+"""Calls are listed as they came, whatever became of them: the newest hour is looked through first."""
+MOST_PAGES = 50
+"""Of a list: the doctor answers, however many there are."""
+WENT_WRONG = ("failed", "unresolved")
+
+
+def dead_letters(api: Api) -> Iterator[Finding]:
+    """What was given up and waits for a person."""
+    open_ones = [each for each in islice(letters(api), 200) if not each["replayed_at"]]
+    for each in open_ones[:SHOWN]:
+        mend = f"python -m ops deadletters show {each['id']}"
+        yield Finding("dead letters", "warn", f"{each['id']}: {each['reason']}", mend)
+    if not open_ones:
+        yield Finding("dead letters", "ok", "nothing was given up")
+    elif len(open_ones) > SHOWN:
+        yield Finding("dead letters", "warn", f"and {len(open_ones) - SHOWN} more")
+
+
+def messages(api: Api, now: datetime) -> Iterator[Finding]:
+    """The last that Twilio refused or that nobody can account for, with Twilio's code in words."""
+    found = 0
+    for state, status in (("unresolved", "warn"), ("held", "fail"), ("failed", "warn")):
+        # The newest that failed, the oldest of those that wait for somebody.
+        if state == "failed":
+            since = {"due_after": (now - RECENT).isoformat()}
+            rows, _ = _newest(api, "messages", (state,), state=state, **since)
+        else:
+            rows = api.get("messages", state=state, limit=SHOWN)["messages"]
+        for each in rows:
+            found += 1
+            yield Finding("messages", status, _told(each))
+    if not found:
+        yield Finding("messages", "ok", f"none is held or unresolved, and none of {RECENT.days} days failed")
+
+
+def calls(api: Api, now: datetime) -> Iterator[Finding]:
+    """The newest of the week that failed or that nobody can account for, with Twilio's code in words."""
+    rows: list[dict[str, Any]] = []
+    seen = timedelta()
+    for span in SPANS:
+        found, is_all = _newest(api, "calls", WENT_WRONG, after=(now - span).isoformat())
+        if not is_all:
+            break
+        rows, seen = found, span
+        if len(rows) == SHOWN:
+            break
+    for each in rows:
+        yield Finding("calls", "warn", _told(each))
+    if seen < RECENT and len(rows) < SHOWN:
+        hours = int(seen.total_seconds() // 3600)
+        yield Finding("calls", "unknown", f"too many to look through those of more than {hours} h ago")
+    elif not rows:
+        yield Finding("calls", "ok", f"none of {RECENT.days} days failed or is unresolved")
+
+
+def _newest(api: Api, path: str, states: tuple[str, ...], **params: str) -> tuple[list[dict[str, Any]], bool]:
+    """The newest in one of these states, newest first, of a list that is oldest first; was that all of it?"""
+    newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
+    token = ""
+    for _ in range(MOST_PAGES):
+        page = api.get(path, limit=PAGE, token=token, **params)
+        newest.extend(each for each in page[path] if each["state"] in states)
+        token = page["token"] or ""
+        if not token:
+            break
+    return list(newest)[::-1], not token
+
+
+def _told(row: dict[str, Any]) -> str:
+    code = row["error_code"]
+    why = f"{meaning(code)} (Twilio error {code})" if code else row["reason"] or "no reason noted"
+    return f"{row['id']} is {row['state']}: {why}"
