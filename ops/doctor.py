@@ -124,6 +124,9 @@ class Examination:
             yield Finding(
                 "app", "fail", f"/api/health answers {response.status_code}", "is it deployed? azd deploy"
             )
+        elif without_effect := response.json().get("invalid"):
+            text = f"without effect: {', '.join(without_effect)}"
+            yield Finding("settings", "fail", text, "until then what it is for is refused; the rest works")
         else:
             yield Finding("settings", "ok", "it answers, and its settings are complete")
         yield from self._clock(response.headers.get("Date", ""), asked)

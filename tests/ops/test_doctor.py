@@ -318,6 +318,17 @@ async def test_missing_settings_are_named(ops: Run) -> None:
     assert result.exit_code == 1
 
 
+@pytest.mark.usefixtures("public")
+async def test_a_setting_without_effect_is_named(ops: Run) -> None:
+    with settings_with(APP_SERVICE_AUTHENTICATION="true"):
+        result = await ops("doctor", "--json")
+
+    assert result.exit_code == 1
+    ((status, text),) = found(result, "settings")
+    assert status == "fail"
+    assert "without effect: APP_SERVICE_AUTHENTICATION" in text
+
+
 async def test_an_app_that_is_not_there_is_one_clear_failure(ops: Run) -> None:
     result = await ops("doctor", "http://localhost:9", "--json")
 
