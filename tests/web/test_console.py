@@ -142,8 +142,7 @@ async def unresolved(edition: Edition, to: str) -> str:
         created=datetime.now(UTC) - timedelta(days=3),
     )
     lost = replace(made, state=State.UNRESOLVED, reason="Twilio does not list it", attempt="0" * 16)
-    writes = [*creation(lost), Insert(f"x|{lost.id}", {"state": "unresolved"})]
-    await edition.stored.messages.table.commit(lost.partition, writes)
+    await edition.stored.messages.table.commit(lost.partition, creation(lost))
     return lost.id
 
 
