@@ -1,5 +1,6 @@
 """Lists of messages: in order, by ranges, with a bound on what a page reads; a bad row hides no other."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -143,8 +144,10 @@ async def test_no_token_holds_a_number(services: Services, monkeypatch: pytest.M
     held = await store_many(services, 40, State.HELD, since=NOW)
     found = await pages(services.messages, State.HELD, limit=2)
     assert ids(found) == [each.id for each in held]
-    assert any("|s|" in page.token for page in found)
-    assert not any("+" in page.token or "1202" in page.token for page in found)
+    of_stops = [page.token for page in found if "|s|" in page.token]
+    assert of_stops
+    assert all(token.endswith("Z|s||") for token in of_stops)
+    assert not any("+" in page.token for page in found)
 
 
 # Into and out of the index
@@ -202,6 +205,26 @@ async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
     await drained(services, LATER)
     assert reconcile.ASK_AFTER[0] < LATER - NOW
     assert ids([await services.messages.page(state=State.UNDELIVERED)]) == [message.id]
+    assert await astray(services.messages) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "end"), [(0, State.SUBMITTED), (21211, State.FAILED), (20003, State.PENDING)]
+)
+async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
+    services: Services, double: Double, code: int, end: State
+) -> None:
+    (message,) = await keep(services)
+    double.faults(latency_ms=500)
+    if code:
+        double.plan(kind="error", resource="messages", code=code, to=message.to)
+    draining = asyncio.create_task(drained(services))
+    while (present := await services.messages.get(message.id)).state is not State.POSTING:
+        pass
+    await services.messages.change(present, replace(present, state=State.UNRESOLVED))
+    await draining
+    assert (await services.messages.get(message.id)).state is end
+    assert (await services.messages.page(state=State.UNRESOLVED)).messages == ()
     assert await astray(services.messages) == set()
 
 
