@@ -10,6 +10,7 @@ v|NUMBER|TIME|ID  the calls to and from one number
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from shared.message_store import END, Rows
 from shared.outbound import ID
 from shared.rows import Delete, Insert, Put, Row, Write, moment, stamp
 from shared.states import State, shown_reports
+
+log = logging.getLogger(__name__)
 
 PARTITION = "calls"
 
@@ -64,13 +67,15 @@ class Call:
 
     @classmethod
     def from_row(cls, row: Row) -> "Call":
-        """The call in a row."""
-        values = {name: row.values[name] for name in _COLUMNS if name in row.values}
-        for name in ("created", "posted", "updated"):
-            if name in values:
-                values[name] = moment(values[name])
-        values["state"] = State(values["state"])
-        return cls(**values, id=row.key.partition("|")[2], etag=row.etag)
+        """The call in a row. Raises Malformed."""
+        call_id, known = row.key.partition("|")[2], dict[str, Any]()
+        for name in _COLUMNS:
+            if name in row.values or name in ("state", "created"):
+                try:
+                    known[name] = _read(name, row.values.get(name))
+                except (TypeError, ValueError):
+                    raise errors.Malformed("call", call_id, name) from None
+        return cls(**known, id=call_id, etag=row.etag)
 
     def view(self) -> dict[str, Any]:
         """As the API shows it."""
@@ -93,6 +98,18 @@ class Call:
 
 
 _COLUMNS = tuple(name for name in Call.__dataclass_fields__ if name not in ("id", "etag"))
+_KINDS = {name: type(each.default) for name, each in Call.__dataclass_fields__.items()}
+
+
+def _read(name: str, value: Any) -> Any:
+    """What stands in a column, as the call has it. Raises TypeError or ValueError."""
+    if name in ("created", "posted", "updated"):
+        return moment(value)
+    if name == "state":
+        return State(value)
+    if type(value) is not _KINDS[name]:
+        raise TypeError(name)
+    return value
 
 
 class CallLedger:
@@ -102,13 +119,21 @@ class CallLedger:
         self._table = table
 
     async def find(self, call_id: str) -> Call | None:
-        """The call by its id, or None."""
+        """The call by its id, or None. Raises Malformed."""
         row = await self._table.get(PARTITION, f"c|{call_id}")
         return Call.from_row(row) if row else None
 
     async def many(self, ids: Iterable[str]) -> list[Call]:
-        """The calls by these ids; one that is not there is left out."""
-        return [call for call in await asyncio.gather(*map(self.find, ids)) if call]
+        """The calls by these ids; one that is not there, or cannot be read, is left out."""
+
+        async def one(call_id: str) -> Call | None:
+            try:
+                return await self.find(call_id)
+            except errors.Malformed as exc:
+                log.error("left out of a list: %s", exc)
+                return None
+
+        return [call for call in await asyncio.gather(*map(one, ids)) if call]
 
     async def get(self, call_id: str) -> Call:
         """Raises NotFound."""

@@ -85,8 +85,10 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
     options: dict[str, Any] = {"status_callback_event": EVENTS, "time_limit": request.time_limit}
     if request.twiml:
         options["twiml"] = request.twiml
-    else:
-        options["url"] = request.url or f"{base}/step/outbound?id={call.id}"
+    elif request.url:
+        options["url"] = request.url
+    else:  # asked for once more where storage, which has the text, did not answer: nobody else knows it
+        options["url"] = options["fallback_url"] = f"{base}/step/outbound?id={call.id}"
     if request.sender:
         options["from_"] = request.sender
     for name in ("machine_detection", "timeout", "record"):

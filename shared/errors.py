@@ -8,6 +8,7 @@ SwitchboardError
 ├── Conflict                it is there, but no longer in a state that allows this
 ├── Forbidden               a webhook that is not signed by our Twilio account
 ├── Contended               someone else changed the row first (ETag), so read it again
+├── Malformed               a row in storage is not as we write them: names its column
 ├── StorageAway             storage does not answer: nothing is known of the request, try again later
 └── TwilioError             what Twilio answered, or that it did not
     ├── NotSent             the request never left, or was refused for now: may be repeated
@@ -75,6 +76,19 @@ class Forbidden(SwitchboardError):
 
 class Contended(SwitchboardError):
     """The row changed since it was read (412), or is there already (409)."""
+
+
+class Malformed(SwitchboardError):
+    """A row in storage cannot be read. id: the message's or call's, or ""; column: which one, or "".
+
+    Without its cause and without what stands in the row: that may be a number or a text, and this is logged.
+    """
+
+    def __init__(self, what: str, row_id: str, column: str = "") -> None:
+        self.id = row_id
+        self.column = column
+        wrong = f"its column {column} is missing or wrong" if column else "its key is wrong"
+        super().__init__(f"the row of {what} {row_id or '?'} cannot be read: {wrong}")
 
 
 class StorageAway(SwitchboardError):

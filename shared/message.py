@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from shared import phone_numbers, when
 from shared.config import Settings
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Malformed
 from shared.rows import Row, moment, stamp
 from shared.segments import segments
 from shared.states import State, shown_reports
@@ -37,6 +37,11 @@ def new_id(recipient: str, due: datetime, unique: str = "") -> str:
     """
     tail = hashlib.sha256(unique.encode()).hexdigest()[:19] if unique else secrets.token_hex(10)[:19]
     return f"{shard(recipient)}{int(due.timestamp() * 1000):011x}{tail}"
+
+
+def due_at(message_id: str) -> datetime:
+    """When its message was first due."""
+    return datetime.fromtimestamp(int(message_id[2:13], 16) / 1000, UTC)
 
 
 def is_id(text: str) -> bool:
@@ -86,7 +91,7 @@ class Message:
     @property
     def listed(self) -> datetime:
         """When it was first due, which its id says: where its recipient's list has it."""
-        return datetime.fromtimestamp(int(self.id[2:13], 16) / 1000, UTC)
+        return due_at(self.id)
 
     @property
     def next(self) -> datetime:
@@ -115,15 +120,21 @@ class Message:
 
     @classmethod
     def from_row(cls, row: Row) -> "Message":
-        """The message in a row, whether its own or its place among what is due."""
-        values = dict(row.values)
-        for name in _TIMES:
-            if name in values:
-                values[name] = moment(values[name]) if values[name] else None
-        values["media_urls"] = tuple(json.loads(values.get("media_urls") or "[]"))
-        values["state"] = State(values.get("state", State.PENDING))
-        known = {name: values[name] for name in _COLUMNS if name in values}
-        return cls(**{**known, "id": row.key.rpartition("|")[2], "etag": row.etag})
+        """The message in a row, whether its own or its place among what is due. Raises Malformed."""
+        message_id = row.key.rpartition("|")[2]
+        if not is_id(message_id):
+            raise Malformed("message", "")
+        for name in _NEEDED:
+            if not row.values.get(name):
+                raise Malformed("message", message_id, name)
+        known: dict[str, Any] = {}
+        for name in _COLUMNS:
+            if name in row.values:
+                try:
+                    known[name] = _read(name, row.values[name])
+                except (TypeError, ValueError):
+                    raise Malformed("message", message_id, name) from None
+        return cls(**known, id=message_id, etag=row.etag)
 
     def view(self) -> dict[str, Any]:
         """As the API shows it."""
@@ -188,7 +199,26 @@ class Message:
 
 
 _COLUMNS = tuple(name for name in Message.__dataclass_fields__ if name not in ("id", "etag"))
-_TIMES = ("due", "created", "retry", "expires", "first", "posted", "updated")
+_NEEDED = ("to", "due", "created")
+_TIMES = frozenset({"due", "created", "retry", "expires", "first", "posted", "updated"})
+_KINDS = {name: type(each.default) for name, each in Message.__dataclass_fields__.items()} | {"to": str}
+"""What a column holds that is neither a time nor a list nor the state."""
+
+
+def _read(name: str, value: Any) -> Any:
+    """What stands in a column, as the message has it. Raises TypeError or ValueError."""
+    if name in _TIMES:
+        return moment(value) if value else None
+    if name == "state":
+        return State(value)
+    if name == "media_urls":
+        urls = json.loads(value or "[]")
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise TypeError(name)
+        return tuple(urls)
+    if type(value) is not _KINDS[name]:
+        raise TypeError(name)
+    return value
 
 
 def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> tuple[Message, str]:

@@ -10,7 +10,7 @@ q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
 q|TIME|f|ATTEMPT        messages that were sent, to be asked after at TIME where no callback told their end
 q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
 t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
-x|ID                    what is unresolved, for a person to decide
+x|STATE|ID              what came to a rare end (states.RARE), such as failed; or is unresolved
 o|RECIPIENT             an opt-out
 n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set (shared/limits.py)
 n|RECIPIENT|DAY|ID      that it counts a message of another partition
@@ -20,17 +20,21 @@ n|NUMBER|DAY|calls      how many calls were placed to a number that day, and ...
 import asyncio
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
-from shared.errors import Conflict, Contended, NotFound, StorageAway
+from shared import listing
+from shared.errors import Conflict, Contended, Malformed, NotFound, StorageAway
 from shared.message import SHARDS, Message, is_id, shard
 from shared.rows import Delete, Insert, Merge, Put, Row, Write, stamp
-from shared.states import WAITING, State
+from shared.states import RARE, WAITING, State
+
+log = logging.getLogger(__name__)
 
 PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
 LATE = timedelta(days=1)
@@ -129,8 +133,7 @@ class MessageStore:
 
     async def change(self, message: Message, new: Message) -> Message:
         """Replace a message, and its place among what is due. Raises Contended where it has changed."""
-        writes = [Put(f"m|{message.id}", new.columns(), message.etag), *_moved(message, new)]
-        etags = await self.table.commit(message.partition, writes)
+        etags = await self.table.commit(message.partition, [*self.put(message, new), *_moved(message, new)])
         return replace(new, etag=etags[0])
 
     async def agenda(self, partition: str, now: datetime, *, after: str = "", limit: int = 200) -> list[Row]:
@@ -143,6 +146,7 @@ class MessageStore:
         following: the next of its series, which comes into being with it.
         """
         writes: list[Write] = [Delete(row.key, row.etag), Put(f"m|{new.id}", new.columns())]
+        writes += indexed(None, new)
         if new.state in WAITING:
             writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
         if new.state is State.DEFERRED:
@@ -206,37 +210,21 @@ class MessageStore:
         """Messages by time, oldest first: a range read of each partition, merged.
 
         What waits is listed by when it is due; anything else by when it was first due, which its id says.
+        A page may be short, or even empty, and still have a token: so much and no more is read for it.
         """
-        waiting = state in WAITING
-
-        def order(message: Message) -> str:
-            return f"{stamp(message.next)}|m|{message.id}" if waiting else message.id[2:]
-
-        def bounds(partition: str) -> tuple[str, str]:
-            if waiting:
-                return "q|" + (token or (stamp(after) if after else "")), "q|" + (
-                    stamp(before) if before else END
-                )
-            prefix = f"x|{partition}" if state is State.UNRESOLVED else f"m|{partition}"
-            low, high = token or (due_key(after) if after else ""), due_key(before) if before else END
-            return prefix + low, prefix + high
-
-        async def part(partition: str) -> list[Message]:
-            rows = await self.table.read(
-                partition,
-                *bounds(partition),
-                limit=limit + 1,
-                where="state eq @state" if state else "",
-                parameters={"state": state.value} if state else None,
-            )
-            if state is State.UNRESOLVED:
-                return [each for each in await self.many(row.key[2:] for row in rows) if each.state is state]
-            return [Message.from_row(row) for row in rows]
-
-        parts = await asyncio.gather(*(part(partition) for partition in PARTITIONS))
-        found = sorted((message for messages in parts for message in messages), key=order)
-        shown = found[:limit]
-        return Page(tuple(shown), order(shown[-1]) if len(found) > limit else "")
+        time = stamp if state in WAITING else due_key
+        rows, following = await listing.merged(
+            self.table,
+            {partition: _prefix(state, partition) for partition in PARTITIONS},
+            token or (time(after) if after else ""),
+            time(before) if before else END,
+            state=state,
+            limit=limit,
+        )
+        if state is None:
+            return Page(tuple(readable(rows)), following)
+        found = await self.many(row.key.rpartition("|")[2] for row in rows)
+        return Page(tuple(each for each in found if each.state is state), following)
 
     async def to(
         self, recipient: str, *, since: datetime | None = None, token: str = "", limit: int = 50
@@ -260,13 +248,9 @@ class MessageStore:
             await self.table.commit(shard(message.to), [place])
 
     async def many(self, ids: Iterable[str]) -> list[Message]:
-        """The messages by these ids; one that is not there is left out."""
-
-        async def one(message_id: str) -> Message | None:
-            row = await self.table.get(message_id[:2], f"m|{message_id}")
-            return Message.from_row(row) if row else None
-
-        return [each for each in await asyncio.gather(*map(one, ids)) if each]
+        """The messages by these ids; one that is not there, or cannot be read, is left out."""
+        rows = await asyncio.gather(*(self.table.get(each[:2], f"m|{each}") for each in ids))
+        return list(readable(filter(None, rows)))
 
     async def recent(self, recipient: str, *, since: datetime) -> list[Message]:
         """The messages of this recipient that can have left since then."""
@@ -282,9 +266,9 @@ class MessageStore:
         if shard(message.to) != message.partition:
             await self.table.commit(shard(message.to), [Put(_place(message, at), {})])
 
-    def put(self, message: Message) -> list[Write]:
-        """The write that replaces a message, only if it has not changed since it was read."""
-        return [Put(f"m|{message.id}", message.columns(), message.etag)]
+    def put(self, message: Message, new: Message) -> list[Write]:
+        """The writes that replace a message that does not wait, if it has not changed since it was read."""
+        return [Put(f"m|{new.id}", new.columns(), message.etag), *indexed(message.state, new)]
 
     async def opted_out(self, recipient: str) -> bool:
         """Has this recipient said STOP? It is known also of one that was erased since."""
@@ -297,15 +281,41 @@ class MessageStore:
         return [recipient, *([pseudonym(self._erasure_key, recipient)] if self._erasure_key else [])]
 
 
+def readable(rows: Iterable[Row]) -> Iterator[Message]:
+    """The messages in rows of a list: one that cannot be read is told in the log, and hides no other."""
+    for row in rows:
+        try:
+            yield Message.from_row(row)
+        except Malformed as exc:
+            log.error("left out of a list: %s", exc)
+
+
+def indexed(before: State | None, message: Message) -> list[Write]:
+    """The writes that go with a change of state: out of the index of one rare end, into that of another."""
+    after, writes = message.state, list[Write]()
+    if before in RARE and before is not after:
+        writes.append(Delete(f"x|{before}|{message.id}"))
+    if after in RARE and before is not after:
+        writes.append(Put(f"x|{after}|{message.id}", {"state": after.value}))
+    return writes
+
+
 def creation(message: Message) -> list[Write]:
-    """The writes that make a message: its row, its place in its recipient's list and among what is due."""
+    """The writes that make a message: its row, its places in its recipient's list and by its state."""
     columns = message.columns()
     writes: list[Write] = [Insert(f"m|{message.id}", columns)]
     if shard(message.to) == message.partition:
         writes.append(Insert(_place(message), {"state": message.state.value}))
     if message.state in WAITING:
         writes.append(Insert(f"q|{stamp(message.next)}|m|{message.id}", columns))
-    return writes
+    return [*writes, *indexed(None, message)]
+
+
+def _prefix(state: State | None, partition: str) -> str:
+    """What the keys begin with in which messages in this state are listed, before what they are sorted by."""
+    if state in WAITING:
+        return "q|"
+    return f"x|{state}|{partition}" if state in RARE else f"m|{partition}"
 
 
 def is_late(message: Message, now: datetime) -> bool:
@@ -325,8 +335,6 @@ def _moved(old: Message, new: Message) -> list[Write]:
         writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
     if old.state in WAITING and new.state in WAITING and old.next == new.next:
         writes = [Put(f"q|{stamp(new.next)}|m|{new.id}", new.columns())]
-    if old.state is State.UNRESOLVED and new.state is not State.UNRESOLVED:
-        writes.append(Delete(f"x|{old.id}"))
     return writes
 
 

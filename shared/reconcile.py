@@ -108,7 +108,7 @@ async def _lease_ran_out(store: MessageStore, partition: str, row: Row, now: dat
     for message in messages:
         if message.state is State.POSTING:
             unknown = replace(message, state=State.UNKNOWN, updated=now, reason="its sender died")
-            await _try(store, partition, store.put(unknown), look_up(unknown, now))
+            await _try(store, partition, store.put(message, unknown), look_up(unknown, now))
     under_way = [each.id for each in messages if each.state in UNDER_WAY]
     await _try(store, partition, [Delete(row.key)], ask_after(attempt, under_way, now))
 
@@ -167,7 +167,7 @@ async def _look_up(
             state = advance(State.UNKNOWN, from_twilio(sent.status) or State.SUBMITTED)
             settled = replace(message, state=state, sid=sent.sid, looked_up=True, updated=now, reason="")
             further = ask_after(message.id, [message.id] if state in UNDER_WAY else [], now)
-            if await _try(store, partition, store.put(settled), Delete(row.key, row.etag), further):
+            if await _try(store, partition, store.put(message, settled), Delete(row.key, row.etag), further):
                 report[state.value] += 1
     return True
 
@@ -191,7 +191,7 @@ async def disown(store: MessageStore, owner: Message, *, now: datetime) -> None:
         if each.sid == owner.sid and each.id != owner.id and each.looked_up:
             reason = "what Twilio lists was another one like it"
             doubted = replace(each, state=State.UNKNOWN, sid="", looked_up=False, updated=now, reason=reason)
-            await _try(store, each.partition, store.put(doubted), look_up(doubted, now))
+            await _try(store, each.partition, store.put(each, doubted), look_up(doubted, now))
 
 
 async def _ask_after(store: MessageStore, twilio: Twilio, partition: str, row: Row, now: datetime) -> bool:
@@ -223,7 +223,7 @@ async def _news(store: MessageStore, twilio: Twilio, message: Message, now: date
         return message
     code = int(known.error_code or 0)
     told = replace(message, state=state, code=code, reason=meaning(code) if code else "", updated=now)
-    await _try(store, message.partition, store.put(told))
+    await _try(store, message.partition, store.put(message, told))
     return told
 
 
@@ -245,12 +245,13 @@ async def _again(
     if given_up:
         log.error("message %s is unresolved: %s", message.id, why)
         ended = replace(message, state=State.UNRESOLVED, looks=looks, updated=now, reason=why)
-        listed = Insert(f"x|{message.id}", {"state": ended.state.value})
-        await _try(store, partition, store.put(ended), Delete(row.key, row.etag), listed)
+        await _try(store, partition, store.put(message, ended), Delete(row.key, row.etag))
         return
     later = max(now + FIRST_LOOK, message.posted + GRACE) if counts else now + FIRST_LOOK
     looked = replace(message, looks=looks, updated=now, reason=why)
-    await _try(store, partition, store.put(looked), Delete(row.key, row.etag), look_up(looked, later))
+    await _try(
+        store, partition, store.put(message, looked), Delete(row.key, row.etag), look_up(looked, later)
+    )
 
 
 async def _try(store: MessageStore, partition: str, *writes: Write | Sequence[Write]) -> bool:

@@ -65,5 +65,8 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str) -> datetime:
-    """The time that `stamp` wrote."""
-    return datetime.fromisoformat(text)
+    """The time that `stamp` wrote. Raises ValueError for one without an offset, as for any other text."""
+    read = datetime.fromisoformat(text)
+    if read.tzinfo is None:
+        raise ValueError("a time in a row has its offset")
+    return read

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from shared import errors, recipients, reconcile
 from shared.config import Settings
 from shared.message import Message
-from shared.message_store import MessageStore
+from shared.message_store import MessageStore, indexed
 from shared.pacing import Pace, Slots, backoff
 from shared.rows import Delete, Insert, Put, Write, stamp
 from shared.states import State, advance
@@ -78,11 +78,11 @@ class _Outcome:
     extra: tuple[Write, ...] = ()
     batch: _Batch | None = None
 
-    def writes(self) -> list[Write]:
-        kept = (
-            [Put(f"m|{self.message.id}", self.message.columns(), self.message.etag)] if self.message else []
-        )
-        return [*kept, *self.extra]
+    def writes(self, before: State = State.POSTING) -> list[Write]:
+        if self.message is None:
+            return list(self.extra)
+        kept = Put(f"m|{self.message.id}", self.message.columns(), self.message.etag)
+        return [kept, *indexed(before, self.message), *self.extra]
 
 
 class Sender:
@@ -255,7 +255,8 @@ class Sender:
             if present.attempt != message.attempt or present.state is message.state:
                 return True  # our own write landed, and its answer was lost
             joined = merged(present, message)
-            writes = _Outcome(joined, extra if joined.state == message.state else ()).writes()
+            further = extra if joined.state == message.state else ()
+            writes = _Outcome(joined, further).writes(present.state)
             with suppress(errors.Contended):
                 await self.store.table.commit(partition, writes)
                 return True

@@ -41,6 +41,8 @@ WAITING = frozenset({S.PENDING, S.DEFERRED, S.HELD})
 """In the index of what is due; may be edited and canceled."""
 IN_DOUBT = frozenset({S.POSTING, S.UNKNOWN, S.UNRESOLVED})
 """The request may have left: never repeated by itself."""
+RARE = frozenset({S.FAILED, S.UNDELIVERED, S.CANCELED, S.EXPIRED, S.SUPPRESSED, S.UNRESOLVED})
+"""Ends that few messages come to: those in each are in an index of their own, to be listed among millions."""
 
 _REPORTED = {S.SENT, S.DELIVERED, S.READ, S.UNDELIVERED, S.FAILED, S.RINGING, S.IN_PROGRESS, S.COMPLETED}
 _REPORTED |= {S.BUSY, S.NO_ANSWER, S.CANCELED}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from shared.message import due_at
 from shared.message_store import END, PARTITIONS, Rows, due_key
 from shared.rows import stamp
 from shared.states import WAITING, State
@@ -23,6 +24,8 @@ CAP = 4000
 """Rows of one partition in one span; where there are more, the answer says that it is not complete."""
 ROWS_A_SECOND = 500
 """Counts are kept a second for so many rows: reading takes a few percent of the time at most."""
+
+_UNRESOLVED = f"x|{State.UNRESOLVED}|"
 
 type Hours = Counter[tuple[str, str]]
 """How many, by hour (2026-11-23T01) and state."""
@@ -54,7 +57,7 @@ class Stats:
             self._span("lately", lambda part: (f"m|{part}{lately}", f"m|{part}{due_key(now)}"), WAITING),
             self._span("due", lambda _: ("q|", f"q|{stamp(now)}")),
             self._span(f"ahead {hour}", lambda _: (f"q|{stamp(now)}", f"q|{stamp(hour + AHEAD)}")),
-            self._span("unresolved", lambda _: ("x|", "x|" + END)),
+            self._span("unresolved", lambda _: (_UNRESOLVED, _UNRESOLVED + END)),
         )
         past, lately_past, due, ahead, unresolved = spans
         return {
@@ -76,7 +79,9 @@ class Stats:
         reads = (self._table.read(each, *bounds(each), limit=CAP, select=["state"]) for each in PARTITIONS)
         parts = await asyncio.gather(*reads)
         states = ((row, row.text("state")) for part in parts for row in part)
-        counts = Counter((_hour(row.key), state) for row, state in states if state and state not in but)
+        counts = Counter(
+            (hour, state) for row, state in states if state and state not in but and (hour := _hour(row.key))
+        )
         rows = sum(map(len, parts))
         span = _Span(counts, all(len(part) < CAP for part in parts), monotonic() + rows / ROWS_A_SECOND)
         kind = name.partition(" ")[0]
@@ -86,9 +91,15 @@ class Stats:
 
 
 def _hour(key: str) -> str:
-    """The hour of m|ID or x|ID (an id says when its message was first due), or of q|TIME|m|ID."""
+    """The hour of q|TIME|m|ID, or of m|ID or x|STATE|ID by the time in the id; "" of a key that is wrong."""
     kind, _, rest = key.partition("|")
-    return rest[:13] if kind == "q" else stamp(datetime.fromtimestamp(int(rest[2:13], 16) / 1000, UTC))[:13]
+    if kind == "q":
+        return rest[:13]
+    message_id = rest.rpartition("|")[2]
+    try:
+        return stamp(due_at(message_id))[:13] if len(message_id) == 32 else ""
+    except ValueError:
+        return ""
 
 
 def _by_hour(counts: Hours) -> dict[str, dict[str, int]]:

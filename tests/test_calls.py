@@ -24,6 +24,8 @@ from shared.services import Services
 from shared.states import State
 from tests.app import App
 from tests.front import Front
+from tests.hanging import hanging_storage
+from tests.settings import settings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERSON = "+12025550101"
@@ -70,6 +72,32 @@ async def test_a_call_is_placed_with_what_was_asked_for(services: Services, doub
     call = await services.calls.get("call-1")
     assert (call.state, call.to, call.sid) == ("submitted", PERSON, double.ledger()["calls"][0]["sid"])
     assert "hello" not in sent
+
+
+async def test_what_to_say_is_asked_for_again_where_storage_hung(
+    services: Services, double: Double, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    answers: list[int] = []
+    async with hanging_storage() as account:
+        stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
+
+        async def handle(req: func.HttpRequest) -> func.HttpResponse:
+            if "/status" in req.url:
+                return func.HttpResponse(status_code=204)
+            known = services if answers else stuck
+            answer = await webhook.reply(
+                req, known, lambda got, settings: calls.step("outbound", known, got, settings)
+            )
+            answers.append(answer.status_code)
+            return answer
+
+        front.handle = handle
+        await place(services, request(say="your table is ready"))
+        await double.settle_async()
+        await stuck.close()
+    assert answers[:2] == [503, 200]
+    assert "your table is ready" in double.calls()[0]["documents"][-1][1]
 
 
 async def test_a_call_always_has_a_time_limit(services: Services, double: Double) -> None:

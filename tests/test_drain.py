@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from local.azurite import StoragePorts
 from local.ports import free_ports
@@ -20,6 +21,7 @@ from shared.sending import Report, Sender
 from shared.services import Services
 from shared.states import State
 from tests.front import Front
+from tests.indexed import astray
 from tests.sending import (
     LATER,
     NOW,
@@ -35,6 +37,13 @@ from tests.sending import (
 )
 from tests.settings import settings
 from tests.waiting import until
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def indexed(services: Services) -> AsyncIterator[None]:
+    """Whatever became of the messages, the index of rare ends says the same."""
+    yield
+    assert await astray(services.messages) == set()
 
 
 @asynccontextmanager

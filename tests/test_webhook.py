@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
 import azure.functions as func
@@ -16,12 +17,13 @@ from werkzeug.datastructures import MultiDict
 from local.azurite import StoragePorts
 from local.host.worker import Answer, Worker
 from local.ports import free_ports
-from shared import schedule, twilio_helper, webhook
+from shared import calls, messaging, schedule, twilio_helper, twimlets, voice, webhook
 from shared.config import Settings
 from shared.errors import Forbidden
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
 from tests.front import Front
+from tests.hanging import hanging_storage
 from tests.settings import settings
 
 TOKEN = "twilio_test_auth_token"
@@ -269,11 +271,11 @@ async def test_a_forged_stop_or_status_changes_nothing(
     sender, sid = "+12025550151", "CA" + "5" * 32
     stop = [("From", sender), ("Body", "STOP"), ACCOUNT]
     ring = [("CallSid", sid), ("CallStatus", "ringing"), ACCOUNT]
-    for signature, calls in (("forged", 0), (None, 1)):
+    for signature, counts in (("forged", False), (None, True)):
         await post(worker, front, "sms_incoming", "sms", stop, signature)
         await post(worker, front, "voice_status", "voice/status", ring, signature)
-        assert await stored.messages.opted_out(sender) is bool(calls)
-        assert bool(await stored.calls.find(sid)) is bool(calls)
+        assert await stored.messages.opted_out(sender) is counts
+        assert bool(await stored.calls.find(sid)) is counts
 
 
 async def test_an_inbound_text_is_answered_in_twiml(worker: Worker, front: Front) -> None:
@@ -303,6 +305,30 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
     await broken.close()
     assert answer.status_code == 503
     assert "table storage does not answer" in caplog.text
+
+
+async def test_while_storage_hangs_calls_are_answered_and_what_would_be_lost_is_503(
+    front: Front, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    caller = [("From", "+12025550101"), ("To", "+12025550100"), ("CallSid", "CA" + "1" * 32), ACCOUNT]
+    async with hanging_storage() as account:
+        stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
+
+        async def status(path: str, flow: webhook.Flow, *more: tuple[str, str]) -> int:
+            answer = await webhook.reply(request(f"{front.url}/api/{path}", [*caller, *more]), stuck, flow)
+            return int(answer.status_code)
+
+        assert await status("voice", voice.greeting) == 200
+        for step in set(voice.STEPS) - {"outbound"}:
+            assert await status(f"voice/step/{step}", partial(calls.step, step, stuck)) == 200, step
+        assert await status("twimlets/message?Message=Sorry", partial(twimlets.twimlet, "message")) == 200
+        assert "cannot be answered in time" not in caplog.text
+        inbound = partial(messaging.inbound, store=stuck.messages)
+        assert await status("sms", inbound, ("Body", "hi")) == 200
+        assert await status("sms", inbound, ("Body", "STOP")) == 503
+        assert caplog.text.count("cannot be answered in time") == 1
+        await stuck.close()
 
 
 @given(st.text(st.sampled_from("ab=&+%4é1F \x00") | st.characters(codec="utf-8"), max_size=40))

@@ -11,6 +11,7 @@ import { GROUPS, isWaiting, plural, wordsFor } from "./words.js";
 const HOUR = 3_600_000;
 const SLOT = 6;
 const PAGE = 50;
+const FOLLOWED = 3; // pages that come short, of one state in one round
 
 let group = null;
 let stretch = null;
@@ -20,11 +21,7 @@ let counted = null;
 const list = new Newest(async (after, before) => {
   const states = group ? GROUPS[group].states : [""];
   const pages = await Promise.all(
-    states.map((state) => {
-      const query = new URLSearchParams({ due_after: after, due_before: before, limit: PAGE });
-      if (state) query.set("state", state);
-      return request("GET", `messages?${query}`);
-    }),
+    states.map((state) => pageOf({ due_after: after, due_before: before, ...(state && { state }) })),
   );
   return { items: byTime(pages.flatMap((page) => page.messages)), more: pages.some((page) => page.token) };
 });
@@ -63,11 +60,21 @@ async function loadList() {
 
 /** What waits, soonest first, whenever it is due; and what is unresolved, however old. */
 async function loadAll() {
-  const pages = await Promise.all(
-    GROUPS[group].states.map((state) => request("GET", `messages?state=${state}&limit=${PAGE}`)),
-  );
+  const pages = await Promise.all(GROUPS[group].states.map((state) => pageOf({ state })));
   const items = byTime(pages.flatMap((page) => page.messages));
   return { items: items.slice(0, PAGE), more: pages.some((page) => page.token) || items.length > PAGE };
+}
+
+/** A page of messages, oldest first. What the app sends may be short of it, and lead on to more. */
+async function pageOf(wanted) {
+  const messages = [];
+  let token = "";
+  for (let asked = 0; asked === 0 || (token && messages.length < PAGE && asked < FOLLOWED); asked += 1) {
+    const page = await request("GET", `messages?${new URLSearchParams({ ...wanted, limit: PAGE, token })}`);
+    messages.push(...page.messages);
+    token = page.token;
+  }
+  return { messages, token };
 }
 
 function byTime(messages) {

@@ -17,6 +17,7 @@ from shared.tables import Table
 from tests.faults import steps
 from tests.faults.audit import accepted
 from tests.faults.world import PEOPLE, World
+from tests.indexed import astray
 from tests.waiting import until
 
 ANNA = PEOPLE[0]
@@ -61,6 +62,7 @@ def posts(world: World, message_id: str) -> int:
 async def ends(world: World, *messages: Message) -> list[State]:
     """The states once everything is settled."""
     settled = {each.id: each.state for each in await steps.settled(world, [each.id for each in messages])}
+    assert await astray(world.store) == set()
     return [settled[each.id] for each in messages]
 
 
@@ -489,7 +491,7 @@ async def test_a_callback_of_another_attempt_is_not_taken_for_this_one(world: Wo
     await world.double.settle_async(30)
     present = await world.store.get(message.id)
     changed = replace(present, state=State.POSTING, attempt="another", sid="")
-    await world.store.table.commit(message.partition, world.store.put(changed))
+    await world.store.table.commit(message.partition, world.store.put(present, changed))
     delivery = world.double.deliveries(sid=present.sid)[-1]
     request = world.front.requests[-1]
     assert delivery["url"].endswith(f"attempt={present.attempt}")

@@ -19,8 +19,18 @@ OTHER = "+12025550102"
 
 
 @pytest.fixture(scope="session")
-def running_walking_double() -> Iterator[Double]:
-    with Double(Options(pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
+def offices() -> list[Office]:
+    """What the double's calls are carried by, once it runs."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def running_walking_double(offices: list[Office]) -> Iterator[Double]:
+    def carrier(core: Core) -> Office:
+        offices.append(Office(core))
+        return offices[-1]
+
+    with Double(Options(pace=Pace(step=0.01, talk=0.05)), carrier=carrier) as double:
         yield double
 
 
@@ -35,6 +45,14 @@ def walking(running_walking_double: Double, listener: Listener) -> Iterator[Doub
     yield double
     double.on_exchange(None)
     assert not openapi.problems(exchanges)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def office(walking: Double, offices: list[Office]) -> Iterator[Office]:  # noqa: ARG001 - it makes the office
+    """Where a test may hold handsets, whose robots then keep still."""
+    (office,) = offices
+    yield office
+    office.handsets.clear()
 
 
 @pytest.fixture
@@ -188,7 +206,10 @@ def test_a_voicemail_can_be_fetched_by_who_has_credentials(
     assert requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10).status_code == 404
 
 
-def test_who_waits_in_a_queue_is_told_over_rest(walking: Double, listener: Listener, client: Client) -> None:
+def test_who_waits_in_a_queue_is_told_over_rest(
+    walking: Double, office: Office, listener: Listener, client: Client
+) -> None:
+    office.handsets.update((PERSON, OTHER))  # people are on the line, and no robot, which would hang up
     listener.answers["/voice"] = Answer("<Response><Enqueue waitUrl='/wait'>support</Enqueue></Response>")
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
     first = walking.inbound_call(PERSON, NUMBER)
@@ -197,3 +218,10 @@ def test_who_waits_in_a_queue_is_told_over_rest(walking: Double, listener: Liste
     assert (queue.friendly_name, queue.current_size) == ("support", 2)
     members = client.queues(queue.sid).members.list()
     assert [(each.call_sid, each.position) for each in members] == [(first.sid, 1), (second.sid, 2)]
+    client.calls(first.sid).update(status="completed")
+    members = client.queues(queue.sid).members.list()
+    assert [(each.call_sid, each.position) for each in members] == [(second.sid, 1)]
+    assert [each.current_size for each in client.queues.list()] == [1]
+    client.calls(second.sid).update(status="completed")
+    assert client.queues(queue.sid).members.list() == []
+    assert {client.calls(each.sid).fetch().status for each in (first, second)} <= {"completed", "canceled"}

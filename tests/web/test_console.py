@@ -5,14 +5,15 @@ import csv
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 
-from shared import message
+from shared import listing, message
 from shared.call_ledger import Call
 from shared.message_store import creation
 from shared.rows import Insert, Put, stamp
@@ -142,9 +143,34 @@ async def unresolved(edition: Edition, to: str) -> str:
         created=datetime.now(UTC) - timedelta(days=3),
     )
     lost = replace(made, state=State.UNRESOLVED, reason="Twilio does not list it", attempt="0" * 16)
-    writes = [*creation(lost), Insert(f"x|{lost.id}", {"state": "unresolved"})]
-    await edition.stored.messages.table.commit(lost.partition, writes)
+    await edition.stored.messages.table.commit(lost.partition, creation(lost))
     return lost.id
+
+
+async def test_a_text_is_found_behind_more_than_the_app_reads_for_a_page(
+    console: Person, edition: Edition
+) -> None:
+    to, now = "+12025550131", datetime.now(UTC)
+    ages = [timedelta(minutes=50) - timedelta(seconds=number) for number in range(listing.MOST + 100)]
+    made = [
+        message.Message(
+            id=message.new_id(to, now - age),
+            to=to,
+            body="Hello",
+            due=now - age,
+            created=now - age,
+            state=State.DELIVERED,
+        )
+        for age in ages
+    ]
+    made[-1] = replace(made[-1], state=State.SENT)
+    for batch in batched(made, 50, strict=False):
+        writes = [write for each in batch for write in creation(each)]
+        await edition.stored.messages.table.commit(message.shard(to), writes)
+    await console.click("button", "1 Sending last 24 hours")
+    await console.find("button", f"{to}, sent: show the message")
+    asked = [parse_qs(urlsplit(each["url"]).query) for each in console.requests]
+    assert [each for each in asked if each.get("state") == ["sent"] and "token" in each]
 
 
 async def test_a_dead_letter_is_replayed_under_its_id_and_then_refused(
