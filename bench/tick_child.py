@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,13 +54,9 @@ class CountedTable(Table):
         high: str,
         *,
         limit: int,
-        where: str = "",
-        parameters: Mapping[str, Any] | None = None,
         select: Sequence[str] = (),
     ) -> list[Row]:
-        rows = await super().read(
-            partition, low, high, limit=limit, where=where, parameters=parameters, select=select
-        )
+        rows = await super().read(partition, low, high, limit=limit, select=select)
         self.counter.rows += len(rows)
         return rows
 

@@ -291,8 +291,8 @@ def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
 async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> None:
     """Look up the calls in doubt, and those whose end no callback has told, until Twilio does not answer."""
     for row in await ledger.in_doubt(now):
-        call = await ledger.find(row.key.split("|", 2)[2])
         try:
+            call = await ledger.find(row.key.split("|", 2)[2])
             if call is None or call.attempt != row.text("attempt"):
                 await ledger.drop(row)
             elif call.state in (State.POSTING, State.UNKNOWN):
@@ -303,6 +303,8 @@ async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> Non
                 await ledger.drop(row)
         except errors.Contended:
             continue  # a callback was quicker; the next look drops the row
+        except errors.Malformed as exc:
+            log.error("not settled: %s", exc)
         except errors.TwilioError as exc:
             log.warning("call %s cannot be looked up yet: %s", row.key.split("|", 2)[2], exc)
             return

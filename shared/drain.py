@@ -165,7 +165,7 @@ class _Drain:
             after = rows[-1].key
             others = [row for row in rows if row.key.split("|")[2] != "m"]
             stopped |= await reconcile.settle(self.store, partition, others, now=self.clock())
-            due = [row for row in rows if row.key.split("|")[2] == "m"]
+            due = [row for row in rows if row.key.split("|")[2] == "m" and _can_be_read(row)]
             ready = [row for row in due if await self._is_ready(partition, row, stopped)]
             ready = [row for row in ready if self.sender.failures[row.text("sender")] < GIVE_UP_AFTER]
             while ready:
@@ -282,3 +282,13 @@ class _Drain:
         half = len(rows) // 2
         first = await self._claim_and_send(partition, rows[:half], tries)
         return first + await self._claim_and_send(partition, rows[half:], tries)
+
+
+def _can_be_read(row: Row) -> bool:
+    """One that cannot stays due, and keeps no other from leaving."""
+    try:
+        Message.from_row(row)
+    except errors.Malformed as exc:
+        log.error("not sent: %s", exc)
+        return False
+    return True

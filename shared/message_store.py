@@ -21,7 +21,7 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -60,8 +60,6 @@ class Rows(Protocol):
         high: str,
         *,
         limit: int,
-        where: str = "",
-        parameters: Mapping[str, Any] | None = None,
         select: Sequence[str] = (),
     ) -> list[Row]: ...
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
@@ -249,8 +247,15 @@ class MessageStore:
 
     async def many(self, ids: Iterable[str]) -> list[Message]:
         """The messages by these ids; one that is not there, or cannot be read, is left out."""
+        return list(readable(await self._rows(ids)))
+
+    async def each(self, ids: Iterable[str]) -> list[Message]:
+        """The same for what must not be passed over. Raises Malformed for one that cannot be read."""
+        return [Message.from_row(row) for row in await self._rows(ids)]
+
+    async def _rows(self, ids: Iterable[str]) -> list[Row]:
         rows = await asyncio.gather(*(self.table.get(each[:2], f"m|{each}") for each in ids))
-        return list(readable(filter(None, rows)))
+        return [row for row in rows if row]
 
     async def recent(self, recipient: str, *, since: datetime) -> list[Message]:
         """The messages of this recipient that can have left since then."""

@@ -8,7 +8,8 @@ import asyncio
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,7 +58,8 @@ async def settle(
     for row in rows:
         match row.key.split("|")[2]:
             case "l":
-                await _lease_ran_out(store, partition, row, now)
+                with _left_as_it_is():
+                    await _lease_ran_out(store, partition, row, now)
             case "s":
                 recipient = row.key.rpartition("|")[2]
                 if not await store.opted_out(recipient):  # START came since
@@ -92,19 +94,30 @@ async def ask_twilio(
     for recipient, unknown in doubtful.items():
         if over():
             return answers
-        answers = await _look_up(
-            store, twilio, partition, recipient, unknown, now=now, report=report, answers=answers
-        )
+        with _left_as_it_is():
+            answers = await _look_up(
+                store, twilio, partition, recipient, unknown, now=now, report=report, answers=answers
+            )
     for row in rows:
         if row.key.split("|")[2] == "f" and answers and not over():
-            answers = await _ask_after(store, twilio, partition, row, now)
+            with _left_as_it_is():
+                answers = await _ask_after(store, twilio, partition, row, now)
     return answers
+
+
+@contextmanager
+def _left_as_it_is() -> Iterator[None]:
+    """Where a message cannot be read, what is to be settled of it stays until its row is mended."""
+    try:
+        yield
+    except errors.Malformed as exc:
+        log.error("not settled: %s", exc)
 
 
 async def _lease_ran_out(store: MessageStore, partition: str, row: Row, now: datetime) -> None:
     """Its drain died: whatever it had claimed and not written off may have left."""
     attempt = row.key.rpartition("|")[2]
-    messages = [each for each in await store.many(json.loads(row.text("ids"))) if each.attempt == attempt]
+    messages = [each for each in await store.each(json.loads(row.text("ids"))) if each.attempt == attempt]
     for message in messages:
         if message.state is State.POSTING:
             unknown = replace(message, state=State.UNKNOWN, updated=now, reason="its sender died")
@@ -128,7 +141,7 @@ async def _look_up(
 
     False where the list is not to be had.
     """
-    found = {message.id: message for message in await store.many(r.key.rpartition("|")[2] for r in rows)}
+    found = {message.id: message for message in await store.each(r.key.rpartition("|")[2] for r in rows)}
     doubtful: list[tuple[Row, Message]] = []
     for row in rows:
         message = found.get(row.key.rpartition("|")[2])
@@ -196,7 +209,7 @@ async def disown(store: MessageStore, owner: Message, *, now: datetime) -> None:
 
 async def _ask_after(store: MessageStore, twilio: Twilio, partition: str, row: Row, now: datetime) -> bool:
     """Ask after the messages of one row. False where Twilio does not answer."""
-    messages = await store.many(json.loads(row.text("ids")))
+    messages = await store.each(json.loads(row.text("ids")))
     asked = int(row.values.get("asked") or 0) + 1
     try:
         news = await asyncio.gather(

@@ -69,22 +69,16 @@ class Table:
         high: str,
         *,
         limit: int,
-        where: str = "",
-        parameters: Mapping[str, Any] | None = None,
         select: Sequence[str] = (),
     ) -> list[Row]:
         """At most `limit` rows with low < key < high in the order of their keys.
 
-        where: one more OData comparison, met by storage, with its `parameters`; without brackets, since the
-        SDK puts parameters in word by word. select: the columns wanted, or all of them.
+        select: the columns wanted, or all of them.
         """
-        condition = "PartitionKey eq @partition and RowKey gt @low and RowKey lt @high"
-        if where:
-            condition += f" and {where}"
         rows: list[Row] = []
         found = self._client.query_entities(
-            condition,
-            parameters={"partition": partition, "low": low, "high": high, **(parameters or {})},
+            "PartitionKey eq @partition and RowKey gt @low and RowKey lt @high",
+            parameters={"partition": partition, "low": low, "high": high},
             results_per_page=min(limit, 1000),
             select=["PartitionKey", "RowKey", *select] if select else None,
         )

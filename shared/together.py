@@ -6,8 +6,7 @@ commits is made on its own, so that one that is contended stops no other.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from shared.errors import Contended
 from shared.message_store import Rows
@@ -40,14 +39,10 @@ class Together:
         high: str,
         *,
         limit: int,
-        where: str = "",
-        parameters: Mapping[str, Any] | None = None,
         select: Sequence[str] = (),
     ) -> list[Row]:
         """At most `limit` rows with low < key < high in the order of their keys."""
-        return await self._table.read(
-            partition, low, high, limit=limit, where=where, parameters=parameters, select=select
-        )
+        return await self._table.read(partition, low, high, limit=limit, select=select)
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
         """Make up to 100 writes in one partition, all of them or none; the new etags, in order.
