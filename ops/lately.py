@@ -41,7 +41,7 @@ def messages(api: Api, now: datetime) -> Iterator[Finding]:
             since = {"due_after": (now - RECENT).isoformat()}
             rows, _ = _newest(api, "messages", (state,), state=state, **since)
         else:
-            rows = api.get("messages", state=state, limit=SHOWN)["messages"]
+            rows = _oldest(api, "messages", state=state)
         for each in rows:
             found += 1
             yield Finding("messages", status, _told(each))
@@ -80,6 +80,19 @@ def _newest(api: Api, path: str, states: tuple[str, ...], **params: str) -> tupl
         if not token:
             break
     return list(newest)[::-1], not token
+
+
+def _oldest(api: Api, path: str, **params: str) -> list[dict[str, Any]]:
+    """The first of a list, whose pages may be short."""
+    oldest: list[dict[str, Any]] = []
+    token = ""
+    for _ in range(MOST_PAGES):
+        page = api.get(path, limit=SHOWN, token=token, **params)
+        oldest += page[path]
+        token = page["token"] or ""
+        if not token or len(oldest) >= SHOWN:
+            break
+    return oldest[:SHOWN]
 
 
 def _told(row: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,8 +19,9 @@ from ops.client import Api, Deployment
 from ops.doctor import Examination
 from ops.lately import SHOWN
 from ops.signature import MENDS
-from shared import calls, diagnosis, drain, schedule
+from shared import calls, diagnosis, drain, listing, schedule
 from shared.call_ledger import Call
+from shared.message import Message, new_id
 from shared.states import State
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
@@ -416,6 +418,24 @@ async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: 
         text.startswith(f"{created.id} is failed: the recipient is not a mobile number (Twilio error 21614)")
         for text in texts
     )
+
+
+@pytest.mark.usefixtures("public")
+async def test_a_held_message_is_shown_however_many_wait_before_it(
+    ops: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page looks at so many rows and may be short; here at few."""
+    monkeypatch.setattr(listing, "MOST", SHOWN + 3)
+    services, to, now = running_services(), "+12025550182", datetime.now(UTC)
+    waits = [Message(id=new_id(to, at), to=to, body="hello", due=at, created=now) for at in [now] * 20]
+    for each in waits:
+        await services.messages.create(replace(each, retry=now + timedelta(days=1)))
+    held = replace(waits[0], id=new_id(to, now), state=State.HELD, retry=now + timedelta(days=2))
+    await services.messages.create(replace(held, reason="the sender cannot send SMS"))
+
+    texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
+
+    assert any(text.startswith(f"{held.id} is held: the sender cannot send SMS") for text in texts)
 
 
 async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
