@@ -1,7 +1,8 @@
 """How fast to send: how many requests at once, how many a second, and when to try again."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from time import monotonic
 
@@ -10,15 +11,17 @@ AHEAD = 4
 
 
 class Slots:
-    """How many messages are claimed at once: as many as requests are under way, and some that stand ready.
+    """How many messages are claimed at once, and how many requests are under way, by all drains of a process.
 
-    limit: requests under way at once; Twilio's 429 makes them fewer, success more again.
+    limit: requests under way; Twilio's 429 makes them fewer, success more again.
     """
 
     def __init__(self, most: int) -> None:
         self.most = self.limit = most
-        self.used = 0
+        self.claimed = 0
         self._changed = asyncio.Condition()
+        self._turns = asyncio.Semaphore(most)
+        self._withheld = 0
 
     @property
     def room(self) -> int:
@@ -30,22 +33,41 @@ class Slots:
         """Wait until there is room for a good part; how much of it was taken, at most `wanted`."""
         async with self._changed:
             await self._changed.wait_for(
-                lambda: self.room - self.used >= min(wanted, max(1, self.limit // AHEAD))
+                lambda: self.room - self.claimed >= min(wanted, max(1, self.limit // AHEAD))
             )
-            taken = min(wanted, self.room - self.used)
-            self.used += taken
+            taken = min(wanted, self.room - self.claimed)
+            self.claimed += taken
             return taken
 
     async def give_back(self, count: int = 1) -> None:
         async with self._changed:
-            self.used -= count
+            self.claimed -= count
             self._changed.notify_all()
 
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Wait for a turn, first come first, and have it for one request."""
+        await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._end_turn()
+
     def slower(self) -> None:
-        self.limit = max(1, self.limit // 2)
+        fewer = max(1, self.limit // 2)
+        self._withheld += self.limit - fewer
+        self.limit = fewer
 
     def faster(self) -> None:
-        self.limit = min(self.most, self.limit + 1)
+        if self.limit < self.most:
+            self.limit += 1
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._withheld:
+            self._withheld -= 1
+        else:
+            self._turns.release()
 
 
 class Pace:
@@ -60,12 +82,15 @@ class Pace:
         """Wait until the turns that are taken lie within a second: what waits longer is not to be claimed."""
         await self._sleep(self._next - monotonic() - 1)
 
-    async def turn(self) -> bool:
-        """Take a turn and wait for it. Is it to be used? Not where `end` came first."""
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    async def turn(self) -> None:
+        """Take a turn and wait for it, or for the end."""
         if self._gap:
             self._next = mine = max(self._next + self._gap, monotonic())
             await self._sleep(mine - monotonic())
-        return not self._ended.is_set()
 
     def end(self) -> None:
         """Nobody's turn comes any more."""

@@ -6,7 +6,7 @@ a claim goes last, when every one of its outcomes is written: whatever dies befo
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from shared import errors, recipients, reconcile
 from shared.config import Settings
 from shared.message import Message
 from shared.message_store import MessageStore, indexed
-from shared.pacing import Pace, Slots, backoff
+from shared.pacing import Pace, backoff
 from shared.rows import Delete, Insert, Put, Write, stamp
 from shared.states import State, advance
 from shared.twilio_helper import TIMEOUT, Twilio
@@ -93,11 +93,10 @@ class Sender:
     ) -> None:
         self.store, self.twilio, self.settings, self.clock = store, twilio, settings, clock
         self.report = Report()
-        self.slots = Slots(settings.send_concurrency)
+        self.slots = twilio.slots
         self.pace = Pace(settings.max_per_second)
         self.failures: Counter[str] = Counter()
         self._results: dict[str, list[_Outcome]] = {}
-        self._ready: deque[tuple[str, Message, _Batch]] = deque()
         self._sends: set[asyncio.Task[None]] = set()
         self._closing = False
         self._flusher = asyncio.create_task(self._flush_often())
@@ -105,16 +104,10 @@ class Sender:
     def start(self, partition: str, messages: Sequence[Message], lease: datetime) -> None:
         """Send claimed messages, each in a slot that was taken for it, while their lease holds."""
         batch = _Batch(messages[0].attempt, lease, len(messages))
-        self._ready += ((partition, message, batch) for message in messages)
-        self._go_on()
-
-    def _go_on(self, ended: asyncio.Task[None] | None = None) -> None:
-        """Start the next sends, as many as may be under way."""
-        self._sends.discard(ended)
-        while self._ready and len(self._sends) < self.slots.limit:
-            task = asyncio.create_task(self._send(*self._ready.popleft()))
+        for message in messages:
+            task = asyncio.create_task(self._send(partition, message, batch))
             self._sends.add(task)
-            task.add_done_callback(self._go_on)
+            task.add_done_callback(self._sends.discard)
 
     def stop(self, reason: str) -> None:
         """Start no further request; what has not left goes back to waiting."""
@@ -127,22 +120,21 @@ class Sender:
         """Let requests under way end, write their results, and only then go; what has not left goes back."""
         if self.settings.max_per_second:
             self.pace.end()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2 * TIMEOUT + 5):  # those that stand ready come after those under way
-                while self._sends:
-                    await asyncio.wait(self._sends)
+        if self._sends:  # those that stand ready come after those under way
+            await asyncio.wait(self._sends, timeout=2 * TIMEOUT + 5)
         self._closing = True
         await self._flusher
 
     async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
         try:
-            turn = await self.pace.turn()
-            # After a stall the lease may be over, the message looked up, and resent by a person.
-            if not turn or (message.posted and self.clock() - message.posted > STALE):
-                outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
-                extra: tuple[Write, ...] = (_due(outcome),)
-            else:
-                outcome, extra = await self._post(message)
+            await self.pace.turn()
+            async with self.slots.request():
+                # After a stall the lease may be over, the message looked up, and resent by a person.
+                if self.pace.ended or (message.posted and self.clock() - message.posted > STALE):
+                    outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
+                    extra: tuple[Write, ...] = (_due(outcome),)
+                else:
+                    outcome, extra = await self._post(message)
         finally:
             await self.slots.give_back()
         self._results.setdefault(partition, []).append(_Outcome(outcome, extra, batch))

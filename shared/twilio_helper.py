@@ -18,6 +18,7 @@ from twilio.request_validator import RequestValidator
 
 from shared import errors, phone_numbers
 from shared.config import Settings
+from shared.pacing import Slots
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession, ClientTimeout
@@ -129,6 +130,7 @@ class Twilio:
     """Twilio's REST API, over one session of one event loop. Every request has a time limit."""
 
     def __init__(self, settings: Settings) -> None:
+        self.slots = Slots(settings.send_concurrency)
         self._settings = settings
         self._client: Client | None = None
         self._signs = False
