@@ -37,7 +37,7 @@ def measure(findings: Findings, storage: Storage, twilio: str, *, rounds: int, c
             ratio=ratios(rate["ours"], rate["alone"]),
             goal=Goal(0.7, at_least=True),
             note=(
-                f"16 to 24 at once as host.json has it, Twilio answers in 100 ms; CPU ms a call: "
+                f"24 to 36 at once as host.json has it, Twilio answers in 100 ms; CPU ms a call: "
                 f"ours {used['ours']:.1f}, storage alone {used['alone']:.1f}"
             ),
         )
