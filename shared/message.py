@@ -191,10 +191,13 @@ _COLUMNS = tuple(name for name in Message.__dataclass_fields__ if name not in ("
 _TIMES = ("due", "created", "retry", "expires", "first", "posted", "updated")
 
 
-def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> tuple[Message, str]:
+def parse(
+    request: Mapping[str, Any], settings: Settings, *, now: datetime, unique: str = ""
+) -> tuple[Message, str]:
     """A new message from a JSON object, checked; and its idempotency key, or "".
 
-    Raises InvalidRequest that names the first field that is wrong and what would be right.
+    unique: as for new_id. Raises InvalidRequest that names the first field that is wrong and what would be
+    right.
     """
     for name in request:
         if name not in FIELDS:
@@ -210,7 +213,7 @@ def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> t
     quiet = request.get("quiet_hours")
     key = _optional_text(request, "idempotency_key", limit=200)
     message = Message(
-        id=new_id(to, due),
+        id=new_id(to, due, unique),
         to=to,
         body=body,
         due=due,
