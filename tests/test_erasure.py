@@ -167,6 +167,17 @@ async def test_two_who_are_erased_from_one_file_at_once_are_both_gone(services: 
     assert await messages_to(services) == {"+12025550104": State.PENDING}
 
 
+@pytest.mark.parametrize("number", [WHO, f"whatsapp:{WHO}"])
+async def test_who_is_erased_by_one_channel_keeps_the_rows_of_the_other(
+    services: Services, number: str
+) -> None:
+    data = csv(f"{WHO},Ann,Hi", f"whatsapp:{WHO},Ann,Hi")
+    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+    await erasure.erase(number, services, now=NOW)
+    await bulk.load(job_id, services)
+    assert (await messages_to(services)).keys() == {WHO, f"whatsapp:{WHO}"} - {number}
+
+
 async def test_a_wrong_row_of_somebody_else_still_fails_the_file(services: Services) -> None:
     data = csv("+12025550101,Ann,Hi", "12,Bob,Hi")
     job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
