@@ -221,6 +221,12 @@ async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
     return await api.respond(resume, 202)
 
 
+@app.route("bulk/{id}/discard", methods=["POST"])
+async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
+    """Give up a load that has stopped, and its file."""
+    return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
+
+
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
     """Check and load a file; raising has it go on from where it was."""

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bench import (
+    bulk_loading,
     draining,
     imports,
     memory,
@@ -91,6 +92,15 @@ def main(
                 twilio,
                 rounds=1 if quick else 3,
                 count=50 if quick else 1_000,
+            ),
+            "bulk": partial(
+                bulk_loading.measure,
+                findings,
+                storage,
+                rounds=2 if quick else 7,
+                count=400 if quick else 6_000,
+                small=100 if quick else 3_500,
+                weighings=1 if quick else 3,
             ),
             "memory": partial(
                 memory.measure,

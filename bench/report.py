@@ -27,12 +27,16 @@ KEYS = (
     "drain_over_limit",
     "tick_ratio",
     "queue_over_storage",
+    "bulk_over_storage",
+    "bulk_memory_mb",
     "memory_growth_mb",
     "package_import_ratio",
     "package_mb",
     "package_mb_usual",
 )
 """What results.json holds, neither more nor less."""
+GROWTH = ("bulk_memory_mb", "memory_growth_mb")
+"""Differences, which may be 0 or less: no bar shows them."""
 PACKAGES = (
     "azure-functions",
     "azure-functions-runtime",
@@ -185,7 +189,7 @@ def _lateness_chart(scale: Scale) -> str:
 def _goals(rows: Sequence[Row]) -> str:
     bars = []
     for row in rows:
-        if row.goal and row.ratio and row.met is not None and row.key != "memory_growth_mb":
+        if row.goal and row.ratio and row.met is not None and row.key not in GROWTH:
             value, bound = row.ratio.median, row.goal.bound
             share = value / bound if row.goal.at_least else bound / value
             bars.append((row.what, share, row.met, f"{value:.2f} (goal {row.goal})"))

@@ -20,10 +20,12 @@ app = typer.Typer(
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `messages list` shows it.")]
+LoadId = Annotated[str, typer.Argument(metavar="ID", help="As `messages load` says when one stops.")]
 PAGE = 200
 EVERY = 1.0
 """Seconds between two looks, while watching."""
 ENDED = {"delivered", "undelivered", "read", "failed", "canceled", "expired", "suppressed", "unresolved"}
+LOAD_ENDED = {"done", "failed", "stopped", "discarded"}
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 
 
@@ -130,14 +132,36 @@ def load(
         raise OpsError("the file must end in .csv, .ndjson or .jsonl")
     api = Api(find(url, key))
     job = api.send("bulk", file.read_bytes(), kind, partial="true" if partial else "false")
+    follow_load(api, job["id"], as_json=as_json)
+
+
+@app.command("resume-load", epilog=EXIT_CODES)
+def resume_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """Let a load that has stopped go on where it was."""
+    api = Api(find(url, key))
+    follow_load(api, api.post(f"bulk/{quote(load_id, safe='')}/resume")["id"], as_json=as_json)
+
+
+@app.command("discard-load", epilog=EXIT_CODES)
+def discard_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """Give up a load that has stopped, and its file; what it loaded stays."""
+    found = Api(find(url, key)).post(f"bulk/{quote(load_id, safe='')}/discard")
+    if as_json:
+        print_json(found)
+    else:
+        console.print(f"{found['id']} is {found['reason']}.")
+
+
+def follow_load(api: Api, load_id: str, *, as_json: bool) -> None:
+    """Show a load as it goes on; exit 1 where it did not end well."""
     with Progress(TextColumn("{task.description}"), BarColumn(), console=console, disable=as_json) as bar:
         task = bar.add_task("queued", total=None)
         while True:
-            found = api.get(f"bulk/{job['id']}")
+            found = api.get(f"bulk/{load_id}")
             bar.update(
                 task, description=found["state"], total=found["rows"] or None, completed=found["loaded"]
             )
-            if found["state"] in ("done", "failed", "stopped"):
+            if found["state"] in LOAD_ENDED:
                 break
             time.sleep(EVERY)
     if as_json:
@@ -146,6 +170,8 @@ def load(
         console.print(f"{found['loaded']} of {found['rows'] or '?'} rows loaded. {found['reason'] or ''}")
         for each in found["errors"][:20]:
             console.print(Text(f"row {each['row']}, {each['column'] or 'row'}: {each['message']}"))
+        if found["state"] == "stopped":
+            console.print(f"It has stopped: messages resume-load {load_id}, or discard-load {load_id}")
     if found["state"] != "done":
         raise typer.Exit(1)
 

@@ -1,7 +1,7 @@
 """Many messages from one file: kept as a blob, checked row by row, then loaded, from where it was left off.
 
-The job's row and the errors found lie in one partition of the table `bulk`. Ids follow from the job and the
-row's number, so a piece that is loaded twice makes nothing twice.
+Ids follow from the job and the row's number, so a piece that is loaded twice makes nothing twice. Where a
+file comes twice onto the queue, whoever writes the job's row first goes on with it, and the other leaves it.
 """
 
 import asyncio
@@ -10,21 +10,23 @@ import json
 import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import bulk_file, message, recipients
+from shared import bulk_file, erasure, message, recipients
+from shared.bulk_file import FileRow
+from shared.bulk_jobs import ENDED, MOST_ERRORS, Job, Places, RowError
 from shared.config import Settings
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.message import Message
-from shared.message_store import END, OPTED_OUT, PARTITIONS, MessageStore, Rows, creation
-from shared.rows import TRANSACTION_LIMIT, Insert, Merge, Put, Row, Write, moment, stamp
+from shared.message_store import OPTED_OUT, PARTITIONS, MessageStore, creation
+from shared.rows import TRANSACTION_LIMIT, Write
 from shared.states import State
 
 if TYPE_CHECKING:
@@ -34,82 +36,15 @@ log = logging.getLogger(__name__)
 
 QUEUE = "bulk-load"
 MOST_BYTES = 64 * 1024 * 1024
-MOST_ERRORS = 1000
-"""Errors that are kept; all are counted."""
 PIECE = 3000
 """Rows between two checkpoints."""
+TURN = 100
+"""Rows that are parsed before others have their turn."""
+ERASED = "its recipient was erased"
 AT_ONCE = 4
 """Transactions under way at once: more gain nothing on one account."""
 LOOK_AGAIN = 240.0
 """Seconds for which a reading of the opt-outs holds: less than a STOP's marker stands (recipients.RACE)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One file. state: queued, checking, loading, done or failed; rows: how many it has, once checked."""
-
-    id: str
-    state: str = "queued"
-    content_type: str
-    digest: str = ""
-    partial: bool = False
-    created: datetime
-    rows: int = 0
-    checked: int = 0
-    loaded: int = 0
-    done_rows: int = 0
-    error_count: int = 0
-    reason: str = ""
-
-    def columns(self) -> dict[str, Any]:
-        """Its columns."""
-        values = {name: getattr(self, name) for name in Job.__dataclass_fields__ if name != "id"}
-        return {**values, "created": stamp(self.created)}
-
-    def view(self) -> dict[str, Any]:
-        """As the API shows it, without its errors."""
-        shown = {
-            name: getattr(self, name) for name in ("id", "state", "rows", "checked", "loaded", "error_count")
-        }
-        return {**shown, "reason": self.reason or None, "created_at": stamp(self.created)}
-
-
-class BulkJobs:
-    """The table of jobs and their errors."""
-
-    def __init__(self, table: Rows) -> None:
-        self._table = table
-
-    async def get(self, job_id: str) -> Job:
-        """Raises NotFound."""
-        row = await self._table.get(job_id, "job")
-        if row is None:
-            raise NotFound(f"there is no bulk load {job_id}")
-        names = Job.__dataclass_fields__.keys() & row.values.keys()
-        values = {name: row.values[name] for name in names}
-        return Job(**{**values, "id": job_id, "created": moment(row.text("created"))})
-
-    async def add(self, job: Job) -> None:
-        """Raises Contended where it is there already."""
-        await self._table.commit(job.id, [Insert("job", job.columns())])
-
-    async def save(self, job: Job) -> Job:
-        """Write how far it has come."""
-        await self._table.commit(job.id, [Merge("job", job.columns())])
-        return job
-
-    async def note(self, job: Job, errors: list[tuple[int, str, str]]) -> None:
-        """Keep errors, as (row, column, message)."""
-        for start in range(0, len(errors), TRANSACTION_LIMIT):
-            found = errors[start : start + TRANSACTION_LIMIT]
-            await self._table.commit(
-                job.id,
-                [Put(f"e|{row:07}", {"column": column, "message": text}) for row, column, text in found],
-            )
-
-    async def errors(self, job_id: str) -> list[Row]:
-        """The errors that were kept, by row."""
-        return await self._table.read(job_id, "e|", "e|" + END, limit=MOST_ERRORS)
 
 
 async def accept(
@@ -138,22 +73,24 @@ async def accept(
         partial=params.get("partial") == "true",
         created=now,
     )
-    await services.files.write(job.id, data)
+    jobs = services.bulk_jobs
     try:
-        await services.bulk_jobs.add(job)
+        await jobs.add(job)
     except Contended:
-        present = await services.bulk_jobs.get(job.id)
-        if present.state in ("done", "failed"):
-            await services.files.remove(job.id)  # nobody will load it, and it holds people's numbers
+        present = await jobs.get(job.id)
         if present.digest != digest:
             raise Conflict("idempotency_key was used before with another file") from None
+        if present.state in ENDED:
+            return job.id  # nobody will load the file, and it holds people's numbers
+    await jobs.open(job.id)  # so that an erasure finds the file
+    await services.files.write(job.id, data)
+    if (await jobs.get(job.id)).state in ENDED:
+        await _clear_away(job.id, services)  # it ended while the file came again
     return job.id
 
 
 async def progress(job_id: str, services: "Services") -> dict[str, Any]:
     """How far a job has come, and what is wrong with its rows."""
-    if len(job_id) != 32 or not job_id.isalnum():
-        raise NotFound(f"there is no bulk load {job_id}")
     job = await services.bulk_jobs.get(job_id)
     errors = [
         {"row": int(row.key[2:]), "column": row.text("column") or None, "message": row.text("message")}
@@ -169,16 +106,17 @@ async def load(job_id: str, services: "Services") -> Job | None:
     except NotFound:
         log.error("a message on %s names no job", QUEUE)
         return None
-    if job.state in ("done", "failed"):
-        return job
-    with tempfile.TemporaryFile() as file:
-        await services.files.read(job.id, file)
-        if job.state != "loading":
-            job = await _check(job, file, services)
-        if job.state == "loading":
-            job = await _load(job, file, services)
-    if job.state in ("done", "failed"):
-        await services.files.remove(job.id)
+    if job.state == "stopped":
+        return job  # a person has it go on
+    if job.state not in ENDED:
+        try:
+            job = await _brought_in(job, services)
+        except Contended:
+            # It came twice onto the queue, or a person decided. Who wrote has a message of its own.
+            log.warning("bulk load %s goes on elsewhere", job.id)
+            job = await services.bulk_jobs.get(job_id)
+    if job.state in ENDED:
+        await _clear_away(job.id, services)
     log.info("bulk load %s: %s, %s of %s rows", job.id, job.state, job.loaded, job.rows)
     return job
 
@@ -187,8 +125,9 @@ async def give_up(job_id: str, services: "Services") -> None:
     """The queue gave it up: say so, and keep the file, so that a person can have it go on."""
     with suppress(NotFound):
         job = await services.bulk_jobs.get(job_id)
-        if job.state in ("done", "failed"):
-            return  # all but its file was seen to
+        if job.state in ENDED:
+            await _clear_away(job_id, services)
+            return
         await services.bulk_jobs.save(replace(job, state="stopped", reason="loading failed five times"))
         log.error("bulk load %s has stopped at %s of %s rows", job.id, job.loaded, job.rows)
 
@@ -203,68 +142,145 @@ async def resume(job_id: str, services: "Services") -> str:
     return job.id
 
 
+async def discard(job_id: str, services: "Services") -> Job:
+    """Give up a load that has stopped, and its file; what it loaded stays. Raises Conflict."""
+    job = await services.bulk_jobs.get(job_id)
+    if job.state in ENDED:
+        await _clear_away(job_id, services)  # as an earlier try may not have
+    if job.state != "stopped":
+        raise Conflict(f"it is {job.state}: only a load that has stopped is discarded", state=job.state)
+    reason = f"discarded; {job.loaded} of its rows were loaded before, and stay"
+    job = await services.bulk_jobs.save(replace(job, state="discarded", reason=reason))
+    await _clear_away(job_id, services)
+    log.info("bulk load %s is discarded at %s of %s rows", job.id, job.loaded, job.rows)
+    return job
+
+
+async def _clear_away(job_id: str, services: "Services") -> None:
+    """Remove a file that nobody needs any more."""
+    await services.files.remove(job_id)
+    await services.bulk_jobs.close(job_id)
+
+
+async def _brought_in(job: Job, services: "Services") -> Job:
+    """Raises Contended where someone else goes on with it."""
+    jobs = services.bulk_jobs
+    with tempfile.TemporaryFile() as file:
+        try:
+            version = await services.files.read(job.id, file)
+        except NotFound:
+            return await jobs.save(replace(job, state="failed", reason="its file is not there any more"))
+        if not await jobs.takes(job, version.digest):
+            reason = "its file is not the one that was accepted: their digests (SHA-256) differ"
+            return await jobs.save(replace(job, state="failed", reason=reason))
+        if job.state != "loading":
+            job = await _check(job, file, services)
+        if job.state == "loading":
+            job = await _load(job, file, services)
+    return job
+
+
 async def _check(job: Job, file: IO[bytes], services: "Services") -> Job:
     """Look at every row before one is stored."""
-    job = await services.bulk_jobs.save(replace(job, state="checking", checked=0, rows=0, error_count=0))
-    errors: list[tuple[int, str, str]] = []
-    count = 0
+    jobs = services.bulk_jobs
+    before = await jobs.save(replace(job, state="checking", checked=0, rows=0, error_count=0))
+    await jobs.forget_errors(job.id)
+    erased = await jobs.erased(job.id)
+    job, errors, refused, count, wrong = before, list[RowError](), Places(), 0, 0
     try:
-        for found in _parsed(job, file, services.settings):
-            count += 1
-            if isinstance(found, _Bad):
-                job = replace(job, error_count=job.error_count + 1)
-                if len(errors) < MOST_ERRORS:
-                    errors.append((found.row, found.column, found.text))
-            if count > bulk_file.MOST_ROWS:
-                raise InvalidRequest(None, f"the file has over {bulk_file.MOST_ROWS:,} rows")
-            if count % 100 == 0:
-                await asyncio.sleep(0)  # others have their turn
-            if count % PIECE == 0:
-                job = await services.bulk_jobs.save(replace(job, checked=count))
+        with closing(_rows(file, job)) as rows:
+            for row in rows:
+                found = _made(row, job, services.settings, erased)
+                if isinstance(found, RowError):
+                    refused.add(count)
+                    wrong += found.text != ERASED
+                    job = replace(job, error_count=job.error_count + 1)
+                    if len(errors) < MOST_ERRORS:
+                        errors.append(found)
+                count += 1
+                if count > bulk_file.MOST_ROWS:
+                    raise InvalidRequest(None, f"the file has over {bulk_file.MOST_ROWS:,} rows")
+                if count % TURN == 0:
+                    await asyncio.sleep(0)
+                if count % PIECE == 0:
+                    job = await jobs.save(replace(job, checked=count))
         if not count:
             raise InvalidRequest(None, "the file has no rows")
     except InvalidRequest as exc:
-        return await services.bulk_jobs.save(replace(job, state="failed", checked=count, reason=str(exc)))
-    await services.bulk_jobs.note(job, errors)
-    bad = job.error_count and not (job.partial and job.error_count < count)
+        return await jobs.save(replace(job, state="failed", checked=count, reason=str(exc)))
+    await jobs.note(before, errors)
+    await jobs.refuse(job.id, refused)
+    bad = wrong and not (job.partial and job.error_count < count)
     reason = "nothing was stored: rows are wrong" if bad else ""
     state = "failed" if bad else "loading"
-    return await services.bulk_jobs.save(replace(job, state=state, checked=count, rows=count, reason=reason))
+    return await jobs.save(replace(job, state=state, checked=count, rows=count, reason=reason))
 
 
 async def _load(job: Job, file: IO[bytes], services: "Services") -> Job:
     """Store the good rows, a piece at a time, each piece with its checkpoint behind it."""
-    gate = _OptOuts(services.messages)
-    with closing(_parsed(job, file, services.settings)) as found:
-        for _ in islice(found, job.done_rows):
-            pass  # stored before
-        while piece := list(islice(found, PIECE)):
-            good = [each for each in piece if isinstance(each, Message)]
-            await _store(services.messages, await gate.applied(good))
-            job = replace(job, done_rows=job.done_rows + len(piece), loaded=job.loaded + len(good))
-            job = await services.bulk_jobs.save(job)
-    return await services.bulk_jobs.save(replace(job, state="done"))
+    jobs, store = services.bulk_jobs, services.messages
+    refused, erased = await jobs.refused(job.id), await jobs.erased(job.id)
+    gate = _OptOuts(store)
+    with closing(_rows(file, job)) as rows:
+        for _ in islice(rows, job.done_rows):
+            pass  # seen to before
+        while piece := list(islice(rows, PIECE)):
+            good: dict[int, Message] = {}
+            errors: list[RowError] = []
+            for place, row in enumerate(piece, job.done_rows):
+                if place in refused:
+                    continue  # it was counted by the check
+                found = _made(row, job, services.settings, erased)
+                if isinstance(found, RowError):
+                    errors.append(found)  # a setting has changed since the check, or someone was erased
+                else:
+                    good[row.number] = found
+                if place % TURN == 0:
+                    await asyncio.sleep(0)
+            kept = [each for each in good.values() if not _erased(each, store, erased)]
+            await _store(store, await gate.applied(kept))
+            erased = await jobs.erased(job.id)
+            errors += await _erase_slipped(good, store, erased)
+            await jobs.note(job, errors)
+            job = replace(
+                job,
+                done_rows=job.done_rows + len(piece),
+                loaded=job.loaded + len(good),
+                error_count=job.error_count + len(errors),
+            )
+            job = await jobs.save(job)
+    return await jobs.save(replace(job, state="done"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Bad:
-    row: int
-    column: str
-    text: str
-
-
-def _parsed(job: Job, file: IO[bytes], settings: Settings) -> Generator[Message | _Bad]:
-    """The message of each row, as of the time the file came; or what is wrong with the row."""
+def _rows(file: IO[bytes], job: Job) -> Generator[FileRow]:
     file.seek(0)
-    with closing(bulk_file.rows(file, job.content_type)) as rows:
-        for row in rows:
-            try:
-                made, _ = message.parse(row.request(), settings, now=job.created)
-            except InvalidRequest as exc:
-                yield _Bad(row.number, exc.field or "", exc.message)
-            else:
-                unique = message.new_id(made.to, made.due, f"{job.id}|{row.number}")
-                yield replace(made, id=unique)
+    return bulk_file.rows(file, job.content_type)
+
+
+def _made(row: FileRow, job: Job, settings: Settings, erased: Mapping[str, datetime]) -> Message | RowError:
+    """The message of a row, as of the time the file came; or what is wrong with the row."""
+    if erased and isinstance(to := row.values.get("to"), str) and to in erased:
+        return RowError(row.number, "to", ERASED)
+    try:
+        made, _ = message.parse(row.request(), settings, now=job.created, unique=f"{job.id}|{row.number}")
+    except InvalidRequest as exc:
+        return RowError(row.number, exc.field or "", exc.message)
+    return made
+
+
+def _erased(each: Message, store: MessageStore, erased: Mapping[str, datetime]) -> str | None:
+    """What stands for its recipient since an erasure, if one was."""
+    return next((name for name in store.names(each.to) if name in erased), None) if erased else None
+
+
+async def _erase_slipped(
+    good: dict[int, Message], store: MessageStore, erased: Mapping[str, datetime]
+) -> list[RowError]:
+    """Whom an erasure took out while this piece was stored, or stored before a crash, goes from it again."""
+    gone = {number: name for number, each in good.items() if (name := _erased(each, store, erased))}
+    for number, name in gone.items():
+        await erasure.erase_message(store, good.pop(number), name, now=erased[name])
+    return [RowError(number, "to", ERASED) for number in gone]
 
 
 class _OptOuts:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -45,31 +45,81 @@ def rows(file: IO[bytes], content_type: str) -> Generator[FileRow]:
     return _csv(file) if content_type == CSV else _ndjson(file)
 
 
+def without(
+    file: IO[bytes], content_type: str, theirs: Callable[[FileRow, str], bool], name: str
+) -> Generator[tuple[bytes, bool]]:
+    """The file piece by piece, and whether the piece stands for a row that was `theirs`.
+
+    Of such a row nothing is left but its place, with `name` as its `to`: the rows behind it keep their
+    numbers. theirs: sees each row, and its text.
+    """
+    parts = _csv_parts(file, name) if content_type == CSV else _ndjson_parts(file, name)
+    for row, text, instead in parts:
+        is_theirs = theirs(row, text)
+        yield (instead if is_theirs else text).encode(), is_theirs
+
+
 def _csv(file: IO[bytes]) -> Generator[FileRow]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    text = _text(file)
     try:
-        first = text.readline()
-        delimiter = max(",;\t", key=first.count)
-        header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
-        if "to" not in header:
-            raise InvalidRequest("to", "the first row must name the columns, with `to` among them")
-        twice = {name for name in header if name and header.count(name) > 1}
-        if twice:
-            raise InvalidRequest(min(twice), "is the name of two columns")
-        number, reader = 1, csv.reader(text, delimiter=delimiter)
-        while True:
-            number += 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as exc:
-                yield FileRow(number, {}, f"is not CSV: {exc}")
-                continue
-            if any(cell.strip() for cell in cells):
-                yield _csv_row(number, header, cells)
+        _, delimiter, header = _header(text)
+        for row in _records(text, delimiter, header):
+            if row.values or row.problem:
+                yield row
     finally:
         text.detach()
+
+
+def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
+    """Each row, blank ones and the header included, with its text, and what stands for it without it."""
+    text, read = _text(file), list[str]()
+
+    def lines() -> Generator[str]:
+        for line in text:
+            read.append(line)
+            yield line
+
+    try:
+        first, delimiter, header = _header(text)
+        yield FileRow(1, {}), first, first
+        instead = delimiter.join(name if column == "to" else "" for column in header) + "\n"
+        for row in _records(lines(), delimiter, header):
+            yield row, "".join(read), instead
+            read.clear()
+    finally:
+        text.detach()
+
+
+def _text(file: IO[bytes]) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
+    """The first line, the delimiter, and the columns' names."""
+    first = text.readline()
+    delimiter = max(",;\t", key=first.count)
+    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    if "to" not in header:
+        raise InvalidRequest("to", "the first row must name the columns, with `to` among them")
+    twice = {name for name in header if name and header.count(name) > 1}
+    if twice:
+        raise InvalidRequest(min(twice), "is the name of two columns")
+    return first, delimiter, header
+
+
+def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow]:
+    """Each row behind the header; a blank one has no values."""
+    number, reader = 1, csv.reader(lines, delimiter=delimiter)
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield FileRow(number, {}, f"is not CSV: {exc}")
+            continue
+        yield _csv_row(number, header, cells) if any(map(str.strip, cells)) else FileRow(number, {})
 
 
 def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
@@ -90,17 +140,26 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
 
 def _ndjson(file: IO[bytes]) -> Generator[FileRow]:
     for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict):
-            yield FileRow(number, value)
-        else:
-            yield FileRow(number, {}, "is not a JSON object")
+        if line.strip():
+            yield _ndjson_row(number, line)
+
+
+def _ndjson_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
+    instead = json.dumps({"to": name}) + "\n"
+    for number, line in enumerate(file, 1):
+        row = _ndjson_row(number, line) if line.strip() else FileRow(number, {})
+        yield row, line.decode(errors="replace"), instead
+
+
+def _ndjson_row(number: int, line: bytes) -> FileRow:
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return FileRow(number, value)
+    return FileRow(number, {}, "is not a JSON object")
 
 
 def _filled(body: str, values: Mapping[str, Any]) -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared import errors, schedule
+from shared import bulk_erasure, errors, schedule
 from shared.message import Message, shard
 from shared.message_store import END, MessageStore, pseudonym
-from shared.rows import Delete, Put, Row, Write
+from shared.rows import Delete, Put, Row, Write, stamp
 from shared.states import IN_DOUBT, WAITING, State
 
 if TYPE_CHECKING:
@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 
 
 async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[str, Any]:
-    """Erase one person's messages, calls, lists and opt-out; safe to repeat, to be repeated for `in_doubt`.
+    """Erase one person's messages, calls, lists, opt-out and rows in files; safe to repeat.
 
-    What waits is canceled. A message or call whose fate is in doubt keeps its recipient until it is settled,
-    since it is looked up by it. Raises SettingsError without ERASURE_KEY.
+    It is to be repeated for `in_doubt` and `bulk_loads`. What waits is canceled. A message or call whose fate
+    is in doubt keeps its recipient until it is settled, since it is looked up by it. A file that is not
+    loaded yet loses the person's rows; the `bulk_loads` under way that name the person make no message to
+    them from here on. Raises SettingsError without ERASURE_KEY.
     """
     key = services.settings.erasure_key
     if not key:
         raise errors.SettingsError(("ERASURE_KEY",))
     store, name = services.messages, pseudonym(key, recipient)
+    bulk_loads = await bulk_erasure.erase(recipient, name, services, now=now)  # first: no more are to come
     erased = in_doubt = 0
     prefix, after = f"t|{recipient}|", f"t|{recipient}|"
     while rows := await store.table.read(shard(recipient), after, prefix + END, limit=100):
         after = rows[-1].key
         for row in rows:
-            done = await _erase_one(store, recipient, name, row, now)
+            done = await _erase_one(store, recipient, name, row.key, now)
             erased, in_doubt = erased + done, in_doubt + (not done)
     calls = 0
     for row in await services.calls.of(recipient):
@@ -48,12 +51,18 @@ async def erase(recipient: str, services: "Services", *, now: datetime) -> dict[
         "in_doubt": in_doubt,
         "dead_letters": letters,
         "opted_out": opted_out,
+        "bulk_loads": bulk_loads,
     }
 
 
-async def _erase_one(store: MessageStore, recipient: str, name: str, row: Row, now: datetime) -> bool:
-    """One message and its place in the recipient's list. False while its fate is in doubt."""
-    message_id = row.key.rpartition("|")[2]
+async def erase_message(store: MessageStore, message: Message, name: str, *, now: datetime) -> None:
+    """Erase one message, if it is there. name: what stands for its recipient."""
+    await _erase_one(store, message.to, name, f"t|{message.to}|{stamp(message.due)}|{message.id}", now)
+
+
+async def _erase_one(store: MessageStore, recipient: str, name: str, key: str, now: datetime) -> bool:
+    """One message and its place in the recipient's list, `key`. False while its fate is in doubt."""
+    message_id = key.rpartition("|")[2]
     for _ in range(8):
         try:
             message = await store.get(message_id)
@@ -72,8 +81,8 @@ async def _erase_one(store: MessageStore, recipient: str, name: str, row: Row, n
         except errors.Contended:
             continue
         break
-    moved = f"t|{name}{row.key.removeprefix(f't|{recipient}')}"
-    await _commit(store, shard(recipient), [Put(moved, {}), Delete(row.key)])
+    moved = f"t|{name}{key.removeprefix(f't|{recipient}')}"
+    await _commit(store, shard(recipient), [Put(moved, {}), Delete(key)])
     return True
 
 

@@ -221,10 +221,13 @@ def _read(name: str, value: Any) -> Any:
     return value
 
 
-def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> tuple[Message, str]:
+def parse(
+    request: Mapping[str, Any], settings: Settings, *, now: datetime, unique: str = ""
+) -> tuple[Message, str]:
     """A new message from a JSON object, checked; and its idempotency key, or "".
 
-    Raises InvalidRequest that names the first field that is wrong and what would be right.
+    unique: as for new_id. Raises InvalidRequest that names the first field that is wrong and what would be
+    right.
     """
     for name in request:
         if name not in FIELDS:
@@ -240,7 +243,7 @@ def parse(request: Mapping[str, Any], settings: Settings, *, now: datetime) -> t
     quiet = request.get("quiet_hours")
     key = _optional_text(request, "idempotency_key", limit=200)
     message = Message(
-        id=new_id(to, due),
+        id=new_id(to, due, unique),
         to=to,
         body=body,
         due=due,

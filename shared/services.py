@@ -12,7 +12,7 @@ from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
     from shared.blobs import Blobs
-    from shared.bulk import BulkJobs
+    from shared.bulk_jobs import BulkJobs
     from shared.call_ledger import CallLedger
     from shared.config import Settings
     from shared.dead_letters import DeadLetters
@@ -90,7 +90,7 @@ class Services:
     @cached_property
     def bulk_jobs(self) -> "BulkJobs":
         """The bulk loads."""
-        from shared.bulk import BulkJobs
+        from shared.bulk_jobs import BulkJobs
 
         return BulkJobs(self.tables.table("bulk"))
 

@@ -1,5 +1,6 @@
 """shared/bulk.py: a file is checked whole, loaded once, and goes on where it was left off."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -11,10 +12,12 @@ import pytest_asyncio
 
 from local.host.worker import Worker
 from shared import bulk, recipients
-from shared.errors import Conflict, InvalidRequest, NotFound
+from shared.bulk_jobs import BulkJobs
+from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.rows import Write
 from shared.services import Services
 from shared.states import State
+from tests.loading import csv, cut_off, text
 from tests.settings import settings
 from tests.storage import Azurite
 
@@ -27,10 +30,6 @@ async def services(azurite: Azurite) -> AsyncIterator[Services]:
     made = Services(settings(AzureWebJobsStorage=azurite.fresh_account()))
     yield made
     await made.close()
-
-
-def csv(*rows: str, header: str = "to,name,body") -> bytes:
-    return "\n".join([header, *rows]).encode()
 
 
 async def loaded(services: Services, data: bytes, kind: str = "text/csv", **params: str) -> dict[str, Any]:
@@ -86,20 +85,7 @@ async def test_a_load_that_was_cut_off_goes_on_and_makes_nothing_twice(
     monkeypatch.setattr(bulk, "PIECE", 40)
     rows = [f"+120255501{n:02},N{n},Hello {n}" for n in range(100)]
     job_id = await bulk.accept(csv(*rows), "text/csv", {}, services, now=NOW)
-    table = services.messages.table
-    real, left = table.commit, 12
-
-    async def failing(partition: str, writes: list[Write]) -> list[str]:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise RuntimeError("killed")
-        return await real(partition, writes)
-
-    monkeypatch.setattr(table, "commit", failing)
-    with pytest.raises(ExceptionGroup):
-        await bulk.load(job_id, services)
-    monkeypatch.setattr(table, "commit", real)
+    await cut_off(services, job_id, monkeypatch, after=12)
     await bulk.load(job_id, services)
     job = await bulk.progress(job_id, services)
     assert (job["state"], job["loaded"]) == ("done", 100)
@@ -177,6 +163,234 @@ async def test_a_load_that_was_given_up_can_be_resumed(services: Services) -> No
     await bulk.resume(job_id, services)
     await bulk.load(job_id, services)
     assert await bodies(services) == ["Hi"]
+
+
+async def test_a_load_that_has_stopped_is_discarded_and_what_it_loaded_stays(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PIECE", 1)
+    data = csv("+12025550101,Ann,Hi", "+12025550102,Bob,Hi", "+12025550103,Eve,Hi")
+    job_id = await bulk.accept(data, "text/csv", {"idempotency_key": "k"}, services, now=NOW)
+    await cut_off(services, job_id, monkeypatch, after=2)
+    await bulk.give_up(job_id, services)
+    assert await text(services, job_id) == data
+    done = (await bulk.discard(job_id, services)).view()
+    assert (done["state"], done["loaded"], done["rows"]) == ("discarded", 2, 3)
+    assert done["reason"] == "discarded; 2 of its rows were loaded before, and stay"
+    with pytest.raises(NotFound):
+        await text(services, job_id)
+    with pytest.raises(Conflict, match="it is discarded"):
+        await bulk.resume(job_id, services)
+    assert await bulk.accept(data, "text/csv", {"idempotency_key": "k"}, services, now=NOW) == job_id
+    await bulk.load(job_id, services)
+    await bulk.give_up(job_id, services)
+    assert (await bulk.progress(job_id, services))["state"] == "discarded"
+    assert await bodies(services) == ["Hi", "Hi"]
+    assert await services.bulk_jobs.unfinished() == []
+    with pytest.raises(NotFound):
+        await text(services, job_id)
+
+
+async def test_only_a_load_that_has_stopped_is_discarded(worker: Worker) -> None:
+    headers = {"Content-Type": "text/csv"}
+    made = await worker.http("bulk_create", "POST", URL, headers, csv("+12025550101,Ann,{nick}"))
+    assert made.answer is not None
+    job_id = made.answer.json()["id"]
+
+    async def discard(name: str = job_id) -> tuple[int, Any]:
+        url = f"{URL}/{name}/discard"
+        answer = (await worker.http("bulk_discard", "POST", url, route_params={"id": name})).answer
+        assert answer is not None
+        return answer.status, answer.json()
+
+    status, answer = await discard()
+    assert (status, answer["error"]["state"]) == (409, "queued")
+    await worker.queue("bulk_give_up", made.outputs["load"][0])
+    status, answer = await discard()
+    assert (status, answer["state"], answer["loaded"]) == (200, "discarded", 0)
+    status, answer = await discard()
+    assert (status, answer["error"]["state"]) == (409, "discarded")
+    assert (await discard("0" * 32))[0] == 404
+
+
+async def test_of_a_discard_and_a_resume_at_once_one_holds(services: Services) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    await bulk.give_up(job_id, services)
+    both = await asyncio.gather(
+        bulk.discard(job_id, services), bulk.resume(job_id, services), return_exceptions=True
+    )
+    lost = [each for each in both if isinstance(each, Conflict | Contended)]
+    assert len(lost) == 1
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"]) == (("discarded", 0) if lost == [both[1]] else ("done", 1))
+
+
+async def test_a_late_message_does_not_revive_what_has_stopped(services: Services) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    await bulk.give_up(job_id, services)
+    await bulk.load(job_id, services)
+    assert (await bulk.progress(job_id, services))["state"] == "stopped"
+    assert await bodies(services) == []
+
+
+async def put_in_place(services: Services, job_id: str, data: bytes) -> None:
+    version = await services.files.read(job_id, io.BytesIO())
+    await services.files.replace(job_id, io.BytesIO(data), version.etag)
+
+
+async def test_a_file_that_is_not_the_one_accepted_is_not_loaded(services: Services) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    await put_in_place(services, job_id, csv("+12025550101,Ann,Ho"))
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"]) == ("failed", 0)
+    assert "not the one that was accepted" in job["reason"]
+    assert await bodies(services) == []
+    with pytest.raises(NotFound):
+        await text(services, job_id)
+
+
+async def test_a_file_that_changes_half_way_is_not_loaded_any_further(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PIECE", 1)
+    rows = ["+12025550101,Ann,Hi", "+12025550102,Bob,Hi", "+12025550103,Eve,Hi"]
+    job_id = await bulk.accept(csv(*rows), "text/csv", {}, services, now=NOW)
+    await cut_off(services, job_id, monkeypatch, after=2)
+    await put_in_place(services, job_id, csv(*rows[:2], "+12025550104,Eve,Hi"))
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"], job["rows"]) == ("failed", 2, 3)
+    assert await bodies(services) == ["Hi", "Hi"]
+
+
+async def test_a_file_that_is_gone_fails_its_load(services: Services) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    await services.files.remove(job_id)
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["reason"]) == ("failed", "its file is not there any more")
+
+
+async def test_rows_that_a_setting_forbids_since_the_check_are_counted_and_named(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number +1 500 555 0006 is Twilio's for tests, and allowed whatever the countries."""
+    monkeypatch.setattr(bulk, "PIECE", 3)
+    rows = [
+        "+15005550006,Ann,one",
+        "12,Bob,wrong from the start",
+        "+12025550101,Eve,two",
+        "+12025550102,Bob,three",
+        "+15005550006,Ann,{nick}",
+        "+15005550006,Ann,four",
+        "+12025550103,Ann,five",
+    ]
+    job_id = await bulk.accept(csv(*rows), "text/csv", {"partial": "true"}, services, now=NOW)
+    await cut_off(services, job_id, monkeypatch, after=2)  # behind the first piece
+    assert (await bulk.progress(job_id, services))["error_count"] == 2
+    storage = services.settings.storage or ""
+    later = Services(settings(AzureWebJobsStorage=storage, ALLOWED_COUNTRIES="CA"))
+    await cut_off(later, job_id, monkeypatch, after=0)
+    await bulk.load(job_id, later)
+    await later.close()
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["rows"], job["loaded"], job["error_count"]) == ("done", 7, 3, 4)
+    assert [(each["row"], each["column"]) for each in job["errors"]] == [
+        (3, "to"),
+        (5, "to"),
+        (6, "body"),
+        (8, "to"),
+    ]
+    assert "ALLOWED_COUNTRIES" in job["errors"][1]["message"]
+    assert await bodies(services) == ["four", "one", "two"]
+
+
+async def test_a_row_that_the_check_found_wrong_stays_wrong(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than are kept: each is counted once, whatever is allowed when it comes to loading."""
+    storage = services.settings.storage or ""
+    strict = Services(settings(AzureWebJobsStorage=storage, ALLOWED_COUNTRIES="CA"))
+    rows = [f"+1202555{n % 100 + 100:04},Ann,Hi" for n in range(1100)] + ["+15005550006,Ann,good"]
+    job_id = await bulk.accept(csv(*rows), "text/csv", {"partial": "true"}, strict, now=NOW)
+    await cut_off(strict, job_id, monkeypatch, after=0)
+    await strict.close()
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"], job["error_count"], len(job["errors"])) == ("done", 1, 1100, 1000)
+    assert await bodies(services) == ["good"]
+
+
+async def test_a_check_that_was_cut_off_leaves_no_error_behind(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = services.settings.storage or ""
+    strict = Services(settings(AzureWebJobsStorage=storage, ALLOWED_COUNTRIES="CA"))
+    rows = ["+12025550101,Ann,Hi", "+15005550006,Ann,Hi"]
+    job_id = await bulk.accept(csv(*rows), "text/csv", {"partial": "true"}, strict, now=NOW)
+
+    async def killed(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(strict.bulk_jobs, "refuse", killed)
+    with pytest.raises(RuntimeError):
+        await bulk.load(job_id, strict)
+    await strict.close()
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"], job["error_count"], job["errors"]) == ("done", 2, 0, [])
+
+
+async def test_a_file_that_comes_twice_onto_the_queue_is_loaded_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PIECE", 10)
+    rows = [f"+120255501{n:02},N{n},Hello {n}" for n in range(60)]
+    job_id = await bulk.accept(csv(*rows), "text/csv", {}, services, now=NOW)
+    await asyncio.gather(*(bulk.load(job_id, services) for _ in range(3)))
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"], job["error_count"]) == ("done", 60, 0)
+    assert await bodies(services) == sorted(f"Hello {n}" for n in range(60))
+    assert await services.bulk_jobs.unfinished() == []
+
+
+async def test_a_checkpoint_whose_answer_was_lost_is_not_taken_for_another_load(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK repeats the write, which fails then: the row has changed, by the write itself."""
+    table = services.tables.table("bulk")
+    monkeypatch.setattr(services, "bulk_jobs", BulkJobs(table))
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    real = table.commit
+
+    async def twice(partition: str, writes: list[Write]) -> list[str]:
+        await real(partition, writes)
+        return await real(partition, writes)
+
+    monkeypatch.setattr(table, "commit", twice)
+    await bulk.load(job_id, services)
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"]) == ("done", 1)
+
+
+async def test_a_file_that_was_left_behind_goes_when_its_message_comes_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+
+    async def killed(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.files, "remove", killed)
+        with pytest.raises(RuntimeError):
+            await bulk.load(job_id, services)
+    assert await text(services, job_id)
+    await bulk.load(job_id, services)
+    with pytest.raises(NotFound):
+        await text(services, job_id)
 
 
 async def test_the_route_takes_more_than_the_json_limit(worker: Worker) -> None:

@@ -1,11 +1,12 @@
 // A file of messages: sent with its progress, then followed while it is checked and loaded.
 
 import { request } from "./api.js";
+import { confirmed } from "./dialogs.js";
 import { $, el, follow, setText } from "./dom.js";
 import { plural } from "./words.js";
 
 const NDJSON = /\.(ndjson|jsonl)$/i;
-const ENDED = ["done", "failed", "stopped"];
+const ENDED = ["done", "failed", "stopped", "discarded"];
 const POLL = 700;
 const SLOW = 10_000;
 
@@ -33,7 +34,7 @@ async function upload(file) {
   button.disabled = true;
   progress("Sending the file", 0, file.size);
   setText($("upload-result"), "");
-  $("row-errors").hidden = $("resume").hidden = true;
+  $("row-errors").hidden = $("resume").hidden = $("discard").hidden = true;
   try {
     const type = NDJSON.test(file.name) ? "application/x-ndjson" : "text/csv";
     // The same key for every try with this file: one that was taken and not answered is not loaded twice.
@@ -83,16 +84,14 @@ function show(job) {
     done: `Done: ${plural(job.loaded, "message")} ${job.loaded === 1 ? "is" : "are"} scheduled${wrong}.`,
     failed: `Failed${job.reason ? `: ${job.reason}` : ""}.`,
     stopped: `Stopped: ${job.reason}.`,
+    discarded: `Discarded: ${plural(job.loaded, "message")} ${job.loaded === 1 ? "was" : "were"} scheduled before.`,
   };
   setText($("upload-result"), results[job.state] ?? "");
-  $("resume").hidden = job.state !== "stopped";
-  $("resume").onclick = async () => {
-    try {
-      await request("POST", `bulk/${encodeURIComponent(job.id)}/resume`);
-      await followJob(job.id);
-    } catch (error) {
-      setText($("upload-problem"), error.message);
-    }
+  $("resume").hidden = $("discard").hidden = job.state !== "stopped";
+  $("resume").onclick = () => decide(job.id, "resume");
+  $("discard").onclick = async () => {
+    const question = "Its file goes. What it scheduled stays.";
+    if (await confirmed("Discard this upload?", question, "Discard")) await decide(job.id, "discard");
   };
   $("row-errors").hidden = !job.errors.length;
   follow($("row-error-list"), job.errors, (error) => `${error.row}-${error.column}`, () => {
@@ -103,6 +102,15 @@ function show(job) {
     };
     return item;
   });
+}
+
+async function decide(id, decision) {
+  try {
+    await request("POST", `bulk/${encodeURIComponent(id)}/${decision}`);
+    await followJob(id);
+  } catch (error) {
+    setText($("upload-problem"), error.message);
+  }
 }
 
 function progress(text, value, most) {

@@ -11,6 +11,10 @@ from bench.child import ROOT, ChildFailed
 from bench.peers import send_loop
 from bench.webhooks import APPS, PEERS
 from local.twilio import Double
+from shared.message_store import PARTITIONS
+from shared.services import Services
+from tests.settings import settings
+from tests.storage import Azurite
 
 
 def test_flask_and_ours_answer_with_the_same_twiml() -> None:
@@ -50,3 +54,29 @@ def test_the_plain_loop_sends_each_message_once(double: Double) -> None:
     texts = [("+12025550101", "one"), ("+12025550102", "two")]
     assert send_loop.send_all(client, texts, "+12025550100") == 2
     assert [(each["to"], each["body"]) for each in double.ledger()["messages"]] == texts
+
+
+async def test_the_sdk_alone_writes_the_rows_that_our_load_writes(azurite: Azurite) -> None:
+    """Of every kind as many, with the same columns and texts."""
+    accounts = azurite.fresh_account(), azurite.fresh_account()
+    with child.running("bench.bulk_child", environ=webhook_request.ENVIRON) as each:
+        job = each.ask("accept", storage=accounts[0], count=150)["id"]
+        ours = each.ask("ours", storage=accounts[0], job=job)
+        alone = each.ask("alone", storage=accounts[1], count=150)
+    assert (ours["count"], alone["count"]) == (150, 150)
+    assert ours["mb"] > 10
+    found = []
+    for account in accounts:
+        services = Services(settings(AzureWebJobsStorage=account))
+        rows = [
+            row
+            for partition in PARTITIONS
+            for row in await services.messages.table.read(partition, " ", "~", limit=1000)
+        ]
+        await services.close()
+        kinds = [
+            (row.key[:2], row.values.get("to"), row.values.get("body"), sorted(row.values)) for row in rows
+        ]
+        found.append(sorted(kinds, key=repr))
+    assert len(found[0]) == 450
+    assert found[0] == found[1]

@@ -8,7 +8,7 @@ import pytest
 
 from bench.child import ROOT
 
-QUICK = ("webhook", "flask", "drain", "tick", "queue", "memory")
+QUICK = ("webhook", "flask", "drain", "tick", "queue", "bulk", "memory")
 
 
 @pytest.mark.timeout(400)
@@ -31,6 +31,8 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "plain loop",
         "none waiting",
         "21 storage requests",
+        "checked, then stored",
+        "memory while a file of 1,000 rows is loaded",
         "MB",
     ):
         assert text in run.stdout

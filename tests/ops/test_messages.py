@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from local.host.worker import Worker
 from ops import messages
 from ops.client import Api
-from tests.ops.conftest import Run
+from shared import bulk
+from tests.ops.conftest import Run, running_services
 
 AT = "2030-01-31T09:00:00Z"
 Ask = Callable[..., Awaitable[Any]]
@@ -76,6 +78,29 @@ async def test_a_file_is_loaded_and_its_progress_followed(
     done = await running
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["loaded"] == 1
+
+
+async def test_a_load_that_has_stopped_is_resumed_or_discarded(
+    ask: Ask, ops: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "EVERY", 0.05)
+    services = running_services()
+    data = f"to,body,send_at\n+12025550142,Hello,{AT}\n".encode()
+    job_id = await bulk.accept(data, "text/csv", {}, services, now=datetime.now(UTC))
+    assert "it is queued" in await ask("messages", "discard-load", job_id, code=1)
+    await bulk.give_up(job_id, services)
+    resumed = asyncio.ensure_future(ops("messages", "resume-load", job_id))
+    async with asyncio.timeout(20):
+        while (await bulk.progress(job_id, services))["state"] != "queued":  # noqa: ASYNC110  another thread
+            await asyncio.sleep(0.01)
+    await bulk.give_up(job_id, services)
+    shown = await resumed
+    assert shown.exit_code == 1
+    assert f"resume-load {job_id}, or discard-load {job_id}" in shown.stdout
+    discarded = await ask("messages", "discard-load", job_id)
+    assert (discarded["state"], discarded["loaded"]) == ("discarded", 0)
+    again = await ops("messages", "discard-load", job_id)
+    assert again.exit_code == 1
 
 
 async def test_a_call_is_put_on_the_queue_and_listed(ask: Ask) -> None:

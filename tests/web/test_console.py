@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -13,8 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from shared import listing, message
+from shared import bulk, listing, message
 from shared.call_ledger import Call
+from shared.errors import Contended
 from shared.message_store import creation
 from shared.rows import Insert, Put, stamp
 from shared.states import State
@@ -228,6 +230,28 @@ async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
     counts = await edition.get("messages?state=pending&limit=200")
     assert len(counts["messages"]) == 200
     assert counts["token"]
+
+
+async def test_a_load_that_has_stopped_is_discarded(
+    console: Person, edition: Edition, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
+    await console.click("link", "Upload")
+    await console.choose_file("file", path)
+    await console.click("button", "Upload")
+    async with asyncio.timeout(20):
+        while not (unfinished := await edition.stored.bulk_jobs.unfinished()):  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.01)
+    while (await edition.get(f"bulk/{unfinished[0]}"))["state"] != "stopped":
+        with suppress(Contended):  # its load writes how far it is
+            await bulk.give_up(unfinished[0], edition.stored)
+    await console.sees("Stopped: loading failed five times.")
+    await console.click("button", "Discard")
+    await console.sees("Its file goes. What it scheduled stays.")
+    await console.click("button", "Discard")
+    await console.sees("Discarded: ")
+    assert (await edition.get(f"bulk/{unfinished[0]}"))["state"] == "discarded"
+    assert await edition.stored.bulk_jobs.unfinished() == []
 
 
 async def test_the_timeline_of_a_number_joins_all_that_is_known(console: Person, edition: Edition) -> None:
