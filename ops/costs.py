@@ -33,7 +33,7 @@ SEND_IN_BURST = 0.5
 """Table requests of one message among hundreds: claims and outcomes share transactions."""
 STATUSES = 2
 """Of a message: sent, delivered. Of a call: four."""
-ACCEPT_CALL, PLACE_CALL, CALL_STATUS, CALL_STATUSES = 2, 4, 2, 4
+ACCEPT_CALL, PLACE_CALL, CALL_STATUS, CALL_STATUSES = 1, 4, 2, 4
 QUEUED = 3
 """Queue requests of one queue message: put, get, delete."""
 BURST_PER_SECOND = 400

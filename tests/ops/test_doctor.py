@@ -404,11 +404,11 @@ async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: 
     message = {"to": "+12025550161", "body": "hello"}
     for each in range(SHOWN):
         earlier = {"to": f"+1202555017{each}", "body": "hello"}
-        double.plan(kind="error", code=21614, status=400)
+        double.plan(kind="error", code=21614, status=400, to=earlier["to"])
         before = now - timedelta(minutes=1)
         await schedule.create(earlier, services.messages, services.settings, now=before)
         await drain.tick(services, now=before)
-    double.plan(kind="error", code=21614, status=400)
+    double.plan(kind="error", code=21614, status=400, to=message["to"])
     created = await schedule.create(message, services.messages, services.settings, now=now)
     await drain.tick(services, now=now)
 
