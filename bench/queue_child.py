@@ -19,6 +19,7 @@ from local.host import triggers
 from local.host.queues import QueueListener
 from local.host.storage import QueueStorage
 from local.host.worker import QueuedMessage, Result, Worker
+from shared.tables import TIMEOUTS
 
 type Handle = Callable[[QueuedMessage], Awaitable[Result]]
 TEXT = "Your table is ready."
@@ -75,7 +76,7 @@ async def main() -> None:
 
     async def alone(count: int, rows: int) -> dict[str, Any]:
         """Two writes for each message, of so many rows each: a call is entered, and is marked as placed."""
-        async with TableServiceClient.from_connection_string(account) as service:
+        async with TableServiceClient.from_connection_string(account, **TIMEOUTS) as service:
             table = await service.create_table_if_not_exists("floor")
 
             async def two_writes(message: QueuedMessage) -> Result:

@@ -13,7 +13,7 @@ import simpy
 
 from shared import drain
 from shared.message import SHARDS
-from shared.pacing import AHEAD
+from shared.pacing import READY
 
 type Steps = Generator[simpy.Event, Any]
 
@@ -133,7 +133,7 @@ class _Simulation:
         self.accepted: list[tuple[float, int]] = []
         # On one machine, everything takes turns on its cores.
         self.machine = _Pace(env, world.cores) if world.cores else None
-        claims = world.slots + world.slots // AHEAD
+        claims = world.slots + world.slots // READY
         self.running = [
             _Instance(_Room(env, claims), _Room(env, world.slots), _Pace(env, 1.0))
             for _ in range(self.instances)
@@ -173,7 +173,7 @@ class _Simulation:
         """Claim and send what is due in one shard; a queue message is for one instance alone."""
         while self.shards[number] and (until is None or self.env.now < until):
             wanted = min(drain.BATCH, self.shards[number])
-            count = min(wanted, max(instance.claims.free, self.world.slots // AHEAD))
+            count = min(wanted, max(instance.claims.free, self.world.slots // READY))
             yield instance.claims.enter(count)
             since = self.env.now
             self.shards[number] -= count

@@ -185,9 +185,9 @@ class CallLedger:
         with suppress(errors.Contended):  # done before, by the same request repeated
             await self._table.commit(PARTITION, [Insert(moved, {}), Delete(place.key)])
 
-    async def in_doubt(self, now: datetime) -> list[Row]:
-        """What is to be looked up by now."""
-        return await self._table.read(PARTITION, "q|", f"q|{stamp(now)}|{END}", limit=200)
+    async def in_doubt(self, now: datetime, *, after: str = "") -> list[Row]:
+        """What is to be looked up by now, oldest first, behind `after`."""
+        return await self._table.read(PARTITION, after or "q|", f"q|{stamp(now)}|{END}", limit=200)
 
     async def being_placed(self, to: str, now: datetime, lease: timedelta) -> bool:
         """Is a request under way that rings this number?"""

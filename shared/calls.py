@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
+SETTLED_AT_ONCE = 200
 QUEUE = "outbound-calls"
 CALL_BACK = "callback-"
 RECORDING = re.compile(r"RE[0-9a-f]{32}")
@@ -290,24 +291,33 @@ def _noted(call: Call, state: State, request: TwilioRequest) -> Call:
 
 async def reconcile(ledger: CallLedger, twilio: Twilio, *, now: datetime) -> None:
     """Look up the calls in doubt, and those whose end no callback has told, until Twilio does not answer."""
-    for row in await ledger.in_doubt(now):
-        try:
-            call = await ledger.find(row.key.split("|", 2)[2])
-            if call is None or call.attempt != row.text("attempt"):
-                await ledger.drop(row)
-            elif call.state in (State.POSTING, State.UNKNOWN):
-                await _look_up(ledger, twilio, call, row, now)
-            elif call.state in UNDER_WAY and call.sid:
-                await _ask_after(ledger, twilio, call, row, now)
-            else:
-                await ledger.drop(row)
-        except errors.Contended:
-            continue  # a callback was quicker; the next look drops the row
-        except errors.Malformed as exc:
-            log.error("not settled: %s", exc)
-        except errors.TwilioError as exc:
-            log.warning("call %s cannot be looked up yet: %s", row.key.split("|", 2)[2], exc)
-            return
+    after, settled = "", 0
+    while settled < SETTLED_AT_ONCE and (rows := await ledger.in_doubt(now, after=after)):
+        after = rows[-1].key
+        for row in rows:
+            try:
+                await _settle(ledger, twilio, row, now)
+            except errors.Contended:
+                pass  # a callback was quicker; the next look drops the row
+            except errors.Malformed as exc:
+                log.error("not settled: %s", exc)
+                continue
+            except errors.TwilioError as exc:
+                log.warning("call %s cannot be looked up yet: %s", row.key.split("|", 2)[2], exc)
+                return
+            settled += 1
+
+
+async def _settle(ledger: CallLedger, twilio: Twilio, row: Row, now: datetime) -> None:
+    call = await ledger.find(row.key.split("|", 2)[2])
+    if call is None or call.attempt != row.text("attempt"):
+        await ledger.drop(row)
+    elif call.state in (State.POSTING, State.UNKNOWN):
+        await _look_up(ledger, twilio, call, row, now)
+    elif call.state in UNDER_WAY and call.sid:
+        await _ask_after(ledger, twilio, call, row, now)
+    else:
+        await ledger.drop(row)
 
 
 async def _look_up(ledger: CallLedger, twilio: Twilio, call: Call, row: Row, now: datetime) -> None:

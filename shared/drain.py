@@ -105,7 +105,7 @@ class _Drain:
         self.batch = min(BATCH, max(1, int(settings.max_per_second or BATCH)))
         self.sender = Sender(store, twilio, settings, self.clock)
         self.report = self.sender.report
-        self.claims: set[asyncio.Task[int]] = set()
+        self.claims: set[asyncio.Task[None]] = set()
 
     def clock(self) -> datetime:
         """The present, as the drain's `now` and the time since: tests pass their own `now`."""
@@ -125,6 +125,8 @@ class _Drain:
                     await self._partition(partition)
                 except errors.StorageAway as exc:
                     self.sender.stop(str(exc))
+                except (ValueError, TypeError, KeyError) as exc:  # its words may be those of a row
+                    log.error("shard %s holds a row that cannot be read: %s", partition, type(exc).__name__)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -139,9 +141,20 @@ class _Drain:
             self.report.left.clear()  # other instances would each keep that pace of their own
         return self.report
 
-    def _claiming(self, partition: str, rows: Sequence[Row]) -> asyncio.Task[int]:
-        """Claim and send; a claim that is under way is not cancelled, since it may be written already."""
-        claim = asyncio.create_task(self._claim_and_send(partition, rows))
+    def _claiming(self, partition: str, rows: Sequence[Row]) -> asyncio.Task[None]:
+        """Claim and send; a claim that is under way is not cancelled, since it may be written already.
+
+        A slot was taken for each; here those are given back whose sends are not started.
+        """
+
+        async def claim_and_send() -> None:
+            started: list[int] = []
+            try:
+                await self._claim_and_send(partition, rows, started)
+            finally:
+                self.sender.slots.give_back(len(rows) - sum(started))
+
+        claim = asyncio.create_task(claim_and_send())
         self.claims.add(claim)
         claim.add_done_callback(self.claims.discard)
         return claim
@@ -165,20 +178,22 @@ class _Drain:
             after = rows[-1].key
             others = [row for row in rows if row.key.split("|")[2] != "m"]
             stopped |= await reconcile.settle(self.store, partition, others, now=self.clock())
-            due = [row for row in rows if row.key.split("|")[2] == "m" and _can_be_read(row)]
+            due = [row for row in rows if row.key.split("|")[2] == "m" and _can_be_read(row, self.clock())]
             ready = [row for row in due if await self._is_ready(partition, row, stopped)]
             ready = [row for row in ready if self.sender.failures[row.text("sender")] < GIVE_UP_AFTER]
             while ready:
                 taken = await self.sender.slots.take(min(self._fitting(ready), self.batch))
-                sent = 0
+                batch: Sequence[Row] = ()
                 try:
                     await self.sender.pace.ready()
-                    if self.over():
-                        break
-                    batch, ready = ready[:taken], ready[taken:]
-                    sent = await asyncio.shield(self._claiming(partition, batch))
+                    batch = () if self.over() else ready[:taken]
                 finally:
-                    await self.sender.slots.give_back(taken - sent)
+                    if not batch:
+                        self.sender.slots.give_back(taken)
+                if not batch:
+                    break
+                ready = ready[taken:]
+                await asyncio.shield(self._claiming(partition, batch))
             await self._ask_twilio(partition, others)
             if ready:
                 self.report.left.add(partition)
@@ -232,13 +247,15 @@ class _Drain:
             self.report.states[message.state.value] += 1
         return False
 
-    async def _claim_and_send(self, partition: str, rows: Sequence[Row], tries: int = 3) -> int:
-        """Claim these and start their sends; how many were started."""
+    async def _claim_and_send(
+        self, partition: str, rows: Sequence[Row], started: list[int], tries: int = 3
+    ) -> None:
+        """Claim these and start their sends; how many were started is added to `started`."""
         attempt = secrets.token_hex(8)
         now = self.clock()
         rows, extra = await limits.admit(self.store, partition, rows, self.settings, now=now)
         if not rows:
-            return 0
+            return
         for row in rows:
             extra += await self._besides(row, now)
         try:
@@ -251,9 +268,10 @@ class _Drain:
             if not messages and isinstance(exc, errors.StorageAway):
                 raise
             if not messages:
-                return await self._claim_what_is_left(partition, rows, tries)
+                await self._claim_what_is_left(partition, rows, started, tries)
+                return
         self.sender.start(partition, messages, lease)
-        return len(messages)
+        started.append(len(messages))
 
     async def _besides(self, row: Row, now: datetime) -> list[Write]:
         """What comes with the claim of a message: the next of its series.
@@ -267,28 +285,40 @@ class _Drain:
                 await self.store.list_elsewhere(each, max(each.due, now))
         return creation(following) if following else []
 
-    async def _claim_what_is_left(self, partition: str, rows: Sequence[Row], tries: int) -> int:
+    async def _claim_what_is_left(
+        self, partition: str, rows: Sequence[Row], started: list[int], tries: int
+    ) -> None:
         """After a claim that failed: those that nobody has taken; halved until the one at fault is alone."""
-        again = await self.store.table.read(partition, "q|", rows[-1].key + "!", limit=1000)
+        keys = sorted(row.key for row in rows)
+        again = await self.store.table.read(partition, keys[0][:-1], keys[-1] + "!", limit=1000)
         same = {row.key: row.etag for row in again}
         left = [row for row in rows if same.get(row.key) == row.etag]
         if len(left) < len(rows):
-            return await self._claim_and_send(partition, left, tries) if left else 0
-        if len(rows) == 1 and self.settings.daily_limit and tries:
-            return await self._claim_and_send(partition, rows, tries - 1)  # its recipient's count has changed
-        if len(rows) == 1:
+            if left:
+                await self._claim_and_send(partition, left, started, tries)
+        elif len(rows) > 1:
+            half = len(rows) // 2
+            await self._claim_and_send(partition, rows[:half], started, tries)
+            await self._claim_and_send(partition, rows[half:], started, tries)
+        elif self.settings.daily_limit and tries:  # the count of its recipient has changed
+            await self._claim_and_send(partition, rows, started, tries - 1)
+        else:
             log.error("message %s is due but cannot be claimed", rows[0].key.rpartition("|")[2])
-            return 0
-        half = len(rows) // 2
-        first = await self._claim_and_send(partition, rows[:half], tries)
-        return first + await self._claim_and_send(partition, rows[half:], tries)
 
 
-def _can_be_read(row: Row) -> bool:
-    """One that cannot stays due, and keeps no other from leaving."""
+def _can_be_read(row: Row, now: datetime) -> bool:
+    """With all that its send needs. One that cannot stays due, and keeps no other from leaving."""
     try:
-        Message.from_row(row)
+        message = Message.from_row(row)
+        message.following(now)
+        if message.quiet_hours:
+            when.check_quiet_hours(message.quiet_hours)
+            when.zone(message.time_zone or "UTC")
     except errors.Malformed as exc:
         log.error("not sent: %s", exc)
-        return False
-    return True
+    except (errors.InvalidRequest, ValueError, TypeError, KeyError):
+        # What is wrong may name what stands in the row, which is not for a log.
+        log.error("not sent: message %s has a time zone, a rule or hours that nobody knows", message.id)
+    else:
+        return True
+    return False

@@ -247,24 +247,25 @@ class MessageStore:
 
     async def many(self, ids: Iterable[str]) -> list[Message]:
         """The messages by these ids; one that is not there, or cannot be read, is left out."""
-        return list(readable(await self._rows(ids)))
+        return list(readable(await self.rows(ids)))
 
     async def each(self, ids: Iterable[str]) -> list[Message]:
         """The same for what must not be passed over. Raises Malformed for one that cannot be read."""
-        return [Message.from_row(row) for row in await self._rows(ids)]
+        return [Message.from_row(row) for row in await self.rows(ids)]
 
-    async def _rows(self, ids: Iterable[str]) -> list[Row]:
+    async def rows(self, ids: Iterable[str]) -> list[Row]:
+        """Their rows as they are."""
         rows = await asyncio.gather(*(self.table.get(each[:2], f"m|{each}") for each in ids))
         return [row for row in rows if row]
 
     async def recent(self, recipient: str, *, since: datetime) -> list[Message]:
-        """The messages of this recipient that can have left since then."""
+        """The messages of this recipient that can have left since then. Raises Malformed."""
         prefix = f"t|{recipient}|"
         after, ids = prefix + stamp(since - LATE), dict[str, None]()
         while rows := await self.table.read(shard(recipient), after, prefix + END, limit=1000):
             after = rows[-1].key
             ids |= dict.fromkeys(row.key.rpartition("|")[2] for row in rows)
-        return await self.many(ids)
+        return await self.each(ids)
 
     async def list_elsewhere(self, message: Message, at: datetime) -> None:
         """Enter it in its recipient's list where that lies in another partition, as it may after an edit."""

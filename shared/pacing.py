@@ -1,13 +1,13 @@
 """How fast to send: how many requests at once, how many a second, and when to try again."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
-AHEAD = 4
-"""The part of the requests under way for which as many again stand ready, and are claimed at a time."""
+READY = 4
+"""For every so many requests under way one more message stands ready, claimed; a claim takes as many."""
 
 
 class Slots:
@@ -18,56 +18,61 @@ class Slots:
 
     def __init__(self, most: int) -> None:
         self.most = self.limit = most
-        self.claimed = 0
-        self._changed = asyncio.Condition()
-        self._turns = asyncio.Semaphore(most)
-        self._withheld = 0
+        self.claimed = self.under_way = 0
+        self._line = asyncio.Lock()
+        self._freed = asyncio.Event()
+        self._turns: deque[asyncio.Future[None]] = deque()
 
     @property
     def room(self) -> int:
-        """Claimed at once. A quarter stands ready, or requests would wait for claims; each is one more that
-        is in doubt where the process is killed."""
-        return self.limit + self.limit // AHEAD
+        """Claimed at once. Some stand ready, or requests would wait for claims; each is one more that is in
+        doubt where the process is killed."""
+        return self.limit + self.limit // READY
 
     async def take(self, wanted: int) -> int:
-        """Wait until there is room for a good part; how much of it was taken, at most `wanted`."""
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: self.room - self.claimed >= min(wanted, max(1, self.limit // AHEAD))
-            )
+        """Wait, first come first, until there is room for a good part; how much of it was taken."""
+        async with self._line:
+            while self.room - self.claimed < min(wanted, max(1, self.limit // READY)):
+                self._freed.clear()
+                await self._freed.wait()
             taken = min(wanted, self.room - self.claimed)
             self.claimed += taken
             return taken
 
-    async def give_back(self, count: int = 1) -> None:
-        async with self._changed:
-            self.claimed -= count
-            self._changed.notify_all()
+    def give_back(self, count: int = 1) -> None:
+        self.claimed -= count
+        self._freed.set()
 
-    @asynccontextmanager
-    async def request(self) -> AsyncIterator[None]:
-        """Wait for a turn, first come first, and have it for one request."""
-        await self._turns.acquire()
+    async def enter(self) -> None:
+        """Wait, first come first, until one more request may be under way; `leave` when it is over."""
+        turn = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        self._admit()
         try:
-            yield
-        finally:
-            self._end_turn()
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it had come
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        self.under_way -= 1
+        self._admit()
 
     def slower(self) -> None:
-        fewer = max(1, self.limit // 2)
-        self._withheld += self.limit - fewer
-        self.limit = fewer
+        self.limit = max(1, self.limit // 2)
 
     def faster(self) -> None:
-        if self.limit < self.most:
-            self.limit += 1
-            self._end_turn()
+        self.limit = min(self.most, self.limit + 1)
+        self._admit()
+        self._freed.set()
 
-    def _end_turn(self) -> None:
-        if self._withheld:
-            self._withheld -= 1
-        else:
-            self._turns.release()
+    def _admit(self) -> None:
+        while self._turns and self.under_way < self.limit:
+            turn = self._turns.popleft()
+            if not turn.done():
+                self.under_way += 1
+                turn.set_result(None)
 
 
 class Pace:

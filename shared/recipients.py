@@ -6,6 +6,7 @@ came in cannot slip through; at its end everything is suppressed once more, and 
 """
 
 import asyncio
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from shared.message import Message, shard
 from shared.message_store import END, OPTED_OUT, MessageStore
 from shared.rows import Delete, Put, Write, stamp
 from shared.states import WAITING, State
+
+log = logging.getLogger(__name__)
 
 RACE = timedelta(minutes=10)
 """Longer than any creation can be under way."""
@@ -31,7 +34,10 @@ async def opt_out(store: MessageStore, recipient: str, *, now: datetime, source:
         Put(marker, {"until": stamp(now + RACE)}),
     ]
     await store.table.commit(shard(recipient), writes)
-    await suppress_all(store, recipient, now=now, since=now - RECENT)
+    try:
+        await suppress_all(store, recipient, now=now, since=now - RECENT)
+    except errors.Malformed as exc:
+        log.error("not suppressed yet: %s", exc)  # the marker stands until it is
 
 
 async def opt_in(store: MessageStore, recipient: str) -> None:
@@ -59,15 +65,26 @@ async def opted_out_in(store: MessageStore, partition: str) -> set[str]:
 async def suppress_all(
     store: MessageStore, recipient: str, *, now: datetime, since: datetime | None = None
 ) -> int:
-    """Suppress every message that waits for this recipient; how many there were."""
+    """Suppress every message that waits for this recipient; how many there were.
+
+    Raises Malformed, in the end, where one could not be read.
+    """
     prefix = f"t|{recipient}|"
     after = prefix + (stamp(since) if since else "")
     count = 0
+    wrong: errors.Malformed | None = None
     while rows := await store.table.read(shard(recipient), after, prefix + END, limit=100):
         after = rows[-1].key
-        messages = await store.many(row.key.rpartition("|")[2] for row in rows)
+        messages: list[Message] = []
+        for row in await store.rows(row.key.rpartition("|")[2] for row in rows):
+            try:
+                messages.append(Message.from_row(row))
+            except errors.Malformed as exc:
+                wrong = exc
         waiting = [message for message in messages if message.state in WAITING and message.to == recipient]
         count += sum(await asyncio.gather(*(_suppress(store, message, now) for message in waiting)))
+    if wrong:
+        raise wrong
     return count
 
 

@@ -64,11 +64,12 @@ async def settle(
                 recipient = row.key.rpartition("|")[2]
                 if not await store.opted_out(recipient):  # START came since
                     await _try(store, partition, [Delete(row.key, row.etag)])
-                elif now < moment(row.text("until")):
-                    stopped.add(recipient)
-                else:
-                    await recipients.suppress_all(store, recipient, now=now)
-                    await _try(store, partition, [Delete(row.key, row.etag)])
+                    continue
+                stopped.add(recipient)
+                if now >= moment(row.text("until")):
+                    with _left_as_it_is():
+                        await recipients.suppress_all(store, recipient, now=now)
+                        await _try(store, partition, [Delete(row.key, row.etag)])
     return frozenset(stopped)
 
 
@@ -200,7 +201,10 @@ def _apart(message: Message, sent: Sent) -> timedelta:
 async def disown(store: MessageStore, owner: Message, *, now: datetime) -> None:
     """A callback says whose SID this is: a message like it that a look-up gave it to is in doubt again."""
     assert owner.posted  # noqa: S101 - it was sent
-    for each in await store.recent(owner.to, since=owner.posted - 2 * SKEW):
+    kin: list[Message] = []
+    with _left_as_it_is():
+        kin = await store.recent(owner.to, since=owner.posted - 2 * SKEW)
+    for each in kin:
         if each.sid == owner.sid and each.id != owner.id and each.looked_up:
             reason = "what Twilio lists was another one like it"
             doubted = replace(each, state=State.UNKNOWN, sid="", looked_up=False, updated=now, reason=reason)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared import errors, recipients, reconcile
 from shared.config import Settings
@@ -98,11 +99,12 @@ class Sender:
         self.failures: Counter[str] = Counter()
         self._results: dict[str, list[_Outcome]] = {}
         self._sends: set[asyncio.Task[None]] = set()
+        self._standing_by: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._flusher = asyncio.create_task(self._flush_often())
 
     def start(self, partition: str, messages: Sequence[Message], lease: datetime) -> None:
-        """Send claimed messages, each in a slot that was taken for it, while their lease holds."""
+        """Send claimed messages while their lease holds; each gives back the slot that was taken for it."""
         batch = _Batch(messages[0].attempt, lease, len(messages))
         for message in messages:
             task = asyncio.create_task(self._send(partition, message, batch))
@@ -112,32 +114,56 @@ class Sender:
     def stop(self, reason: str) -> None:
         """Start no further request; what has not left goes back to waiting."""
         self.pace.end()
+        self._send_back()
         if not self.report.stopped:
             self.report.stopped = reason
             log.error("the drain stops: %s; every message is kept", reason)
 
     async def finish(self) -> None:
-        """Let requests under way end, write their results, and only then go; what has not left goes back."""
+        """Let requests end, and for a while those begin that stand ready; write what became of them, and
+        only then go. What has not left by then goes back."""
         if self.settings.max_per_second:
             self.pace.end()
-        if self._sends:  # those that stand ready come after those under way
-            await asyncio.wait(self._sends, timeout=2 * TIMEOUT + 5)
+        if self._sends:
+            await asyncio.wait(self._sends, timeout=TIMEOUT + 5)
+        self._send_back()
         self._closing = True
         await self._flusher
 
+    def _send_back(self) -> None:
+        """Have nobody wait for a turn any longer."""
+        for task in self._standing_by:
+            task.cancel()
+
     async def _send(self, partition: str, message: Message, batch: _Batch) -> None:
         try:
-            await self.pace.turn()
-            async with self.slots.request():
-                # After a stall the lease may be over, the message looked up, and resent by a person.
-                if self.pace.ended or (message.posted and self.clock() - message.posted > STALE):
-                    outcome: Message = replace(message, state=State.PENDING, attempts=message.attempts - 1)
-                    extra: tuple[Write, ...] = (_due(outcome),)
-                else:
-                    outcome, extra = await self._post(message)
+            outcome, extra = await self._in_turn(message)
         finally:
-            await self.slots.give_back()
+            self.slots.give_back()
         self._results.setdefault(partition, []).append(_Outcome(outcome, extra, batch))
+
+    async def _in_turn(self, message: Message) -> tuple[Message, tuple[Write, ...]]:
+        """POST it when its turn comes; where there is none for it any more, it goes back to waiting."""
+        back = replace(message, state=State.PENDING, attempts=message.attempts - 1)
+        task = asyncio.current_task()
+        assert task  # noqa: S101 - it is one of _sends
+        self._standing_by.add(task)
+        try:
+            await self.pace.turn()
+            if self.pace.ended:
+                return back, (_due(back),)
+            await self.slots.enter()
+        except asyncio.CancelledError:
+            return back, (_due(back),)
+        finally:
+            self._standing_by.discard(task)
+        try:
+            # After a stall the lease may be over, the message looked up, and resent by a person.
+            if self.pace.ended or (message.posted and self.clock() - message.posted > STALE):
+                return back, (_due(back),)
+            return await self._post(message)
+        finally:
+            self.slots.leave()
 
     async def _post(self, message: Message) -> tuple[Message, tuple[Write, ...]]:
         """POST it once; what became of it, and the writes that go with that."""
@@ -198,7 +224,7 @@ class Sender:
     async def _flush_often(self) -> None:
         """Write results together, every little while; while storage is away, keep them and try again."""
         patience = 10
-        while not (self._closing and not self._results):
+        while not (self._closing and not self._sends and not self._results):
             await asyncio.sleep(FLUSH)
             try:
                 await self._flush()

@@ -1,14 +1,14 @@
 """Commits of one partition, made together: those that come while one is under way share the next transaction.
 
-Nobody waits who comes alone. Each commit stays all or nothing: where a shared transaction fails, each of its
-commits is made on its own, so that one that is contended stops no other.
+Nobody waits who comes alone. Each commit stays all or nothing: where storage refuses a shared transaction,
+each of its commits is made on its own, so that one that is contended stops no other.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from shared.errors import Contended
+from shared.errors import StorageAway
 from shared.message_store import Rows
 from shared.rows import TRANSACTION_LIMIT, Row, Write
 
@@ -61,18 +61,22 @@ class Together:
 
     async def _run(self, partition: str) -> None:
         waiting = self._waiting[partition]
-        while waiting:
-            group = _group(waiting)
-            if not await self._commit(partition, group):
-                await asyncio.gather(*(self._commit(partition, [each]) for each in group))
-        del self._waiting[partition]
+        group: list[_Commit] = []
+        try:
+            while group := _group(waiting):
+                if not await self._commit(partition, group):
+                    await asyncio.gather(*(self._commit(partition, [each]) for each in group))
+        finally:
+            del self._waiting[partition]
+            for each in (*group, *waiting):  # none, unless this was canceled
+                each.etags.cancel()
 
     async def _commit(self, partition: str, group: Sequence[_Commit]) -> bool:
         """Tell each of the group what became of it. False where each is to be tried on its own."""
         try:
             etags = iter(await self._table.commit(partition, [w for each in group for w in each.writes]))
         except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
-            if isinstance(exc, Contended) and len(group) > 1:
+            if len(group) > 1 and not isinstance(exc, StorageAway):
                 return False
             for each in group:
                 if not each.etags.done():
@@ -86,12 +90,19 @@ class Together:
 
 
 def _group(waiting: deque[_Commit]) -> list[_Commit]:
-    """The first of those that wait, and those behind it that fit: a transaction has no row twice."""
-    group = [waiting.popleft()]
-    keys = set(group[0].keys)
-    while (
-        waiting and len(keys) + len(waiting[0].keys) <= TRANSACTION_LIMIT and keys.isdisjoint(waiting[0].keys)
-    ):
-        group.append(waiting.popleft())
-        keys |= group[-1].keys
+    """The first of those that wait, and those behind it that fit: a transaction has no row twice.
+
+    Whoever was canceled meanwhile has nobody to learn of it, so it is not made.
+    """
+    group: list[_Commit] = []
+    keys: set[str] = set()
+    while waiting:
+        first = waiting[0]
+        fits = len(keys) + len(first.keys) <= TRANSACTION_LIMIT and keys.isdisjoint(first.keys)
+        if not first.etags.done():
+            if group and not fits:
+                break
+            group.append(first)
+            keys |= first.keys
+        waiting.popleft()
     return group

@@ -31,9 +31,8 @@ TIMEOUT = 15.0
 CONNECT_TIMEOUT = 5.0
 
 RETRIED = "#rc=3&rp=5xx,ct,rt"
-"""Behind a status callback's URL: Twilio asks again three times where we answer 5xx, or do not answer.
-
-By default it does not (Twilio docs: Webhooks, connection overrides). A fragment is neither sent nor signed.
+"""Behind a status callback's URL: Twilio asks three times more where we answer 5xx or not at all; by default
+it does not (Twilio docs: Webhooks, connection overrides). A fragment is neither sent nor signed.
 """
 FROM_API = "outbound-api"
 """The direction of what we asked for; what TwiML sends or dials has another."""
@@ -127,7 +126,8 @@ def public_url(settings: Settings, url: str) -> str:
 
 
 class Twilio:
-    """Twilio's REST API, over one session of one event loop. Every request has a time limit."""
+    """Twilio's REST API, over one session of one event loop. Every request has a time limit. All drains
+    that use it share its `slots`: together they keep to SEND_CONCURRENCY."""
 
     def __init__(self, settings: Settings) -> None:
         self.slots = Slots(settings.send_concurrency)

@@ -116,6 +116,19 @@ async def test_a_count_that_changes_under_a_claim_lets_its_message_leave_in_the_
     assert (texts_to(double), row.values["count"]) == (1, 2)
 
 
+async def test_what_is_left_of_a_claim_is_claimed_whatever_its_order(
+    limited: Services, double: Double, table: Hooked
+) -> None:
+    """An edited message is admitted last, and may be due first."""
+    edited = await moved(limited, NEIGHBOUR, STRANGERS[0], due=NOW - timedelta(minutes=10))
+    own = [(await keep(limited, to=NEIGHBOUR, due=NOW - timedelta(minutes=n)))[0] for n in (5, 4)]
+    counted = f"n|{NEIGHBOUR}|{NOW:%Y-%m-%d}"
+    table.before(counted, lambda: table.commit(shard(NEIGHBOUR), [Insert(counted, {"count": 0})]))
+    await drained(limited)
+    sent = {each["to"] for each in double.ledger()["messages"]}
+    assert (len(double.ledger()["messages"]), sent) == (3, {edited.to, own[0].to})
+
+
 async def test_an_edited_recipient_does_not_evade_the_limit(limited: Services, double: Double) -> None:
     for _ in range(2):
         await keep(limited, to=BOB)

@@ -219,8 +219,9 @@ async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
     if code:
         double.plan(kind="error", resource="messages", code=code, to=message.to)
     draining = asyncio.create_task(drained(services))
-    while (present := await services.messages.get(message.id)).state is not State.POSTING:
-        pass
+    async with asyncio.timeout(30):
+        while (present := await services.messages.get(message.id)).state is not State.POSTING:
+            pass
     await services.messages.change(present, replace(present, state=State.UNRESOLVED))
     await draining
     assert (await services.messages.get(message.id)).state is end

@@ -2,14 +2,15 @@
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from local.twilio import Double
-from shared import calls, drain
+from shared import calls, drain, recipients
 from shared.call_ledger import PARTITION, Call
-from shared.rows import Insert, Merge, stamp
+from shared.message import shard
+from shared.rows import Delete, Insert, Merge, stamp
 from shared.services import Services
 from shared.states import State
 from tests.sending import NOW, drained, keep, person, waiting
@@ -49,6 +50,88 @@ async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(services: Serv
     await drained(services, late)
     assert {(await store.get(each.id)).state for each in (bad, other)} == {State.UNKNOWN}
     assert double.ledger()["messages"] == []
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"time_zone": "Mars/Phobos", "quiet_hours": "22:00-07:00"},
+        {"repeat": "FREQ=SOMETIMES"},
+        {"quiet_hours": "at night"},
+    ],
+)
+async def test_a_row_that_makes_no_sense_keeps_no_other_from_leaving(
+    services: Services, double: Double, caplog: pytest.LogCaptureFixture, nonsense: dict[str, str]
+) -> None:
+    bad, good = await keep(services, 2, to=person(1))
+    place = f"q|{stamp(bad.due)}|m|{bad.id}"
+    await services.messages.table.commit(bad.partition, [Merge(place, nonsense)])
+    await drain.tick(services, now=NOW)
+    assert [each["body"] for each in double.ledger()["messages"]] == [good.body]
+    assert await waiting(services, bad)
+    assert bad.id in caplog.text
+
+
+async def test_a_count_that_is_none_ends_no_tick(
+    services: Services, double: Double, caplog: pytest.LogCaptureFixture
+) -> None:
+    strangers = [each for each in map(person, range(2, 60)) if shard(each) != shard(person(1))]
+    await keep(services, to=person(1))
+    (other,) = await keep(services, to=strangers[0])
+    count = Insert(f"n|{person(1)}|{NOW:%Y-%m-%d}", {"count": "many"})
+    await services.messages.table.commit(shard(person(1)), [count])
+    services.settings = replace(services.settings, daily_limit=5)
+    await drain.tick(services, now=NOW)
+    assert [each["to"] for each in double.ledger()["messages"]] == [other.to]
+    assert "holds a row that cannot be read: ValueError" in caplog.text
+    assert "many" not in caplog.text
+
+
+@pytest.mark.parametrize("place_too", [False, True])
+async def test_after_a_stop_a_message_whose_row_was_spoilt_does_not_leave(
+    services: Services, double: Double, place_too: bool
+) -> None:
+    (bad,) = await keep(services, to=person(1), due=NOW + timedelta(hours=2))
+    rows = [f"m|{bad.id}", *([f"q|{stamp(bad.due)}|m|{bad.id}"] if place_too else [])]
+    table = services.messages.table
+    await table.commit(bad.partition, [Merge(row, {"code": "30003"}) for row in rows])
+    await recipients.opt_out(services.messages, bad.to, now=NOW, source="STOP")
+    for minutes in (1, 30):
+        await drained(services, NOW + timedelta(minutes=minutes))
+    if place_too:
+        await drained(services, NOW + timedelta(hours=3))
+        await table.commit(bad.partition, [Merge(row, {"code": 0}) for row in rows])
+    await drained(services, NOW + timedelta(hours=3))
+    assert double.ledger()["messages"] == []
+    assert (await services.messages.get(bad.id)).state is State.SUPPRESSED
+    await drained(services, NOW + timedelta(hours=4))
+    assert await services.messages.agenda(bad.partition, NOW + timedelta(days=1)) == []
+
+
+async def test_a_look_up_gives_no_sid_away_that_a_row_nobody_can_read_may_have(
+    services: Services, double: Double
+) -> None:
+    now = datetime.now(UTC)
+    first, twin = await keep(services, 2, to=person(1), due=now, body="alike")
+    store, table = services.messages, services.messages.table
+    await table.commit(first.partition, [Delete(f"q|{stamp(now)}|m|{twin.id}")])
+    await drained(services, now)
+    (sent,) = double.ledger()["messages"]
+    await table.commit(
+        first.partition,
+        [
+            Merge(f"m|{first.id}", {"code": "none"}),
+            Merge(f"m|{twin.id}", {"state": "unknown", "posted": stamp(now), "attempt": "a"}),
+            Insert(f"q|{stamp(now)}|u|{twin.id}", {"to": twin.to}),
+        ],
+    )
+    await drained(services, now + timedelta(minutes=2))
+    assert (await store.get(twin.id)).sid == ""
+    await table.commit(first.partition, [Merge(f"m|{first.id}", {"code": 0})])
+    for minutes in (3, 4, 10):
+        await drained(services, now + timedelta(minutes=minutes))
+    assert (await store.get(first.id)).sid == sent["sid"]
+    assert (await store.get(twin.id)).state is State.UNRESOLVED
 
 
 async def test_a_look_up_stays_while_its_message_cannot_be_read(services: Services) -> None:

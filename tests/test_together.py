@@ -130,6 +130,61 @@ async def test_who_is_canceled_leaves_the_others_alone(watched: Watched) -> None
     await together.commit("p", [Merge("first", {"still": "there"})])
 
 
+async def test_one_that_storage_refuses_for_itself_fails_no_other(watched: Watched) -> None:
+    together = Together(watched)
+    too_large = [Insert("large", {"text": "x" * 40_000})]  # a text column holds 32,768 characters
+    results = await asyncio.gather(
+        together.commit("p", rows_of(1)),
+        together.commit("p", too_large),
+        together.commit("p", rows_of(2)),
+        return_exceptions=True,
+    )
+    assert [isinstance(each, Exception) for each in results] == [False, True, False]
+    assert len(await stored(watched)) == 1 + 6
+
+
+class Held(Watched):
+    """Commits wait for the gate."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self.gate = asyncio.Event()
+
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
+        self.sizes.append(len(writes))
+        await self.gate.wait()
+        return await self.table.commit(partition, writes)
+
+
+async def test_what_was_canceled_while_it_waited_is_not_made(watched: Watched) -> None:
+    held = Held(watched.table)
+    together = Together(held)
+    first = asyncio.create_task(together.commit("p", rows_of(0)))
+    await until(lambda: held.sizes)
+    waiting = [asyncio.create_task(together.commit("p", rows_of(number))) for number in (1, 2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    held.gate.set()
+    await asyncio.gather(first, waiting[1])
+    assert sorted(await stored(watched)) == ["000|0", "000|1", "000|2", "002|0", "002|1", "002|2", "first"]
+
+
+async def test_a_transaction_that_is_canceled_leaves_nobody_waiting(watched: Watched) -> None:
+    held = Held(watched.table)
+    together = Together(held)
+    commits = [asyncio.create_task(together.commit("p", rows_of(0)))]
+    await until(lambda: held.sizes)
+    commits.append(asyncio.create_task(together.commit("p", rows_of(1))))
+    await asyncio.sleep(0)
+    for running in together._running:
+        running.cancel()
+    results = await asyncio.gather(*commits, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in results)
+    held.gate.set()
+    assert len(await together.commit("p", rows_of(2))) == 3
+
+
 async def test_racers_on_one_row_have_one_winner(watched: Watched) -> None:
     """As two workers, each with its own commits in hand."""
     etag = (await stored(watched))["first"].etag
