@@ -17,7 +17,7 @@ from shared.errors import InvalidRequest, SettingsError
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
 MEETING = 14_400
-"""Seconds in a conference: Twilio's own limit, said aloud."""
+"""Seconds in a conference, at least: what Twilio's <Dial> has without a timeLimit, said aloud."""
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same for everyone, and no secret.
