@@ -1,6 +1,7 @@
 """The Twilio account behind a deployment, for people's commands: its numbers and TwiML apps."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from ops.client import Deployment, OpsError
+from ops.signature import masked
 from shared.config import is_loopback
 from shared.twilio_helper import meaning
 
@@ -118,4 +120,6 @@ def _explained() -> Iterator[None]:
 
 
 def _refused(code: int | None, message: str) -> OpsError:
+    """Twilio may repeat a webhook of before, which `connect --undo` puts back."""
+    message = re.sub(r"https?://\S+", lambda url: masked(url[0]), message)
     return OpsError(f"Twilio refuses it: {meaning(code, message)} (error {code})")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import requests
 import typer
@@ -19,7 +18,7 @@ from dotenv import dotenv_values
 
 from local.running import KEY, NotRunning, Running
 from ops.signature import masked
-from shared.config import Settings, is_loopback
+from shared.config import Settings, is_loopback, url_parts
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -129,10 +128,15 @@ def _azd(folder: Path, environ: Mapping[str, str]) -> Deployment | None:
 
 
 def _origin(url: str) -> str:
-    parts, given = urlsplit(url), masked(url)
+    parts, given = url_parts(url), masked(url)
     if parts.username is not None:
         raise OpsError(f"--url must be an origin, without a user or a password; it is {given}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or url.rstrip("/").lower() != origin.lower()
+    ):
         raise OpsError(f"--url must be an origin, such as https://example.azurewebsites.net; it is {given}")
     if parts.scheme == "http" and not is_loopback(url):
         raise OpsError(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import typer
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -20,7 +20,8 @@ from ops.client import Api, AsJson, Deployment, Key, OpsError, find, signed_in
 from ops.connect import differences, wanted_of
 from ops.console import console, print_json
 from ops.probe import Finding, Probe
-from shared.queue_rights import QUEUES
+from shared.config import AZURITE, url_parts
+from shared.queue_rights import QUEUES, Refused, check_connection
 
 CLOCK_TOLERANCE = 10
 """Seconds that two clocks may differ; the Date header has whole seconds, and the answer took its time."""
@@ -165,7 +166,9 @@ class Examination:
             if name not in seen:
                 yield Finding("storage", "unknown", f"{what}: the app is older than these commands")
             elif seen[name]:
-                yield Finding("storage", "fail", f"{what}: {seen[name]}", f"{rights}: azd provision")
+                malformed = seen[name].startswith("AzureWebJobsStorage")
+                mend = "set AzureWebJobsStorage anew" if malformed else f"{rights}: azd provision"
+                yield Finding("storage", "fail", f"{what}: {seen[name]}", mend)
             else:
                 yield Finding("storage", "ok", f"the app can reach its {what}")
         if seen["twilio"]:
@@ -239,7 +242,7 @@ class Examination:
                 f"{change.name} is {before}, not {change.after}",
                 mend,
             )
-            if "code" in parse_qs(urlsplit(change.before).query):
+            if "code" in parse_qs(url_parts(change.before).query):
                 yield Finding("webhooks", "fail", f"{change.name} carries ?code=", signature.MENDS["code"])
         taken = texts.taken(Account(self.deployment), self.owned, base)
         if taken:
@@ -288,8 +291,13 @@ class Examination:
 
     def _queue_service(self) -> QueueServiceClient:
         settings = self.deployment.settings
-        if settings.get("AzureWebJobsStorage"):
-            return QueueServiceClient.from_connection_string(settings["AzureWebJobsStorage"], retry_total=0)
+        connection = settings.get("AzureWebJobsStorage")
+        if connection:
+            try:
+                check_connection(AZURITE if connection == "UseDevelopmentStorage=true" else connection)
+            except Refused as exc:
+                raise OpsError(f"the queues cannot be seen: {exc}") from exc
+            return QueueServiceClient.from_connection_string(connection, retry_total=0)
         name = settings.get("AZURE_STORAGE_ACCOUNT_NAME")
         if not name:
             raise OpsError("queues are seen where azd deployed, or with AZURE_STORAGE_ACCOUNT_NAME set")

@@ -10,6 +10,7 @@ from ops import signature
 from ops.client import AsJson, OpsError
 from ops.console import console, print_json
 from ops.probe import TOKENS
+from shared.config import url_parts
 
 
 def explain(
@@ -29,6 +30,12 @@ def explain(
     if not tokens:
         raise OpsError("TWILIO_AUTH_TOKEN must be in the environment")
     form = dict(_pair(each) for each in fields or [])
+    for name, text in (("URL", url), *(("--base", each) for each in base or ())):
+        if url_parts(text).scheme not in {"http", "https"} or not url_parts(text).hostname:
+            example = "https://example.azurewebsites.net"
+            raise OpsError(
+                f"{name} must begin with an origin, such as {example}; it is {signature.masked(text)}"
+            )
     found = signature.explain(given, url, form, tokens, tuple(base or ()))
     if as_json:
         mistakes = list(found.mistakes) if found else None

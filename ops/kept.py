@@ -97,11 +97,14 @@ class Kept:
 
     def _read(self) -> dict[str, Entry]:
         try:
-            return dict(json.loads(self.path.read_text(encoding="utf-8")))
+            entries: dict[str, Entry] = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as exc:
             raise OpsError(f"{self.path} cannot be read: move it away") from exc
+        if not (isinstance(entries, dict) and all(_is_entry(entry) for entry in entries.values())):
+            raise OpsError(f"{self.path} is not as this command writes it: move it away")
+        return entries
 
     def _write(self, entries: Mapping[str, Entry]) -> None:
         try:
@@ -113,3 +116,10 @@ class Kept:
             beside.replace(self.path)
         except OSError as exc:
             raise OpsError(f"{self.path} cannot be written: {exc.strerror}") from exc
+
+
+def _is_entry(value: Any) -> bool:
+    match value:
+        case {"at": str(), "number": dict(), "application": {"sid": str(), "before": dict() | None}}:
+            return True
+    return False

@@ -13,11 +13,35 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from twilio.request_validator import RequestValidator
 
+from shared.twimlets import TWIMLETS
+from shared.voice import STEPS
+
 MOST_MISTAKES = 2
 """At once: more would be guesswork."""
 
-OVERRIDES = re.compile(r"((ct|rt|tt|rc|rp|sni|e)=[\w,]+&?)+")
-"""Twilio docs: Webhooks, connection overrides; timeouts, retries and edges."""
+EDGES = (
+    "(ashburn|dublin|frankfurt|sao-paulo|singapore|sydney|tokyo|umatilla"
+    "|(ashburn|frankfurt|london|san-jose|singapore)-ix)"
+)
+FAILURES = "(4xx|5xx|ct|rt|all)"
+OVERRIDE = rf"((ct|rt|tt|rc)=[0-9]{{1,5}}|rp={FAILURES}(,{FAILURES})*|sni=[yn]|e={EDGES}(,{EDGES})*)"
+OVERRIDES = re.compile(f"{OVERRIDE}(&{OVERRIDE})*")
+"""Twilio docs: Webhook connection overrides, every one with the values that Twilio takes."""
+
+WEBHOOKS = (
+    "voice", "voice/client", "voice/status", *(f"voice/step/{step}" for step in STEPS),
+    "sms", "sms/status", *(f"twimlets/{name}" for name in TWIMLETS),
+)  # fmt: skip
+OUR_PATH = re.compile(f"(?P<before>/.*?)??(?P<ours>(/api)?/({'|'.join(WEBHOOKS)})/?)")
+"""Of a Switchboard, also where a proxy puts something before it, takes /api away or adds a slash."""
+PLACE = re.compile(
+    r"(?P<origin>([a-z][a-z0-9+.-]*://)?(\.\.\.@)?(\[[0-9a-f:.]*\]?|[\w.-]*)(:[0-9]*)?)"
+    r"(?P<odd>[^/]*)(?P<path>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Of anything at all; odd: what no host has."""
+NAMED = re.compile(r"([\w.-]{1,32}=)[^=].*", re.DOTALL)
+"""A name in a query, with a value: the padding of base64 is none."""
 
 MENDS = {
     "scheme": "use the same scheme in both: https, in Twilio's URL and in PUBLIC_BASE_URL",
@@ -156,16 +180,27 @@ def shown(url: str) -> str:
 
 
 def masked(url: str) -> str:
-    """A URL whose secrets nobody here knows: scheme, host and path, and the names in its query.
+    """A URL whose secrets nobody here knows: scheme and host, and the names in its query.
 
-    A fragment stays where it can only be Twilio's connection overrides.
+    Its path stays where it is a webhook of Switchboard's: elsewhere (Make, Zapier, Slack) it is the secret. A
+    fragment stays where it can only be Twilio's connection overrides.
     """
     address, hash_, fragment = without_password(url).partition("#")
-    path, mark, query = address.partition("?")
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    names = "&".join(f"{name}=..." if equals else "..." for name, equals, _ in pairs)
+    place, mark, query = address.partition("?")
+    parts = PLACE.fullmatch(place)
+    assert parts  # noqa: S101 - it fits anything at all
+    origin = f"{parts['origin']}{'...' if parts['odd'] else ''}{_masked_path(parts['path'])}"
+    pairs = (NAMED.fullmatch(pair) for pair in query.split("&"))
+    names = "&".join(f"{pair[1]}..." if pair else "..." for pair in pairs)
     kept = fragment if OVERRIDES.fullmatch(fragment) else "..."
-    return f"{path}{mark}{names if query else ''}{hash_}{kept if fragment else ''}"
+    return f"{origin}{mark}{names if query else ''}{hash_}{kept if fragment else ''}"
+
+
+def _masked_path(path: str) -> str:
+    known = OUR_PATH.fullmatch(path)
+    if known:
+        return f"{'/...' if known['before'] else ''}{known['ours']}"
+    return "/..." if path.strip("/") else path
 
 
 def without_password(url: str) -> str:

@@ -17,7 +17,7 @@ from shared.errors import InvalidRequest, SettingsError
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
 MEETING = 14_400
-"""Seconds in a conference: Twilio's own limit, said aloud."""
+"""Seconds in a conference, at least: what Twilio's <Dial> has without a timeLimit, said aloud."""
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same for everyone, and no secret.
@@ -126,16 +126,17 @@ def _rooms(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(rooms)
 
 
-def _split(url: str) -> SplitResult:
-    """Its parts; nothing but empty ones where it is no URL at all, such as http://[."""
+def url_parts(url: str) -> SplitResult:
+    """Its parts; nothing but empty ones where it is no URL at all: http://[, or one with port 99999."""
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
+        return urlsplit("") if parts.port == 0 else parts
     except ValueError:
         return urlsplit("")
 
 
 def _media(value: str) -> str:
-    url = _split(value)
+    url = url_parts(value)
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("must be the URL of an audio file, such as https://example.com/hold.mp3")
     return value
@@ -185,11 +186,11 @@ def _quiet_hours(value: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Does this URL, or origin, lead to this machine alone?"""
-    return _split(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return url_parts(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def _origin(value: str) -> str:
-    url = _split(value.rstrip("/"))
+    url = url_parts(value.rstrip("/"))
     if url.scheme not in {"http", "https"} or not url.hostname or url.path or url.query or url.fragment:
         raise ValueError("must be an origin, such as https://example.azurewebsites.net")
     return value.rstrip("/")

@@ -29,16 +29,25 @@ async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
 
     Raises SettingsError. Nothing secret is in the answer.
     """
-    from shared.queue_rights import try_queues
+    from shared.queue_rights import check_connection, try_queues
 
-    settings, table = services.settings, services.messages.table
+    settings = services.settings
+
+    async def try_tables() -> None:
+        check_connection(settings.storage)
+        await _write(services.messages.table, now)
+
+    async def try_files() -> None:
+        check_connection(settings.storage)
+        await services.files.remove("no-such-file")
+
     storage, files, queues, twilio = await asyncio.gather(
-        _trouble(_write(table, now)),
-        _trouble(services.files.remove("no-such-file")),
+        _trouble(try_tables()),
+        _trouble(try_files()),
         _trouble(try_queues(settings)),
         _trouble(services.twilio.messages_to(settings.from_number, limit=1)),
     )
-    beaten = None if storage else await table.get(PARTITION, HEARTBEAT)
+    beaten = None if storage else await services.messages.table.get(PARTITION, HEARTBEAT)
     return {
         "at": stamp(now),
         "public_base_url": settings.public_base_url,

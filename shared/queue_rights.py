@@ -6,6 +6,8 @@ The host receives and sends with the same identity, so what is refused here is r
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -24,7 +26,7 @@ from azure.core.pipeline.policies import (
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.core.utils import parse_connection_string
 
-from shared.config import Settings
+from shared.config import Settings, url_parts
 from shared.errors import SwitchboardError
 from shared.tables import TIMEOUTS, identity
 
@@ -33,6 +35,8 @@ OWN = "diagnosis"
 """A queue that nobody listens to: what is put there is taken out again."""
 VERSION = "2021-12-02"
 SCOPE = "https://storage.azure.com/.default"
+SUFFIX = "core.windows.net"
+ENDPOINTS = ("BlobEndpoint", "QueueEndpoint", "TableEndpoint")
 SIGNED = (
     "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Type", "Date",
     "If-Modified-Since", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range",
@@ -41,6 +45,54 @@ SIGNED = (
 
 class Refused(SwitchboardError):
     """Queue storage does not let the app do what it has to."""
+
+
+def check_connection(connection: str | None) -> Mapping[str, str]:
+    """What a connection string has, by its names in small letters; nothing where there is none.
+
+    Raises Refused, which says what would be right and repeats nothing of it: all of it may be the key.
+    """
+    if not connection:
+        return {}
+    try:
+        known = parse_connection_string(connection)
+    except ValueError as exc:
+        raise _malformed("must be NAME=VALUE with ; between, each name once") from exc
+    account, sas = known.get("accountname"), known.get("sharedaccesssignature")
+    own = [name for name in ENDPOINTS if name.lower() in known]
+    if account is None and not (sas and len(own) == len(ENDPOINTS)):
+        raise _malformed("must have an AccountName")
+    if account is not None and not re.fullmatch("[A-Za-z0-9-]{1,63}", account):
+        raise _malformed("must have an AccountName of letters and digits")
+    if sas is None:
+        try:
+            base64.b64decode(known["accountkey"], validate=True)
+        except KeyError as exc:
+            raise _malformed("must have an AccountKey or a SharedAccessSignature") from exc
+        except ValueError as exc:
+            raise _malformed("must have an AccountKey in base64, whole and without spaces") from exc
+    for name in own:
+        if not _is_address(known[name.lower()]):
+            example = f"https://example.{name.removesuffix('Endpoint').lower()}.{SUFFIX}"
+            raise _malformed(f"must have a URL as {name}, such as {example}")
+    scheme, suffix = known.get("defaultendpointsprotocol", "https"), known.get("endpointsuffix", SUFFIX)
+    if scheme not in {"http", "https"}:
+        raise _malformed("must have http or https as DefaultEndpointsProtocol")
+    if not _is_address(f"{scheme}://a.{suffix}"):
+        raise _malformed(f"must have a host as EndpointSuffix, such as {SUFFIX}")
+    return known
+
+
+def _malformed(problem: str) -> Refused:
+    return Refused(f"AzureWebJobsStorage {problem}: copy it from the storage account's Access keys")
+
+
+def _is_address(url: str) -> bool:
+    parts = url_parts(url)
+    if parts.scheme not in {"http", "https"} or re.search(r"[\s\x00-\x1f\x7f]", url):
+        return False
+    host = parts.hostname or ""
+    return ":" in host or bool(re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", host))
 
 
 async def try_queues(settings: Settings) -> None:
@@ -99,13 +151,13 @@ def _entrance(settings: Settings, credential: Any) -> tuple[str, Any]:
     if credential:
         endpoint = f"https://{settings.storage_account}.queue.core.windows.net"
         return endpoint, AsyncBearerTokenCredentialPolicy(credential, SCOPE)
-    known = parse_connection_string(settings.storage or "", case_sensitive_keys=True)
-    account, suffix = known.get("AccountName", ""), known.get("EndpointSuffix", "core.windows.net")
-    default = f"{known.get('DefaultEndpointsProtocol', 'https')}://{account}.queue.{suffix}"
-    endpoint = known.get("QueueEndpoint", default).rstrip("/")
-    if "SharedAccessSignature" in known:
-        return endpoint, AzureSasCredentialPolicy(AzureSasCredential(known["SharedAccessSignature"]))
-    return endpoint, _SharedKey(account, known.get("AccountKey", ""))
+    known = check_connection(settings.storage)
+    account, suffix = known.get("accountname", ""), known.get("endpointsuffix", SUFFIX)
+    default = f"{known.get('defaultendpointsprotocol', 'https')}://{account}.queue.{suffix}"
+    endpoint = known.get("queueendpoint", default).rstrip("/")
+    if "sharedaccesssignature" in known:
+        return endpoint, AzureSasCredentialPolicy(AzureSasCredential(known["sharedaccesssignature"]))
+    return endpoint, _SharedKey(account, known["accountkey"])
 
 
 class _SharedKey(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):

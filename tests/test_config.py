@@ -45,6 +45,7 @@ def test_identity_based_storage_needs_no_connection_string() -> None:
         ("TWILIO_API_KEY", "SK" + "x" * 32, "must be SK and 32 hexadecimal digits"),
         ("PUBLIC_BASE_URL", "https://example.com/api", "must be an origin"),
         ("PUBLIC_BASE_URL", "http://[", "must be an origin"),
+        ("PUBLIC_BASE_URL", "https://example.com:99999", "must be an origin"),
         ("TWILIO_BASE_URL", "http://[", "loopback"),
         ("HOLD_MUSIC", "http://[", "must be the URL of an audio file"),
         ("TWILIO_BASE_URL", "https://api.example.com", "loopback"),

@@ -129,6 +129,62 @@ async def test_a_wrong_key_is_named_and_not_shown(azurite: storage.Azurite) -> N
     assert "d3Jvbmc" not in str(caught.value)
 
 
+ENDPOINTS = (
+    "BlobEndpoint=http://127.0.0.1:9/gone;TableEndpoint=http://127.0.0.1:9/gone;"
+    "QueueEndpoint=http://127.0.0.1:9/gone"
+)
+WHOLE = f"AccountName=gone;AccountKey=c2VjcmV0;{ENDPOINTS}"
+BY_NAME = "AccountName=gone;AccountKey=c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    ("connection", "says"),
+    [
+        ("c2VjcmV0", "be NAME=VALUE with ; between, each name once"),
+        (f"{WHOLE};AccountKey=c2VjcmV0", "be NAME=VALUE with ; between, each name once"),
+        (f"AccountKey=c2VjcmV0;{ENDPOINTS}", "have an AccountName"),
+        ("SharedAccessSignature=sig=c2VjcmV0", "have an AccountName"),
+        (f"AccountName=g o;AccountKey=c2VjcmV0;{ENDPOINTS}", "have an AccountName of letters and digits"),
+        (f"AccountName={'a' * 64};AccountKey=c2VjcmV0", "have an AccountName of letters and digits"),
+        (f"AccountName=gone;{ENDPOINTS}", "have an AccountKey or a SharedAccessSignature"),
+        (WHOLE.replace("c2VjcmV0", "c2VjcmV0="), "have an AccountKey in base64"),
+        (WHOLE.replace("c2VjcmV0", "c2VjcmV0e"), "have an AccountKey in base64"),
+        (WHOLE.replace("c2VjcmV0", "ä c2VjcmV0"), "have an AccountKey in base64"),
+        (WHOLE.replace("QueueEndpoint=http://", "QueueEndpoint="), "have a URL as QueueEndpoint"),
+        (WHOLE.replace("TableEndpoint=http://", "TableEndpoint=ftp://"), "have a URL as TableEndpoint"),
+        (
+            WHOLE.replace("BlobEndpoint=http://127.0.0.1", "BlobEndpoint=http://["),
+            "have a URL as BlobEndpoint",
+        ),
+        (WHOLE.replace("127.0.0.1:9", "127.0.0.1:99999"), "have a URL as BlobEndpoint"),
+        (WHOLE.replace("127.0.0.1:9/gone", "127.0.0.1:9/g one"), "have a URL as BlobEndpoint"),
+        (f"{BY_NAME};DefaultEndpointsProtocol=ftp", "have http or https as DefaultEndpointsProtocol"),
+        (f"{BY_NAME};EndpointSuffix={'a' * 64}.net", "have a host as EndpointSuffix"),
+        (f"{BY_NAME};EndpointSuffix=.net", "have a host as EndpointSuffix, such as core.windows.net"),
+    ],
+)
+async def test_a_malformed_connection_string_is_named_and_not_shown(
+    double: Double, connection: str, says: str
+) -> None:
+    services = Services(settings(AzureWebJobsStorage=connection, TWILIO_BASE_URL=double.url))
+
+    found = await diagnosis.diagnose(services, now=NOW)
+
+    with pytest.raises(queue_rights.Refused, match=f"^AzureWebJobsStorage must {says}"):
+        await queue_rights.try_queues(services.settings)
+    assert found["queues"].startswith(f"AzureWebJobsStorage must {says}")
+    assert found["storage"] == found["files"] == found["queues"]
+    assert found["twilio"] is None
+    assert "c2VjcmV0" not in str(found)
+    await services.close()
+
+
+@pytest.mark.parametrize("connection", [WHOLE, WHOLE.lower().replace("c2vjcmv0", "c2VjcmV0"), f"{WHOLE};"])
+async def test_a_whole_connection_string_is_tried(connection: str) -> None:
+    with pytest.raises(AzureError, match=r"Cannot connect to host 127\.0\.0\.1:9"):
+        await queue_rights.try_queues(settings(AzureWebJobsStorage=connection))
+
+
 async def test_the_apps_queues_are_left_as_they_were(azurite: storage.Azurite) -> None:
     connection = azurite.fresh_account()
     with QueueServiceClient.from_connection_string(connection) as queues:

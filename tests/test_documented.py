@@ -26,6 +26,11 @@ def test_every_setting_is_in_the_readme() -> None:
     assert {cell.strip("`") for cell in first_cells(section("Settings"))} == set(Settings.names())
 
 
+def test_a_conference_is_said_to_last_as_long_as_it_may() -> None:
+    assert "four hours, or `CALL_TIME_LIMIT` where that is longer" in README
+    assert "네 시간까지, `CALL_TIME_LIMIT`가 더 길면 그때까지" in (ROOT / "README.ko.md").read_text()
+
+
 def test_every_setting_is_in_env_example() -> None:
     names = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert sorted(names) == sorted(Settings.names())

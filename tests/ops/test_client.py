@@ -100,6 +100,34 @@ def test_the_environment_comes_before_azds_values(azd: Path) -> None:
     assert found.settings["TWILIO_FROM_NUMBER"] == "+12025550155"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[",
+        "https://host.example.com:99999",
+        "https://host.example.com:0",
+        "https://host.example.com:x",
+        "https://host.example.com#secret",
+        "https://host.example.com?",
+        "https://host.example.com/secret",
+        "ftp://host.example.com",
+        " https://host.example.com",
+    ],
+)
+def test_what_is_no_origin_is_refused_in_words(tmp_path: Path, url: str) -> None:
+    with pytest.raises(OpsError, match="--url must be an origin, such as") as caught:
+        find(url, environ={}, folder=tmp_path)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://Host.example.com/", "HTTPS://host.example.com:8443", "http://[::1]:7071"]
+)
+def test_an_origin_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    assert find(url, environ={}, folder=tmp_path).url == url.rstrip("/")
+
+
 def test_nothing_to_talk_to_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(OpsError, match=r"make start.*azd up.*--url"):
         find(None, environ={}, folder=tmp_path)

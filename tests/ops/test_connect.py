@@ -159,6 +159,9 @@ async def test_a_text_that_is_no_number_is_refused(ops: Run) -> None:
         ("http://example.com", "must be https"),
         ("https://example.com/api", "must be an origin"),
         ("example.com", "must be an origin"),
+        ("http://[", "must be an origin, such as https://example.azurewebsites.net; it is http://["),
+        ("https://example.com:99999", "must be an origin"),
+        ("https://hook.eu1.make.com/hunter2", "it is https://hook.eu1.make.com/..."),
         ("https://user:hunter2@example.com", "without a user or a password; it is https://...@example.com"),
         ("http://localhost:9", "cannot be reached"),
     ],
@@ -379,8 +382,8 @@ async def reading(terminal: int) -> str:
 
 # Secrets.
 
-SECRETS = "https://user:hunter2@old.example.com:8443/hooks/sms?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
-MASKED = "https://...@old.example.com:8443/hooks/sms?code=...&line=...&...#rc=2&rp=5xx"
+SECRETS = "https://user:hunter2@old.example.com:8443/hooks/T0/pa55?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
+MASKED = "https://...@old.example.com:8443/...?code=...&line=...&...#rc=2&rp=5xx"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--dry-run"], ["--dry-run", "--json"]])
@@ -393,10 +396,10 @@ async def test_what_old_webhooks_carry_is_not_shown(ops: Run, double: Double, ar
     undone = (await ops("connect", NUMBER, "--undo", *arguments, COLUMNS="400")).output
 
     for output in (shown, undone):
-        for secret in ("user", "hunter2", "s3cret", "t0ken", "line=7"):
+        for secret in ("user", "hunter2", "T0", "pa55", "s3cret", "t0ken", "line=7"):
             assert secret not in output
         assert "/api/twimlets/message?Message=We%20are" in output
-        assert "old.example.com:8443/hooks/sms?code=..." in output
+        assert "old.example.com:8443/...?code=..." in output
         if "--json" in arguments:
             assert MASKED in output
 
@@ -409,6 +412,37 @@ async def test_undo_restores_what_is_not_shown(ops: Run, double: Double, tmp_pat
     await ops("connect", NUMBER, "--undo")
 
     assert number(double).sms_url == SECRETS
+
+
+async def test_what_twilio_refuses_to_have_back_is_not_shown(ops: Run, double: Double, ahead: Ahead) -> None:
+    rest(double).incoming_phone_numbers(number(double).sid).update(sms_url=SECRETS)
+    await ops("connect", NUMBER)
+
+    def answer(request: web.Request) -> web.Response | None:
+        refused = {**ERROR, "code": 21402, "message": f"SmsUrl is not valid: {SECRETS}"}
+        return web.json_response(refused, status=400) if request.method == "POST" else None
+
+    result = await ops("connect", NUMBER, "--undo", TWILIO_BASE_URL=ahead(answer))
+
+    assert f"SmsUrl is not valid: {MASKED} (error 21402)" in result.stderr
+    assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    "text", ["5", "[]", "{", '{"AC/+12025550100": {}}', '{"a": {"at": "", "number": {}, "application": {}}}']
+)
+async def test_what_was_remembered_and_is_broken_is_said(ops: Run, tmp_path: Path, text: str) -> None:
+    path = tmp_path / ".switchboard" / kept.NAME
+    path.parent.mkdir()
+    path.write_text(text)
+
+    for arguments in ([], ["--undo"]):
+        result = await ops("connect", NUMBER, *arguments)
+
+        assert result.exit_code == 1
+        assert f"{path} " in result.stderr.replace("\n", " ")
+        assert "move it away" in result.stderr
+    assert path.read_text() == text
 
 
 # Two numbers and one TwiML app.

@@ -255,6 +255,22 @@ async def test_a_number_that_cannot_take_texts_is_warned_of(ops: Run, double: Do
     assert [status for status, _ in found(result, "webhooks")] == ["ok"]
 
 
+async def test_a_malformed_connection_string_is_named_on_both_sides(ops: Run, served: str) -> None:
+    malformed = "AccountName=gone;AccountKey=s3cret!"
+    with settings_with(PUBLIC_BASE_URL=served, AzureWebJobsStorage=malformed):
+        result = await ops("doctor", "--json", AzureWebJobsStorage=malformed)
+
+    assert result.exit_code == 1
+    texts = [text for _, text in found(result, "storage")]
+    assert len(texts) == 3
+    assert all("AzureWebJobsStorage must have an AccountKey in base64" in text for text in texts)
+    assert all("azd provision" not in text for text in texts)
+    ((status, text),) = found(result, "queues")
+    assert status == "unknown"
+    assert "the queues cannot be seen: AzureWebJobsStorage must have an AccountKey" in text
+    assert "s3cret" not in result.stdout
+
+
 @pytest.mark.usefixtures("public")
 async def test_our_own_wrong_credentials_are_named(ops: Run) -> None:
     ((status, text),) = found(await ops("doctor", "--json", TWILIO_AUTH_TOKEN="wrong"), "number")

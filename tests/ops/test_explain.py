@@ -37,6 +37,14 @@ async def test_what_fits_nothing_is_said_to_fit_nothing(ops: Run) -> None:
     assert json.loads(result.stdout) == {"mistakes": None, "signed_url": None}
 
 
+async def test_what_is_no_url_is_said_to_be_none(ops: Run) -> None:
+    for arguments in (["http://["], ["https://example.com:99999/api"], [URL, "--base", "http://["]):
+        result = await ops("explain", signed(URL), *arguments, TWILIO_AUTH_TOKEN=TOKEN)
+
+        assert result.exit_code == 1
+        assert "must begin with an origin, such as https://example.azurewebsites.net" in result.stderr
+
+
 async def test_a_field_without_a_value_is_wrong_usage(ops: Run) -> None:
     result = await ops("explain", signed(URL), URL, "Digits", TWILIO_AUTH_TOKEN=TOKEN)
 

@@ -93,17 +93,83 @@ def test_a_key_in_a_url_is_not_shown() -> None:
         (f"{BASE}/api/sms#secret", f"{BASE}/api/sms#..."),
         (f"{BASE}/api/sms#rc=2&secret", f"{BASE}/api/sms#..."),
         (f"{BASE}?key=secret#rc=2", f"{BASE}?key=...#rc=2"),
-        (f"{BASE}/a?key=secret&secret&b=", f"{BASE}/a?key=...&...&b=..."),
-        (f"{BASE}/a?key=secret?b=secret", f"{BASE}/a?key=..."),
-        ("https://user:secret@example.com:8443/a", "https://...@example.com:8443/a"),
-        ("https://user:sec@ret@example.com/a@b", "https://...@example.com/a@b"),
+        (f"{BASE}/a?key=secret&secret&b=", f"{BASE}/...?key=...&...&..."),
+        (f"{BASE}/a?key=secret?b=secret", f"{BASE}/...?key=..."),
+        (f"{BASE}?c2VjcmV0", f"{BASE}?..."),
+        (f"{BASE}?c2VjcmV0==", f"{BASE}?..."),
+        ("https://user:secret@example.com:8443/a", "https://...@example.com:8443/..."),
+        ("https://user:sec@ret@example.com/a@b", "https://...@example.com/..."),
         ("https://secret@[::1]:8443?a=secret", "https://...@[::1]:8443?a=..."),
         ("user:secret@example.com", "..."),
+        ("https://example.com;token=secret/a", "https://example.com.../..."),
+        ("example.com/secret/https://example.com/", "example.com/..."),
+        ("http://[", "http://["),
         ("", ""),
     ],
 )
 def test_of_a_masked_url_only_the_place_and_names_are_left(url: str, shown: str) -> None:
     assert signature.masked(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hook.eu1.make.com/s3cret", "https://hook.eu1.make.com/..."),
+        ("https://hooks.slack.com/services/T0/B0/s3cret", "https://hooks.slack.com/..."),
+        ("https://hooks.zapier.com/hooks/catch/1/s3cret/", "https://hooks.zapier.com/..."),
+        ("https://discord.com/api/webhooks/1/s3cret", "https://discord.com/..."),
+        ("https://api.telegram.org/bots3cret/sendMessage", "https://api.telegram.org/..."),
+        ("https://b.example.com/s3cret/https://b.example.com/", "https://b.example.com/..."),
+        ("http://twimlets.com/forward?PhoneNumber=s3cret", "http://twimlets.com/...?PhoneNumber=..."),
+        ("https://demo.twilio.com/welcome/sms/reply/", "https://demo.twilio.com/..."),
+        (f"{BASE}/api/voice;token=s3cret", f"{BASE}/..."),
+        (f"{BASE}/api/voice/step/s3cret", f"{BASE}/..."),
+        (f"{BASE}/api/twimlets/s3cret", f"{BASE}/..."),
+    ],
+)
+def test_a_path_that_may_be_the_secret_is_not_shown(url: str, shown: str) -> None:
+    assert signature.masked(url) == shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/sms", "/api/voice/", "/voice/status", "/api/voice/step/conference-pin", "/api/twimlets/message"],
+)
+def test_a_path_of_ours_is_shown_wherever_it_leads(path: str) -> None:
+    assert signature.masked(f"https://b.example.com{path}") == f"https://b.example.com{path}"
+    assert signature.masked(f"{BASE}/s3cret/a{path}") == f"{BASE}/...{path}"
+
+
+@pytest.mark.parametrize(
+    ("fragment", "shown"),
+    [
+        ("tt=15000&sni=n&e=ashburn,sao-paulo,san-jose-ix&rp=all", True),
+        ("sni=s3cret", False),
+        ("e=s3cret", False),
+        ("e=ashburn,s3cret", False),
+        ("rp=ct,s3cret", False),
+        ("ct=2025550101", False),
+        ("ct=2000&rc=2&", False),
+        ("token=5", False),
+    ],
+)
+def test_of_a_fragment_only_what_twilio_takes_is_shown(fragment: str, shown: bool) -> None:
+    assert signature.masked(f"{BASE}/api/sms#{fragment}") == f"{BASE}/api/sms#{fragment if shown else '...'}"
+
+
+@pytest.mark.parametrize(
+    ("other", "app", "says"),
+    [
+        ("https://b.example.com/api/voice", f"{BASE}/api/voice", "https://b.example.com/api/voice"),
+        (f"{BASE}/api/voice/", f"{BASE}/api/voice", f"{BASE}/api/voice/"),
+        (f"{BASE}/api/voice", f"{BASE}/voice", f"{BASE}/api/voice"),
+        (f"{BASE}/proxied/api/voice", f"{BASE}/api/voice", f"{BASE}/.../api/voice"),
+    ],
+)
+def test_what_is_masked_still_shows_the_difference(other: str, app: str, says: str) -> None:
+    found = str(signature.Explanation((), other, app, "TWILIO_AUTH_TOKEN"))
+
+    assert found == f"Twilio signs {says}, the app checks {app}"
 
 
 def test_no_explanation_shows_a_password_or_a_value() -> None:
