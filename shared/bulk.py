@@ -1,7 +1,8 @@
 """Many messages from one file: kept as a blob, checked row by row, then loaded, from where it was left off.
 
 Ids follow from the job and the row's number, so a piece that is loaded twice makes nothing twice. Where a
-file comes twice onto the queue, whoever writes the job's row first goes on with it, and the other leaves it.
+file comes twice onto the queue, whoever writes the job's row first goes on with it; the other's message comes
+again, until the load has ended.
 """
 
 import asyncio
@@ -100,7 +101,10 @@ async def progress(job_id: str, services: "Services") -> dict[str, Any]:
 
 
 async def load(job_id: str, services: "Services") -> Job | None:
-    """Check a file, then load it; called again, it goes on where it was. None where there is no such job."""
+    """Check a file, then load it; called again, it goes on where it was. None where there is no such job.
+
+    Raises Contended where someone else has it in hand: its message is to be kept until the load has ended.
+    """
     try:
         job = await services.bulk_jobs.get(job_id)
     except NotFound:
@@ -112,9 +116,12 @@ async def load(job_id: str, services: "Services") -> Job | None:
         try:
             job = await _brought_in(job, services)
         except Contended:
-            # It came twice onto the queue, or a person decided. Who wrote has a message of its own.
-            log.warning("bulk load %s goes on elsewhere", job.id)
             job = await services.bulk_jobs.get(job_id)
+            if job.state != "stopped" and job.state not in ENDED:
+                # It came twice onto the queue. Who wrote may die yet, and both may hold the same message: by
+                # raising it stays, and comes again.
+                log.warning("bulk load %s goes on elsewhere", job.id)
+                raise
     if job.state in ENDED:
         await _clear_away(job.id, services)
     log.info("bulk load %s: %s, %s of %s rows", job.id, job.state, job.loaded, job.rows)
@@ -132,26 +139,44 @@ async def give_up(job_id: str, services: "Services") -> None:
         log.error("bulk load %s has stopped at %s of %s rows", job.id, job.loaded, job.rows)
 
 
+async def unfinished(services: "Services") -> dict[str, Any]:
+    """The loads that have not ended, those first that came first."""
+    found = []
+    for job_id in await services.bulk_jobs.unfinished():
+        job = await services.bulk_jobs.get(job_id)
+        if job.state not in ENDED:
+            found.append(job)
+    return {"bulk_loads": [job.view() for job in sorted(found, key=lambda job: job.created)]}
+
+
 async def resume(job_id: str, services: "Services") -> str:
-    """Let a load that has stopped go on; the queue message. Raises Conflict."""
+    """Let a load that has not ended go on; the queue message. Raises Conflict.
+
+    One that is under way takes no harm from a second message, and one whose message is lost needs it.
+    """
     job = await services.bulk_jobs.get(job_id)
-    if job.state != "stopped":
+    if job.state in ENDED:
         raise Conflict(f"it is {job.state}", state=job.state)
-    state = "loading" if job.rows else "queued"
-    await services.bulk_jobs.save(replace(job, state=state, reason=""))
+    if job.state == "stopped":
+        state = "loading" if job.rows else "queued"
+        await services.bulk_jobs.save(replace(job, state=state, reason=""))
     return job.id
 
 
 async def discard(job_id: str, services: "Services") -> Job:
-    """Give up a load that has stopped, and its file; what it loaded stays. Raises Conflict."""
-    job = await services.bulk_jobs.get(job_id)
+    """Give up a load that has not ended, and its file; what it loaded stays. Raises Conflict."""
+    jobs = services.bulk_jobs
+    job = await jobs.get(job_id)
     if job.state in ENDED:
         await _clear_away(job_id, services)  # as an earlier try may not have
-    if job.state != "stopped":
-        raise Conflict(f"it is {job.state}: only a load that has stopped is discarded", state=job.state)
-    reason = f"discarded; {job.loaded} of its rows were loaded before, and stay"
-    job = await services.bulk_jobs.save(replace(job, state="discarded", reason=reason))
-    await _clear_away(job_id, services)
+        raise Conflict(f"it is {job.state}", state=job.state)
+    in_hand = job.state == "loading"
+    count = f"at least {job.loaded}" if in_hand else f"{job.loaded}"
+    reason = f"discarded; {count} of its rows were loaded before, and stay"
+    job = await jobs.save(replace(job, state="discarded", reason=reason))
+    await services.files.remove(job_id)
+    if not in_hand:  # else whoever stores a piece of it closes it: until then an erasure must know of it
+        await jobs.close(job_id)
     log.info("bulk load %s is discarded at %s of %s rows", job.id, job.loaded, job.rows)
     return job
 
