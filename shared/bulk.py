@@ -10,25 +10,22 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import bulk_file, erasure, message, recipients
+from shared import bulk_file, erasure, message
 from shared.bulk_file import FileRow
 from shared.bulk_jobs import ENDED, MOST_ERRORS, Job, Places, RowError
+from shared.bulk_keeping import OptOuts, keep
 from shared.config import Settings
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.message import Message
-from shared.message_store import OPTED_OUT, PARTITIONS, MessageStore, creation
-from shared.rows import TRANSACTION_LIMIT, Write
-from shared.states import State
+from shared.message_store import MessageStore
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -44,8 +41,6 @@ TURN = 100
 ERASED = "its recipient was erased"
 AT_ONCE = 4
 """Transactions under way at once: more gain nothing on one account."""
-LOOK_AGAIN = 240.0
-"""Seconds for which a reading of the opt-outs holds: less than a STOP's marker stands (recipients.RACE)."""
 
 
 async def accept(
@@ -245,7 +240,7 @@ async def _load(job: Job, file: IO[bytes], services: "Services") -> Job:
     """Store the good rows, a piece at a time, each piece with its checkpoint behind it."""
     jobs, store = services.bulk_jobs, services.messages
     refused, erased = await jobs.refused(job.id), await jobs.erased(job.id)
-    gate = _OptOuts(store)
+    opt_outs = OptOuts(store)
     with closing(_rows(file, job)) as rows:
         for _ in islice(rows, job.done_rows):
             pass  # seen to before
@@ -263,7 +258,7 @@ async def _load(job: Job, file: IO[bytes], services: "Services") -> Job:
                 if place % TURN == 0:
                     await asyncio.sleep(0)
             kept = [each for each in good.values() if not _erased(each, store, erased)]
-            await _store(store, await gate.applied(kept))
+            await keep(await opt_outs.applied(kept), store, at_once=AT_ONCE)
             erased = await jobs.erased(job.id)
             errors += await _erase_slipped(good, store, erased)
             await jobs.note(job, errors)
@@ -306,60 +301,6 @@ async def _erase_slipped(
     for number, name in gone.items():
         await erasure.erase_message(store, good.pop(number), name, now=erased[name])
     return [RowError(number, "to", ERASED) for number in gone]
-
-
-class _OptOuts:
-    """Who has opted out, by a range read of each partition, repeated while the load goes on."""
-
-    def __init__(self, store: MessageStore) -> None:
-        self._store = store
-        self._known: set[str] = set()
-        self._at = -LOOK_AGAIN
-
-    async def applied(self, messages: list[Message]) -> list[Message]:
-        if monotonic() - self._at > LOOK_AGAIN:
-            self._at = monotonic()
-            self._known = set()
-            for partition in PARTITIONS:
-                self._known |= await recipients.opted_out_in(self._store, partition)
-        return [
-            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if self._has(each.to) else each
-            for each in messages
-        ]
-
-    def _has(self, recipient: str) -> bool:
-        return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
-
-
-async def _store(store: MessageStore, messages: list[Message]) -> None:
-    by_partition: dict[str, list[Message]] = defaultdict(list)
-    for each in messages:
-        by_partition[each.partition].append(each)
-    size = TRANSACTION_LIMIT // 3
-    batches = [
-        (partition, group[start : start + size])
-        for partition, group in by_partition.items()
-        for start in range(0, len(group), size)
-    ]
-    waiting = iter(batches)
-
-    async def worker() -> None:
-        for partition, batch in waiting:
-            await _create(store, partition, batch)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(worker())
-
-
-async def _create(store: MessageStore, partition: str, batch: list[Message]) -> None:
-    writes: list[Write] = [write for each in batch for write in creation(each)]
-    try:
-        await store.table.commit(partition, writes)
-    except Contended:  # some of it was stored before a crash: one at a time, as each is one transaction
-        for each in batch:
-            with suppress(Contended):
-                await store.table.commit(partition, creation(each))
 
 
 def queue_message(job_id: str) -> str:
