@@ -202,6 +202,12 @@ async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
     return await api.respond(accept, 202)
 
 
+@app.route("bulk", methods=["GET"])
+async def bulk_list(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
+    """List the files whose load has not ended."""
+    return await api.respond(lambda: bulk.unfinished(services))
+
+
 @app.route("bulk/{id}", methods=["GET"])
 async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a file has been loaded, and what is wrong with its rows."""
@@ -211,7 +217,7 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("bulk/{id}/resume", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
-    """Let a load that has stopped go on."""
+    """Let a load that has not ended go on."""
 
     async def resume() -> dict[str, str]:
         job_id = await bulk.resume(req.route_params["id"], services)
@@ -223,13 +229,13 @@ async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
 
 @app.route("bulk/{id}/discard", methods=["POST"])
 async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
-    """Give up a load that has stopped, and its file."""
+    """Give up a load that has not ended, and its file."""
     return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
-    """Check and load a file; raising has it go on from where it was."""
+    """Check and load a file; raising keeps the message, and has it go on from where it was."""
     await bulk.load(bulk.job_in(message.get_body()), services)
 
 

@@ -1,8 +1,9 @@
 """`messages`: schedule, list, cancel, resend and watch SMS; load many from a file."""
 
+import hashlib
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,12 +21,14 @@ app = typer.Typer(
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `messages list` shows it.")]
-LoadId = Annotated[str, typer.Argument(metavar="ID", help="As `messages load` says when one stops.")]
+LoadId = Annotated[str, typer.Argument(metavar="ID", help="As `messages loads` shows it.")]
 PAGE = 200
 EVERY = 1.0
 """Seconds between two looks, while watching."""
 ENDED = {"delivered", "undelivered", "read", "failed", "canceled", "expired", "suppressed", "unresolved"}
 LOAD_ENDED = {"done", "failed", "stopped", "discarded"}
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""This machine's and the deployment's, at most."""
 KINDS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
 
 
@@ -122,29 +125,52 @@ def load(
     partial: Annotated[
         bool, typer.Option("--partial", help="Load the good rows of a file with bad ones.")
     ] = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(help="The file is taken once under it. Another one loads the same file once more."),
+    ] = None,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load many from a file: its rows are checked first, all of them."""
+    """Load many from a file: its rows are checked first, all of them. A file is taken once."""
     kind = KINDS.get(file.suffix.lower())
     if kind is None:
         raise OpsError("the file must end in .csv, .ndjson or .jsonl")
-    api = Api(find(url, key))
-    job = api.send("bulk", file.read_bytes(), kind, partial="true" if partial else "false")
-    follow_load(api, job["id"], as_json=as_json)
+    api, began, content = Api(find(url, key)), datetime.now(UTC), file.read_bytes()
+    params = {"partial": "true" if partial else "false"}
+    own = hashlib.sha256(f"{kind} {params['partial']} ".encode() + content).hexdigest()
+    job = api.send("bulk", content, kind, **params, idempotency_key=idempotency_key or own)
+    follow_load(api, job["id"], began=began, as_json=as_json)
+
+
+@app.command("loads", epilog=EXIT_CODES)
+def show_loads(url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """List the loads that have not ended."""
+    found = Api(find(url, key)).get("bulk")["bulk_loads"]
+    if as_json:
+        print_json(found)
+    elif found:
+        made = Table("id", "state", "taken", "loaded", "rows", "reason", box=None, pad_edge=False)
+        for each in found:
+            rows = str(each["rows"] or "?")  # not known before they are checked
+            loaded, reason = str(each["loaded"]), Text(each["reason"] or "")
+            made.add_row(each["id"], each["state"], each["created_at"], loaded, rows, reason)
+        console.print(made)
+    else:
+        console.print("There are none.")
 
 
 @app.command("resume-load", epilog=EXIT_CODES)
 def resume_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Let a load that has stopped go on where it was."""
+    """Let a load that has not ended go on where it was."""
     api = Api(find(url, key))
     follow_load(api, api.post(f"bulk/{quote(load_id, safe='')}/resume")["id"], as_json=as_json)
 
 
 @app.command("discard-load", epilog=EXIT_CODES)
 def discard_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Give up a load that has stopped, and its file; what it loaded stays."""
+    """Give up a load that has not ended, and its file; what it loaded stays."""
     found = Api(find(url, key)).post(f"bulk/{quote(load_id, safe='')}/discard")
     if as_json:
         print_json(found)
@@ -152,8 +178,8 @@ def discard_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJ
         console.print(f"{found['id']} is {found['reason']}.")
 
 
-def follow_load(api: Api, load_id: str, *, as_json: bool) -> None:
-    """Show a load as it goes on; exit 1 where it did not end well."""
+def follow_load(api: Api, load_id: str, *, began: datetime | None = None, as_json: bool) -> None:
+    """Show a load as it goes on; exit 1 where it did not end well. began: when its file was sent by us."""
     with Progress(TextColumn("{task.description}"), BarColumn(), console=console, disable=as_json) as bar:
         task = bar.add_task("queued", total=None)
         while True:
@@ -170,6 +196,14 @@ def follow_load(api: Api, load_id: str, *, as_json: bool) -> None:
         console.print(f"{found['loaded']} of {found['rows'] or '?'} rows loaded. {found['reason'] or ''}")
         for each in found["errors"][:20]:
             console.print(Text(f"row {each['row']}, {each['column'] or 'row'}: {each['message']}"))
+        if began and found["state"] in LOAD_ENDED - {"stopped"}:
+            is_old = datetime.fromisoformat(found["created_at"]) < began - CLOCKS_DIFFER
+            if is_old:
+                console.print(
+                    f"The file was taken at {found['created_at']}, and is not loaded a second time."
+                )
+            if is_old or found["state"] != "done":
+                console.print("To load the same file once more, give another --idempotency-key.")
         if found["state"] == "stopped":
             console.print(f"It has stopped: messages resume-load {load_id}, or discard-load {load_id}")
     if found["state"] != "done":

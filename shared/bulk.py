@@ -1,7 +1,8 @@
 """Many messages from one file: kept as a blob, checked row by row, then loaded, from where it was left off.
 
 Ids follow from the job and the row's number, so a piece that is loaded twice makes nothing twice. Where a
-file comes twice onto the queue, whoever writes the job's row first goes on with it, and the other leaves it.
+file comes twice onto the queue, whoever writes the job's row first goes on with it; the other's message comes
+again, until the load has ended.
 """
 
 import asyncio
@@ -9,25 +10,22 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared import bulk_file, erasure, message, recipients
+from shared import bulk_file, erasure, message
 from shared.bulk_file import FileRow
 from shared.bulk_jobs import ENDED, MOST_ERRORS, Job, Places, RowError
+from shared.bulk_keeping import OptOuts, keep
 from shared.config import Settings
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.message import Message
-from shared.message_store import OPTED_OUT, PARTITIONS, MessageStore, creation
-from shared.rows import TRANSACTION_LIMIT, Write
-from shared.states import State
+from shared.message_store import MessageStore
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -43,8 +41,6 @@ TURN = 100
 ERASED = "its recipient was erased"
 AT_ONCE = 4
 """Transactions under way at once: more gain nothing on one account."""
-LOOK_AGAIN = 240.0
-"""Seconds for which a reading of the opt-outs holds: less than a STOP's marker stands (recipients.RACE)."""
 
 
 async def accept(
@@ -100,7 +96,10 @@ async def progress(job_id: str, services: "Services") -> dict[str, Any]:
 
 
 async def load(job_id: str, services: "Services") -> Job | None:
-    """Check a file, then load it; called again, it goes on where it was. None where there is no such job."""
+    """Check a file, then load it; called again, it goes on where it was. None where there is no such job.
+
+    Raises Contended where someone else has it in hand: its message is to be kept until the load has ended.
+    """
     try:
         job = await services.bulk_jobs.get(job_id)
     except NotFound:
@@ -112,9 +111,12 @@ async def load(job_id: str, services: "Services") -> Job | None:
         try:
             job = await _brought_in(job, services)
         except Contended:
-            # It came twice onto the queue, or a person decided. Who wrote has a message of its own.
-            log.warning("bulk load %s goes on elsewhere", job.id)
             job = await services.bulk_jobs.get(job_id)
+            if job.state != "stopped" and job.state not in ENDED:
+                # It came twice onto the queue. Who wrote may die yet, and both may hold the same message: by
+                # raising it stays, and comes again.
+                log.warning("bulk load %s goes on elsewhere", job.id)
+                raise
     if job.state in ENDED:
         await _clear_away(job.id, services)
     log.info("bulk load %s: %s, %s of %s rows", job.id, job.state, job.loaded, job.rows)
@@ -132,26 +134,44 @@ async def give_up(job_id: str, services: "Services") -> None:
         log.error("bulk load %s has stopped at %s of %s rows", job.id, job.loaded, job.rows)
 
 
+async def unfinished(services: "Services") -> dict[str, Any]:
+    """The loads that have not ended, those first that came first."""
+    found = []
+    for job_id in await services.bulk_jobs.unfinished():
+        job = await services.bulk_jobs.get(job_id)
+        if job.state not in ENDED:
+            found.append(job)
+    return {"bulk_loads": [job.view() for job in sorted(found, key=lambda job: job.created)]}
+
+
 async def resume(job_id: str, services: "Services") -> str:
-    """Let a load that has stopped go on; the queue message. Raises Conflict."""
+    """Let a load that has not ended go on; the queue message. Raises Conflict.
+
+    One that is under way takes no harm from a second message, and one whose message is lost needs it.
+    """
     job = await services.bulk_jobs.get(job_id)
-    if job.state != "stopped":
+    if job.state in ENDED:
         raise Conflict(f"it is {job.state}", state=job.state)
-    state = "loading" if job.rows else "queued"
-    await services.bulk_jobs.save(replace(job, state=state, reason=""))
+    if job.state == "stopped":
+        state = "loading" if job.rows else "queued"
+        await services.bulk_jobs.save(replace(job, state=state, reason=""))
     return job.id
 
 
 async def discard(job_id: str, services: "Services") -> Job:
-    """Give up a load that has stopped, and its file; what it loaded stays. Raises Conflict."""
-    job = await services.bulk_jobs.get(job_id)
+    """Give up a load that has not ended, and its file; what it loaded stays. Raises Conflict."""
+    jobs = services.bulk_jobs
+    job = await jobs.get(job_id)
     if job.state in ENDED:
         await _clear_away(job_id, services)  # as an earlier try may not have
-    if job.state != "stopped":
-        raise Conflict(f"it is {job.state}: only a load that has stopped is discarded", state=job.state)
-    reason = f"discarded; {job.loaded} of its rows were loaded before, and stay"
-    job = await services.bulk_jobs.save(replace(job, state="discarded", reason=reason))
-    await _clear_away(job_id, services)
+        raise Conflict(f"it is {job.state}", state=job.state)
+    in_hand = job.state == "loading"
+    count = f"at least {job.loaded}" if in_hand else f"{job.loaded}"
+    reason = f"discarded; {count} of its rows were loaded before, and stay"
+    job = await jobs.save(replace(job, state="discarded", reason=reason))
+    await services.files.remove(job_id)
+    if not in_hand:  # else whoever stores a piece of it closes it: until then an erasure must know of it
+        await jobs.close(job_id)
     log.info("bulk load %s is discarded at %s of %s rows", job.id, job.loaded, job.rows)
     return job
 
@@ -220,7 +240,7 @@ async def _load(job: Job, file: IO[bytes], services: "Services") -> Job:
     """Store the good rows, a piece at a time, each piece with its checkpoint behind it."""
     jobs, store = services.bulk_jobs, services.messages
     refused, erased = await jobs.refused(job.id), await jobs.erased(job.id)
-    gate = _OptOuts(store)
+    opt_outs = OptOuts(store)
     with closing(_rows(file, job)) as rows:
         for _ in islice(rows, job.done_rows):
             pass  # seen to before
@@ -238,7 +258,7 @@ async def _load(job: Job, file: IO[bytes], services: "Services") -> Job:
                 if place % TURN == 0:
                     await asyncio.sleep(0)
             kept = [each for each in good.values() if not _erased(each, store, erased)]
-            await _store(store, await gate.applied(kept))
+            await keep(await opt_outs.applied(kept), store, at_once=AT_ONCE)
             erased = await jobs.erased(job.id)
             errors += await _erase_slipped(good, store, erased)
             await jobs.note(job, errors)
@@ -281,60 +301,6 @@ async def _erase_slipped(
     for number, name in gone.items():
         await erasure.erase_message(store, good.pop(number), name, now=erased[name])
     return [RowError(number, "to", ERASED) for number in gone]
-
-
-class _OptOuts:
-    """Who has opted out, by a range read of each partition, repeated while the load goes on."""
-
-    def __init__(self, store: MessageStore) -> None:
-        self._store = store
-        self._known: set[str] = set()
-        self._at = -LOOK_AGAIN
-
-    async def applied(self, messages: list[Message]) -> list[Message]:
-        if monotonic() - self._at > LOOK_AGAIN:
-            self._at = monotonic()
-            self._known = set()
-            for partition in PARTITIONS:
-                self._known |= await recipients.opted_out_in(self._store, partition)
-        return [
-            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if self._has(each.to) else each
-            for each in messages
-        ]
-
-    def _has(self, recipient: str) -> bool:
-        return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
-
-
-async def _store(store: MessageStore, messages: list[Message]) -> None:
-    by_partition: dict[str, list[Message]] = defaultdict(list)
-    for each in messages:
-        by_partition[each.partition].append(each)
-    size = TRANSACTION_LIMIT // 3
-    batches = [
-        (partition, group[start : start + size])
-        for partition, group in by_partition.items()
-        for start in range(0, len(group), size)
-    ]
-    waiting = iter(batches)
-
-    async def worker() -> None:
-        for partition, batch in waiting:
-            await _create(store, partition, batch)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(worker())
-
-
-async def _create(store: MessageStore, partition: str, batch: list[Message]) -> None:
-    writes: list[Write] = [write for each in batch for write in creation(each)]
-    try:
-        await store.table.commit(partition, writes)
-    except Contended:  # some of it was stored before a crash: one at a time, as each is one transaction
-        for each in batch:
-            with suppress(Contended):
-                await store.table.commit(partition, creation(each))
 
 
 def queue_message(job_id: str) -> str:

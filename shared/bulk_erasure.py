@@ -71,16 +71,20 @@ async def _in_hand(job_id: str, recipient: str, name: str, services: "Services")
 
 
 def _theirs(recipient: str) -> Callable[[FileRow, str], bool]:
-    """Is a row to this recipient, however the number is written? What cannot be read goes by its text."""
+    """Is a row to this recipient, however the number is written?
+
+    What cannot be read goes by the digits of its text: none of it is ever sent, so one too many is no harm.
+    """
     channel, _, number = recipient.rpartition(":")
     channel += ":" if channel else ""
-    tail = number[-7:]  # nobody is parsed whose last digits are others
+    tail = number[-4:]  # nobody is parsed whose last digits are others; a (0) may stand before these
+    national = _national(number)
 
     def theirs(row: FileRow, text: str) -> bool:
-        if row.problem and number in text:
+        if row.problem and national in _digits(text):
             return True
         to = row.values.get("to")
-        if not isinstance(to, str) or not re.sub(r"\D", "", to).endswith(tail):
+        if not isinstance(to, str) or not _digits(to).endswith(tail):
             return False
         try:
             return to.startswith(channel) and phone_numbers.parse(to.removeprefix(channel)) == number
@@ -88,3 +92,14 @@ def _theirs(recipient: str) -> Callable[[FileRow, str], bool]:
             return False
 
     return theirs
+
+
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text)
+
+
+def _national(number: str) -> str:
+    """The digits of a number in E.164 behind its country code, which is often left out."""
+    import phonenumbers
+
+    return phonenumbers.national_significant_number(phonenumbers.parse(number))

@@ -1,4 +1,8 @@
-"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated."""
+"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated.
+
+Bytes that are not UTF-8 are half surrogate pairs in a CSV row's text (PEP 383), so that it can be written
+as it was. Such a row has a problem: nothing of it is stored.
+"""
 
 import csv
 import io
@@ -14,6 +18,7 @@ from shared.message import FIELDS
 MOST_ROWS = 100_000
 COLUMNS = FIELDS - {"idempotency_key"}
 CSV, NDJSON = "text/csv", "application/x-ndjson"
+_NOT_UTF_8 = re.compile("[\ufffd\udc80-\udcff]")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -51,12 +56,12 @@ def without(
     """The file piece by piece, and whether the piece stands for a row that was `theirs`.
 
     Of such a row nothing is left but its place, with `name` as its `to`: the rows behind it keep their
-    numbers. theirs: sees each row, and its text.
+    numbers, and every other row its bytes. theirs: sees each row, and its text.
     """
     parts = _csv_parts(file, name) if content_type == CSV else _ndjson_parts(file, name)
     for row, text, instead in parts:
         is_theirs = theirs(row, text)
-        yield (instead if is_theirs else text).encode(), is_theirs
+        yield (instead if is_theirs else text).encode(errors="surrogateescape"), is_theirs
 
 
 def _csv(file: IO[bytes]) -> Generator[FileRow]:
@@ -91,14 +96,19 @@ def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]
 
 
 def _text(file: IO[bytes]) -> io.TextIOWrapper:
-    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
     """The first line, the delimiter, and the columns' names."""
     first = text.readline()
     delimiter = max(",;\t", key=first.count)
-    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
+    readable = first.encode(errors="surrogateescape").decode(errors="replace")  # names are shown
+    try:
+        names = next(csv.reader([readable], delimiter=delimiter), [])
+    except csv.Error as exc:
+        raise InvalidRequest(None, f"the first row is not CSV: {exc}") from exc
+    header = [name.strip().lower() for name in names]
     if "to" not in header:
         raise InvalidRequest("to", "the first row must name the columns, with `to` among them")
     twice = {name for name in header if name and header.count(name) > 1}
@@ -134,7 +144,7 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
         values["media_urls"] = values["media_urls"].split()
     if (values.get("expires_after") or "").isdecimal():
         values["expires_after"] = int(values["expires_after"])
-    problem = "is not UTF-8" if any("\ufffd" in cell for cell in cells) else ""
+    problem = "is not UTF-8" if any(map(_NOT_UTF_8.search, cells)) else ""
     return FileRow(number, values, problem)
 
 
@@ -148,7 +158,7 @@ def _ndjson_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, s
     instead = json.dumps({"to": name}) + "\n"
     for number, line in enumerate(file, 1):
         row = _ndjson_row(number, line) if line.strip() else FileRow(number, {})
-        yield row, line.decode(errors="replace"), instead
+        yield row, line.decode(errors="surrogateescape"), instead
 
 
 def _ndjson_row(number: int, line: bytes) -> FileRow:

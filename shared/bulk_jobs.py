@@ -37,7 +37,7 @@ class RowError:
 class Job:
     """One file. rows: how many it has, once checked; done_rows: how many were seen to by the load.
 
-    state: queued, checking, loading, done or failed; stopped, where a person resumes or discards it.
+    state: queued, checking, loading, done or failed; stopped, where a person has it go on; discarded.
     error_count: rows that did not become messages.
     """
 
@@ -138,7 +138,14 @@ class BulkJobs:
     async def forget_errors(self, job_id: str) -> None:
         """Before a check: what an earlier one found that was cut off."""
         while found := await self._table.read(job_id, "e|", "e|" + END, limit=TRANSACTION_LIMIT):
-            await self._table.commit(job_id, [Delete(row.key) for row in found])
+            try:
+                await self._table.commit(job_id, [Delete(row.key) for row in found])
+            except (
+                Contended
+            ):  # another check of the file forgot some of them: a transaction is all or nothing
+                for row in found:
+                    with suppress(Contended):
+                        await self._table.commit(job_id, [Delete(row.key)])
 
     async def refuse(self, job_id: str, places: Places) -> None:
         """Keep which rows the check found wrong."""

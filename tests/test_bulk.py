@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from local.host.worker import Worker
+from local.host.worker import Result, Worker
 from shared import bulk, recipients
-from shared.bulk_jobs import BulkJobs
+from shared.bulk_jobs import BulkJobs, Job, RowError
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
-from shared.rows import Write
+from shared.rows import Delete, Write
 from shared.services import Services
 from shared.states import State
+from tests.app import App
 from tests.loading import csv, cut_off, text
 from tests.settings import settings
 from tests.storage import Azurite
@@ -191,7 +192,7 @@ async def test_a_load_that_has_stopped_is_discarded_and_what_it_loaded_stays(
         await text(services, job_id)
 
 
-async def test_only_a_load_that_has_stopped_is_discarded(worker: Worker) -> None:
+async def test_a_load_that_has_not_ended_is_discarded_once(worker: Worker) -> None:
     headers = {"Content-Type": "text/csv"}
     made = await worker.http("bulk_create", "POST", URL, headers, csv("+12025550101,Ann,{nick}"))
     assert made.answer is not None
@@ -204,13 +205,155 @@ async def test_only_a_load_that_has_stopped_is_discarded(worker: Worker) -> None
         return answer.status, answer.json()
 
     status, answer = await discard()
-    assert (status, answer["error"]["state"]) == (409, "queued")
-    await worker.queue("bulk_give_up", made.outputs["load"][0])
-    status, answer = await discard()
     assert (status, answer["state"], answer["loaded"]) == (200, "discarded", 0)
     status, answer = await discard()
     assert (status, answer["error"]["state"]) == (409, "discarded")
     assert (await discard("0" * 32))[0] == 404
+
+
+async def test_whoever_is_thrown_out_keeps_its_message(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message twice: the newer delivery is thrown out, then the older dies. The message must be there."""
+    monkeypatch.setattr(bulk, "PIECE", 1)
+    data = csv("+12025550101,Ann,Hi", "+12025550102,Bob,Hi", "+12025550103,Eve,Hi")
+    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+    older = Services(services.settings)
+    real = services.bulk_jobs.save
+
+    async def overtaken(job: Job) -> Job:
+        monkeypatch.setattr(services.bulk_jobs, "save", real)
+        await cut_off(older, job_id, monkeypatch, after=2)
+        return await real(job)
+
+    monkeypatch.setattr(services.bulk_jobs, "save", overtaken)
+    with pytest.raises(Contended):
+        await bulk.load(job_id, services)
+    await older.close()
+    assert (await bulk.progress(job_id, services))["state"] == "loading"
+    await bulk.load(job_id, services)  # the message, which comes again
+    job = await bulk.progress(job_id, services)
+    assert (job["state"], job["loaded"]) == ("done", 3)
+    assert await bodies(services) == ["Hi"] * 3
+
+
+@pytest.mark.parametrize("decided", ["stopped", "discarded", "done"])
+async def test_whoever_is_thrown_out_for_good_lets_its_message_go(
+    services: Services, monkeypatch: pytest.MonkeyPatch, decided: str
+) -> None:
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    real = services.bulk_jobs.save
+
+    async def overtaken(job: Job) -> Job:
+        monkeypatch.setattr(services.bulk_jobs, "save", real)
+        decide = {"stopped": bulk.give_up, "discarded": bulk.discard, "done": bulk.load}[decided]
+        await decide(job_id, services)
+        return await real(job)
+
+    monkeypatch.setattr(services.bulk_jobs, "save", overtaken)
+    left = await bulk.load(job_id, services)
+    assert left is not None
+    assert left.state == decided
+
+
+async def test_two_checks_of_one_file_do_not_throw_each_other_out(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both forget what a check before them found: the one that is later finds some of it gone already."""
+    table = services.tables.table("bulk")
+    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    job = await services.bulk_jobs.get(job_id)
+    await services.bulk_jobs.note(job, [RowError(row, "to", "wrong") for row in range(2, 250)])
+    real = table.commit
+
+    async def overtaken(partition: str, writes: list[Write]) -> list[str]:
+        monkeypatch.setattr(table, "commit", real)
+        await real(partition, [Delete("e|0000003"), Delete("e|0000005"), Delete("e|0000101")])
+        return await real(partition, writes)
+
+    monkeypatch.setattr(table, "commit", overtaken)
+    await BulkJobs(table).forget_errors(job_id)
+    assert await services.bulk_jobs.errors(job_id) == []
+
+
+async def ask(worker: Worker, function: str, method: str = "POST", job_id: str = "") -> Result:
+    return await worker.http(function, method, URL, route_params={"id": job_id})
+
+
+async def seen(worker: Worker, job_id: str) -> list[str]:
+    """The states in which a load is among those that have not ended."""
+    answer = (await ask(worker, "bulk_list", "GET")).answer
+    assert answer is not None
+    assert answer.status == 200
+    return [each["state"] for each in answer.json()["bulk_loads"] if each["id"] == job_id]
+
+
+@pytest.mark.parametrize("state", ["queued", "checking", "loading", "stopped"])
+@pytest.mark.parametrize("decision", ["resume", "discard"])
+async def test_a_load_whose_message_is_lost_is_found_and_goes_on_or_goes(
+    worker: Worker, app: App, monkeypatch: pytest.MonkeyPatch, state: str, decision: str
+) -> None:
+    monkeypatch.setattr(bulk, "PIECE", 1)
+    services = app.stored
+    who = f"+120255501{['queued', 'checking', 'loading', 'stopped'].index(state) + 10}"
+    job_id = await bulk.accept(csv(f"{who},Ann,Hi", f"{who},Ann,Ho"), "text/csv", {}, services, now=NOW)
+    if state == "checking":
+        with monkeypatch.context() as patch:
+            patch.setattr(services.bulk_jobs, "forget_errors", killed)
+            with pytest.raises(RuntimeError):
+                await bulk.load(job_id, services)
+    elif state == "loading":
+        await cut_off(services, job_id, monkeypatch, after=1)
+    elif state == "stopped":
+        await bulk.give_up(job_id, services)
+    assert await seen(worker, job_id) == [state]
+    done = await ask(worker, f"bulk_{decision}", job_id=job_id)
+    assert done.answer is not None
+    if decision == "resume":
+        assert done.answer.status == 202
+        again = await ask(worker, "bulk_resume", job_id=job_id)  # the host died before it put the message
+        assert again.answer is not None
+        assert again.answer.status == 202
+        await worker.queue("bulk_load", again.outputs["load"][0])
+        job = await bulk.progress(job_id, services)
+        assert (job["state"], job["loaded"], job["rows"]) == ("done", 2, 2)
+    else:
+        assert (done.answer.status, done.answer.json()["state"]) == (200, "discarded")
+        with pytest.raises(NotFound):
+            await text(services, job_id)
+    assert await seen(worker, job_id) == []
+
+
+async def killed(*_: object) -> None:
+    raise RuntimeError("killed")
+
+
+async def test_a_load_is_discarded_in_the_middle_of_a_piece(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its loader is thrown out at its next checkpoint; until then an erasure knows of it."""
+    monkeypatch.setattr(bulk, "PIECE", 1)
+    await recipients.opt_out(services.messages, "+12025550199", now=NOW, source="STOP")  # makes the table
+    data = csv("+12025550101,Ann,Hi", "+12025550102,Bob,Hi", "+12025550103,Eve,Hi")
+    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+    table, count, found = services.messages.table, 0, list[str]()
+    real = table.commit
+
+    async def hooked(partition: str, writes: list[Write]) -> list[str]:
+        nonlocal count
+        count += 1
+        if count == 2:
+            found.append((await bulk.discard(job_id, services)).reason)
+            found.extend(await services.bulk_jobs.unfinished())
+        return await real(partition, writes)
+
+    monkeypatch.setattr(table, "commit", hooked)
+    left = await bulk.load(job_id, services)
+    assert left is not None
+    assert left.state == "discarded"
+    assert found == ["discarded; at least 1 of its rows were loaded before, and stay", job_id]
+    assert await bodies(services) == ["Hi", "Hi"]
+    assert await services.bulk_jobs.unfinished() == []
 
 
 async def test_of_a_discard_and_a_resume_at_once_one_holds(services: Services) -> None:
@@ -220,10 +363,10 @@ async def test_of_a_discard_and_a_resume_at_once_one_holds(services: Services) -
         bulk.discard(job_id, services), bulk.resume(job_id, services), return_exceptions=True
     )
     lost = [each for each in both if isinstance(each, Conflict | Contended)]
-    assert len(lost) == 1
+    assert len(lost) <= 1  # a load that was resumed first may be discarded then
     await bulk.load(job_id, services)
     job = await bulk.progress(job_id, services)
-    assert (job["state"], job["loaded"]) == (("discarded", 0) if lost == [both[1]] else ("done", 1))
+    assert (job["state"], job["loaded"]) == (("done", 1) if lost == [both[0]] else ("discarded", 0))
 
 
 async def test_a_late_message_does_not_revive_what_has_stopped(services: Services) -> None:
@@ -349,7 +492,10 @@ async def test_a_file_that_comes_twice_onto_the_queue_is_loaded_once(
     monkeypatch.setattr(bulk, "PIECE", 10)
     rows = [f"+120255501{n:02},N{n},Hello {n}" for n in range(60)]
     job_id = await bulk.accept(csv(*rows), "text/csv", {}, services, now=NOW)
-    await asyncio.gather(*(bulk.load(job_id, services) for _ in range(3)))
+    thrice = await asyncio.gather(*(bulk.load(job_id, services) for _ in range(3)), return_exceptions=True)
+    assert not [
+        each for each in thrice if isinstance(each, BaseException) and not isinstance(each, Contended)
+    ]
     job = await bulk.progress(job_id, services)
     assert (job["state"], job["loaded"], job["error_count"]) == ("done", 60, 0)
     assert await bodies(services) == sorted(f"Hello {n}" for n in range(60))

@@ -187,11 +187,42 @@ async def test_a_wrong_row_of_somebody_else_still_fails_the_file(services: Servi
     assert (job["state"], job["reason"]) == ("failed", "nothing was stored: rows are wrong")
 
 
-async def test_a_row_that_cannot_be_read_goes_where_it_names_the_number(services: Services) -> None:
-    data = csv("+12025550101,Ann,Hi,too many", "+12025550102,Bob,Hi")
-    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (csv("+12025550101,Ann,Hi,too many", "+12025550102,Bob,Hi"), "text/csv"),
+        (csv("+1 (202) 555-0101,Ann,Hi,too many", "+12025550102,Bob,Hi"), "text/csv"),
+        (b"to,body\n(202) 555 0101,Gr\xfc\xdfe\n+12025550102,Hi", "text/csv"),
+        (b'{"to": "+1 202-555-0101", \n{"to": "+12025550102", "body": "Hi"}', "application/x-ndjson"),
+        (b'["+1.202.555.0101"]\n{"to": "+12025550102", "body": "Hi"}', "application/x-ndjson"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_goes_where_it_names_the_number_in_any_way(
+    services: Services, data: bytes, kind: str
+) -> None:
+    job_id = await bulk.accept(data, kind, {}, services, now=NOW)
     await erasure.erase(WHO, services, now=NOW)
     assert await nowhere_in_loads(services, job_id)
+    assert b"+12025550102" in await text(services, job_id)
+
+
+async def test_another_row_that_cannot_be_read_is_not_sent_for_an_erasure(services: Services) -> None:
+    """Taken out of a file, the row of one person leaves that of another as wrong as it was."""
+    rows = b'{"to": "+12025550101", "body": "Hi"}\n{"to": "+12025550102", "body": "Gr\xfc\xdfe"}\n'
+    job_id = await bulk.accept(rows, "application/x-ndjson", {"partial": "true"}, services, now=NOW)
+    await erasure.erase(WHO, services, now=NOW)
+    await bulk.load(job_id, services)
+    assert await messages_to(services) == {}
+    job = await bulk.progress(job_id, services)
+    assert (job["loaded"], job["error_count"]) == (0, 2)
+
+
+@pytest.mark.parametrize("written", ["+49 (0)30 1234", "+49301234", "+49 30-1234", "whatsapp:+49 (0)30/1234"])
+async def test_a_short_number_is_found_however_it_is_written(services: Services, written: str) -> None:
+    job_id = await bulk.accept(csv(f"{written},Ann,Hi"), "text/csv", {}, services, now=NOW)
+    channel = "whatsapp:" if ":" in written else ""
+    await erasure.erase(f"{channel}+49301234", services, now=NOW)
+    assert written.encode() not in await text(services, job_id)
 
 
 @pytest.mark.parametrize("at", range(7))

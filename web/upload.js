@@ -63,7 +63,8 @@ async function followJob(id) {
       show(job);
       if (ENDED.includes(job.state)) {
         if (job.state === "done") $("upload-form").reset();
-        key = null;
+        // A load that has stopped still has the file: uploading it again must not make a second one.
+        if (job.state !== "stopped") key = null;
         return;
       }
       delay = POLL;
@@ -105,6 +106,7 @@ function show(job) {
 }
 
 async function decide(id, decision) {
+  setText($("upload-problem"), "");
   try {
     await request("POST", `bulk/${encodeURIComponent(id)}/${decision}`);
     await followJob(id);

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 
 from local.host.worker import Worker
 from ops import messages
-from ops.client import Api
+from ops.client import Api, OpsError
 from shared import bulk
+from shared.states import State
 from tests.ops.conftest import Run, running_services
 
 AT = "2030-01-31T09:00:00Z"
@@ -87,7 +88,6 @@ async def test_a_load_that_has_stopped_is_resumed_or_discarded(
     services = running_services()
     data = f"to,body,send_at\n+12025550142,Hello,{AT}\n".encode()
     job_id = await bulk.accept(data, "text/csv", {}, services, now=datetime.now(UTC))
-    assert "it is queued" in await ask("messages", "discard-load", job_id, code=1)
     await bulk.give_up(job_id, services)
     resumed = asyncio.ensure_future(ops("messages", "resume-load", job_id))
     async with asyncio.timeout(20):
@@ -99,8 +99,66 @@ async def test_a_load_that_has_stopped_is_resumed_or_discarded(
     assert f"resume-load {job_id}, or discard-load {job_id}" in shown.stdout
     discarded = await ask("messages", "discard-load", job_id)
     assert (discarded["state"], discarded["loaded"]) == ("discarded", 0)
-    again = await ops("messages", "discard-load", job_id)
-    assert again.exit_code == 1
+    assert "it is discarded" in await ask("messages", "discard-load", job_id, code=1)
+
+
+async def test_loads_that_have_not_ended_are_listed(ask: Ask, ops: Run) -> None:
+    services = running_services()
+    data = f"to,body,send_at\n+12025550142,Hello,{AT}\n".encode()
+    job_id = await bulk.accept(data, "text/csv", {}, services, now=datetime.now(UTC))
+    (found,) = [each for each in await ask("messages", "loads") if each["id"] == job_id]
+    assert found["state"] == "queued"
+    assert job_id in (await ops("messages", "loads")).stdout
+    await ask("messages", "discard-load", job_id)
+    assert job_id not in {each["id"] for each in await ask("messages", "loads")}
+
+
+async def test_a_file_whose_answer_was_lost_is_loaded_again_and_taken_once(
+    ops: Run, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text(f"to,body,send_at\n+12025550143,Hello once,{AT}\n")
+    real, ids = Api.send, list[str]()
+
+    def lost(api: Api, path: str, content: bytes, kind: str, **params: str) -> Any:
+        ids.append(real(api, path, content, kind, **params)["id"])
+        raise OpsError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Api, "send", lost)
+        assert (await ops("messages", "load", str(file))).exit_code == 1
+    await worker.queue("bulk_load", json.dumps({"id": ids[0]}))
+    again = await ops("messages", "load", str(file), "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["id"] == ids[0]
+    with monkeypatch.context() as patch:  # as if it were days later
+        patch.setattr(messages, "CLOCKS_DIFFER", timedelta(0))
+        later = await ops("messages", "load", str(file))
+    assert later.exit_code == 0
+    assert "is not loaded a second time" in later.stdout
+    assert "another --idempotency-key" in later.stdout
+    page = await running_services().messages.page(state=State.PENDING, limit=200)
+    assert [each.body for each in page.messages].count("Hello once") == 1
+
+
+@pytest.mark.parametrize("more", [["--idempotency-key", "once more"], ["--partial"]])
+async def test_a_file_is_loaded_once_more_on_purpose(
+    ops: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    """A file that failed for a wrong row is another load with --partial."""
+    file = tmp_path / "people.csv"
+    file.write_text(f"to,body,send_at\n+12025550144,{more[-1]},{AT}\n")
+    real, ids = Api.send, list[str]()
+
+    def lost(api: Api, path: str, content: bytes, kind: str, **params: str) -> Any:
+        ids.append(real(api, path, content, kind, **params)["id"])
+        raise OpsError("no answer")
+
+    monkeypatch.setattr(Api, "send", lost)
+    for arguments in ([], more, more):
+        assert (await ops("messages", "load", str(file), *arguments)).exit_code == 1
+    assert ids[1] == ids[2]
+    assert ids[0] != ids[1]
 
 
 async def test_a_call_is_put_on_the_queue_and_listed(ask: Ask) -> None:

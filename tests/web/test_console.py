@@ -232,10 +232,8 @@ async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
     assert counts["token"]
 
 
-async def test_a_load_that_has_stopped_is_discarded(
-    console: Person, edition: Edition, tmp_path: Path
-) -> None:
-    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
+async def stopped_upload(console: Person, edition: Edition, path: Path) -> str:
+    """Upload a file whose load is given up at once; the id of the load."""
     await console.click("link", "Upload")
     await console.choose_file("file", path)
     await console.click("button", "Upload")
@@ -246,12 +244,50 @@ async def test_a_load_that_has_stopped_is_discarded(
         with suppress(Contended):  # its load writes how far it is
             await bulk.give_up(unfinished[0], edition.stored)
     await console.sees("Stopped: loading failed five times.")
+    return unfinished[0]
+
+
+async def test_a_load_that_has_stopped_is_discarded(
+    console: Person, edition: Edition, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
+    job_id = await stopped_upload(console, edition, path)
     await console.click("button", "Discard")
     await console.sees("Its file goes. What it scheduled stays.")
     await console.click("button", "Discard")
     await console.sees("Discarded: ")
-    assert (await edition.get(f"bulk/{unfinished[0]}"))["state"] == "discarded"
+    assert (await edition.get(f"bulk/{job_id}"))["state"] == "discarded"
     assert await edition.stored.bulk_jobs.unfinished() == []
+
+
+async def test_a_file_whose_load_has_stopped_is_not_loaded_twice_by_uploading_it_again(
+    console: Person, edition: Edition, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
+    job_id = await stopped_upload(console, edition, path)
+    await console.click("button", "Upload")
+    await console.sees("Stopped: loading failed five times.")
+    assert await edition.stored.bulk_jobs.unfinished() == [job_id]
+    await console.click("button", "Go on")
+    await console.sees("Done: 1,000 messages are scheduled.")
+    assert (await edition.get(f"bulk/{job_id}"))["loaded"] == 1000
+
+
+async def test_what_kept_an_upload_from_going_on_is_not_told_any_more_once_it_does(
+    console: Person, edition: Edition, tmp_path: Path
+) -> None:
+    path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
+    await stopped_upload(console, edition, path)
+    problem = "document.getElementById('upload-problem').textContent"
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    await console.page.send("Network.emulateNetworkConditions", offline=True, **offline)
+    await console.click("button", "Go on")
+    await console.page.until(f"{problem} == 'The app does not answer.'")
+    await console.page.send("Network.emulateNetworkConditions", offline=False, **offline)
+    await console.click("button", "Go on")
+    await console.sees("Done: 1,000 messages are scheduled.")
+    assert await console.page.evaluate(problem) == ""
+    console.page.errors.clear()
 
 
 async def test_the_timeline_of_a_number_joins_all_that_is_known(console: Person, edition: Edition) -> None:
