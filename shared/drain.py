@@ -45,12 +45,14 @@ async def drain(
     now: datetime,
     seconds: float,
     partitions: Sequence[str] = PARTITIONS,
+    half: int | None = None,
 ) -> Report:
     """Send what is due at `now` in these partitions, for at most `seconds`, and settle what is in doubt.
 
     Whatever happens, what was claimed and has not left goes back; `left` names partitions with more due.
+    half: 0 or 1, where only every other message is this drain's, and the others are another's.
     """
-    return await _Drain(store, twilio, settings, now, seconds).run(partitions)
+    return await _Drain(store, twilio, settings, now, seconds, half).run(partitions)
 
 
 TICK_SECONDS = 10.0
@@ -70,23 +72,39 @@ async def tick(services: "Services", *, now: datetime) -> Report:
         await diagnosis.beat(services.messages.table, str(report), now=now)
     except errors.StorageAway as exc:
         report.stopped = report.stopped or str(exc)
+    report.left = {half for partition in report.left for half in halves(partition)}
     return report
 
 
+def halves(partition: str) -> tuple[str, str]:
+    """A partition in two, as messages on `sms-drain` name it.
+
+    Azure gives a queue's function an instance for every `batchSize` messages in it (Azure Functions:
+    target-based scaling; host.json says 24), so all 16 partitions would go to one: with 32 there are two.
+    """
+    return f"{partition}/0", f"{partition}/1"
+
+
 async def one_shard(raw: bytes, services: "Services", *, now: datetime) -> Report:
-    """Send what is due in the shard that a message on `sms-drain` names."""
-    partition = raw.decode("utf-8", "replace").strip()
-    if partition not in PARTITIONS:
+    """Send what is due in the shard, or the half of it, that a message on `sms-drain` names."""
+    name = raw.decode("utf-8", "replace").strip()
+    partition = name[:2]
+    if partition not in PARTITIONS or name not in (partition, *halves(partition)):
         log.error("a message on sms-drain names no shard")
         return Report()
-    return await drain(
+    half = None if name == partition else int(name[-1])
+    report = await drain(
         services.messages,
         services.twilio,
         services.settings,
         now=now,
         seconds=SHARD_SECONDS,
         partitions=[partition],
+        half=half,
     )
+    if report.left:
+        report.left = set(halves(partition)) if half is None else {name}
+    return report
 
 
 def leaves_now(message: Message, settings: Settings, *, now: datetime) -> bool:
@@ -96,9 +114,15 @@ def leaves_now(message: Message, settings: Settings, *, now: datetime) -> bool:
 
 class _Drain:
     def __init__(
-        self, store: MessageStore, twilio: Twilio, settings: Settings, now: datetime, seconds: float
+        self,
+        store: MessageStore,
+        twilio: Twilio,
+        settings: Settings,
+        now: datetime,
+        seconds: float,
+        half: int | None,
     ) -> None:
-        self.store, self.twilio, self.settings, self.now = store, twilio, settings, now
+        self.store, self.twilio, self.settings, self.now, self.half = store, twilio, settings, now, half
         self.started = monotonic()
         self.seconds = seconds
         self.answers = True
@@ -178,7 +202,8 @@ class _Drain:
             after = rows[-1].key
             others = [row for row in rows if row.key.split("|")[2] != "m"]
             stopped |= await reconcile.settle(self.store, partition, others, now=self.clock())
-            due = [row for row in rows if row.key.split("|")[2] == "m" and _can_be_read(row, self.clock())]
+            due = [row for row in rows if row.key.split("|")[2] == "m" and self._is_mine(row)]
+            due = [row for row in due if _can_be_read(row, self.clock())]
             ready = [row for row in due if await self._is_ready(partition, row, stopped)]
             ready = [row for row in ready if self.sender.failures[row.text("sender")] < GIVE_UP_AFTER]
             while ready:
@@ -194,7 +219,8 @@ class _Drain:
                     break
                 ready = ready[taken:]
                 await asyncio.shield(self._claiming(partition, batch))
-            await self._ask_twilio(partition, others)
+            if not self.half:
+                await self._ask_twilio(partition, others)
             if ready:
                 self.report.left.add(partition)
                 return
@@ -211,6 +237,9 @@ class _Drain:
             over=self.over,
             answers=self.answers,
         )
+
+    def _is_mine(self, row: Row) -> bool:
+        return self.half is None or int(row.key[-1], 16) % 2 == self.half
 
     def _fitting(self, rows: Sequence[Row]) -> int:
         """How many of these one transaction can claim: a message of a series brings its next one with it."""

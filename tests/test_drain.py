@@ -105,6 +105,56 @@ async def test_what_does_not_fit_into_the_time_is_named_for_other_instances(
     assert await states(services) == {"submitted": 40}
 
 
+async def test_a_tick_leaves_its_backlog_to_two_instances_in_halves(
+    services: Services, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "TICK_SECONDS", 0)
+    kept = await keep(services, 30, to=person(1))
+    report = await drain.tick(services, now=NOW)
+    shard_left = kept[0].partition
+    assert report.to_do == [f"{shard_left}/0", f"{shard_left}/1"]
+    first = await drain.one_shard(report.to_do[0].encode(), services, now=NOW)
+    sent = {each["body"] for each in double.ledger()["messages"]}
+    assert sent == {each.body for each in kept if int(each.id[-1], 16) % 2 == 0}
+    assert first.to_do == []
+    await drain.one_shard(report.to_do[1].encode(), services, now=NOW)
+    assert await states(services) == {"submitted": 30}
+    await as_twilio_says(services, double)
+
+
+async def test_both_halves_at_once_send_each_message_once_and_keep_to_a_stop(
+    services: Services, double: Double
+) -> None:
+    await keep(services, 20, to=person(1))
+    late = await keep(services, 20, to=person(2), due=NOW + timedelta(minutes=1))
+    await recipients.opt_out(services.messages, person(2), now=NOW, source="STOP")
+    now, shards = NOW + timedelta(minutes=2), {shard(person(1)), shard(person(2))}
+    names = [name for each in shards for name in drain.halves(each)]
+    await asyncio.gather(*(drain.one_shard(name.encode(), services, now=now) for name in names))
+    assert await states(services) == {"submitted": 20, "suppressed": len(late)}
+    await as_twilio_says(services, double)
+
+
+@pytest.mark.parametrize(("name", "again"), [("", ["{0}/0", "{0}/1"]), ("/1", ["{0}/1"])])
+async def test_what_is_left_of_a_shard_goes_back_on_its_queue(
+    services: Services, monkeypatch: pytest.MonkeyPatch, name: str, again: list[str]
+) -> None:
+    monkeypatch.setattr(drain, "SHARD_SECONDS", 0)
+    (first, *_) = await keep(services, 20, to=person(1))
+    report = await drain.one_shard(f"{first.partition}{name}".encode(), services, now=NOW)
+    assert report.to_do == [each.format(first.partition) for each in again]
+
+
+@pytest.mark.parametrize("name", ["", "zz", "0a/2", "0a/", "0a/0/1", "/0", "0"])
+async def test_a_message_that_names_no_shard_does_nothing(
+    services: Services, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    await keep(services, 3)
+    report = await drain.one_shard(name.encode(), services, now=NOW)
+    assert (report.states, report.to_do) == ({}, [])
+    assert "names no shard" in caplog.text
+
+
 # DESIGN: Twilio outcomes
 
 
