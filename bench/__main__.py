@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,25 @@ from bench import (
     ticks,
     webhooks,
 )
-from bench.environment import running_storage, running_twilio
+from bench.child import ChildFailed
+from bench.environment import Storage, running_storage, running_twilio
 from bench.results import Findings
 from bench.scaling import Scale
+from ops.package import PackageError
+
+MEASURES = (
+    "import",
+    "first-webhook",
+    "webhook",
+    "flask",
+    "drain",
+    "tick",
+    "queue",
+    "bulk",
+    "memory",
+    "package",
+    "scale",
+)
 
 cli = typer.Typer(add_completion=False)
 
@@ -35,105 +51,139 @@ cli = typer.Typer(add_completion=False)
 def main(
     quick: Annotated[bool, typer.Option(help="Few and short rounds: does it run? Not to judge by.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Measure these alone, and write nothing.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path(__file__).parent,
+    out: Annotated[Path | None, typer.Option(help="Where the results go; into bench/ by default.")] = None,
 ) -> None:
     """Measure ours beside the peer beside the limit, in turns, on this machine."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=150)
+    unknown = [name for name in only or () if name not in MEASURES]
+    if unknown:
+        console.print(f"[red]--only {unknown[0]}[/] must be one of {', '.join(MEASURES)}")
+        raise typer.Exit(2)
+    if quick and not only and not out:
+        console.print(
+            "[red]--quick[/] needs --out: what it finds is not to judge by, and replaces no results"
+        )
+        raise typer.Exit(2)
+    out = out or Path(__file__).parent
+    if not only or "package" in only:
+        console.print("preparing the packages ...", highlight=False)
+        try:
+            packages.prepare()  # before all else: it may need the network
+        except PackageError as exc:
+            console.print(f"[red]package:[/] {exc}", highlight=False)
+            raise typer.Exit(1) from exc
     findings = Findings()
     found: list[Scale] = []
     with ExitStack() as stack:
         storage = stack.enter_context(running_storage())
         twilio = stack.enter_context(running_twilio())
-        rounds = 2 if quick else 7
-
-        def simulate() -> None:
-            found.append(
-                scaling.measure(
-                    storage,
-                    twilio,
-                    processes=(1, 2) if quick else (1, 2, 3, 4),
-                    count=320 if quick else 3_000,
-                    due=(1_000, 10_000) if quick else scale.DUE,
-                )
-            )
-
-        measures: dict[str, Callable[[], None]] = {
-            "import": partial(imports.measure, findings, rounds=3 if quick else 11),
-            "first-webhook": partial(imports.measure_first_webhook, findings, rounds=2 if quick else 9),
-            "webhook": partial(
-                webhooks.measure, findings, rounds=3 if quick else 15, count=100 if quick else 1_000
-            ),
-            "flask": partial(
-                webhooks.measure_flask, findings, rounds=3 if quick else 11, count=100 if quick else 1_000
-            ),
-            "drain": partial(
-                draining.measure,
-                findings,
-                storage,
-                twilio,
-                rounds=rounds - 2 or 1,
-                count=200 if quick else 2_000,
-                loop=5 if quick else 30,
-            ),
-            "tick": partial(
-                ticks.measure,
-                findings,
-                storage,
-                twilio,
-                rounds=2 if quick else 3,
-                waiting=500 if quick else 100_000,
-            ),
-            "queue": partial(
-                queueing.measure,
-                findings,
-                storage,
-                twilio,
-                rounds=1 if quick else 3,
-                count=50 if quick else 1_000,
-            ),
-            "bulk": partial(
-                bulk_loading.measure,
-                findings,
-                storage,
-                rounds=2 if quick else 7,
-                count=400 if quick else 6_000,
-                small=100 if quick else 3_500,
-                weighings=1 if quick else 3,
-            ),
-            "memory": partial(
-                memory.measure,
-                findings,
-                storage,
-                twilio,
-                rounds=3 if quick else 10,
-                webhooks=100 if quick else 1_000,
-                messages=48 if quick else 400,
-                calls=8 if quick else 100,
-            ),
-            "package": partial(packages.measure, findings, rounds=2 if quick else 7),
-            "scale": simulate,
-        }
-        unknown = [name for name in only or () if name not in measures]
-        if unknown:
-            console.print(f"[red]--only {unknown[0]}[/] must be one of {', '.join(measures)}")
-            raise typer.Exit(2)
-        for name, measure in measures.items():
-            if only and name not in only:
-                continue
-            began = time.monotonic()
-            console.print(f"{name} ...", end=" ", highlight=False)
-            measure()
-            console.print(f"{time.monotonic() - began:.0f} s", highlight=False)
+        measures = _measures(findings, found, storage, twilio, quick=quick)
+        wanted = [name for name in measures if not only or name in only]
+        failed = _run({name: measures[name] for name in wanted}, console)
     simulated = found[0] if found else None
     report.show(findings, simulated, console)
-    if not only:
+    if failed:
+        console.print(f"[red]failed, so nothing is written:[/] {', '.join(failed)}", highlight=False)
+        raise typer.Exit(1)
+    if not only and out:
         report.write(findings, simulated, out, quick=quick)
         console.print(f"written to {out}/RESULTS.md and results.json", highlight=False)
     missed = [row.what for row in findings.rows if row.met is False]
     if missed:
         console.print(f"[red]goals not met:[/] {'; '.join(missed)}", highlight=False)
+
+
+def _measures(
+    findings: Findings, found: list[Scale], storage: Storage, twilio: str, *, quick: bool
+) -> dict[str, Callable[[], None]]:
+    """By name, in the order of the table. found: where the simulation goes."""
+    rounds = 2 if quick else 7
+
+    def simulate() -> None:
+        found.append(
+            scaling.measure(
+                findings,
+                storage,
+                twilio,
+                processes=(1, 2) if quick else (1, 2, 3, 4),
+                count=320 if quick else 3_000,
+                due=(1_000, 10_000) if quick else scale.DUE,
+            )
+        )
+
+    return {
+        "import": partial(imports.measure, findings, rounds=3 if quick else 11),
+        "first-webhook": partial(imports.measure_first_webhook, findings, rounds=2 if quick else 9),
+        "webhook": partial(
+            webhooks.measure, findings, rounds=3 if quick else 15, count=100 if quick else 1_000
+        ),
+        "flask": partial(
+            webhooks.measure_flask, findings, rounds=3 if quick else 11, count=100 if quick else 1_000
+        ),
+        "drain": partial(
+            draining.measure,
+            findings,
+            storage,
+            twilio,
+            rounds=rounds - 2 or 1,
+            count=200 if quick else 2_000,
+            loop=5 if quick else 30,
+        ),
+        "tick": partial(
+            ticks.measure,
+            findings,
+            storage,
+            twilio,
+            rounds=2 if quick else 3,
+            waiting=500 if quick else 100_000,
+        ),
+        "queue": partial(
+            queueing.measure,
+            findings,
+            storage,
+            twilio,
+            rounds=1 if quick else 3,
+            count=50 if quick else 1_000,
+        ),
+        "bulk": partial(
+            bulk_loading.measure,
+            findings,
+            storage,
+            rounds=2 if quick else 7,
+            count=400 if quick else 6_000,
+            small=100 if quick else 3_500,
+            weighings=1 if quick else 3,
+        ),
+        "memory": partial(
+            memory.measure,
+            findings,
+            storage,
+            twilio,
+            rounds=3 if quick else 10,
+            webhooks=100 if quick else 1_000,
+            messages=48 if quick else 400,
+            calls=8 if quick else 100,
+        ),
+        "package": partial(packages.measure, findings, rounds=2 if quick else 7),
+        "scale": simulate,
+    }
+
+
+def _run(measures: Mapping[str, Callable[[], None]], console: Console) -> list[str]:
+    """Each, with how long it took; those that failed, each said in a line while the others go on."""
+    failed = []
+    for number, (name, measure) in enumerate(measures.items(), 1):
+        began = time.monotonic()
+        console.print(f"{number} of {len(measures)}, {name} ...", highlight=False)
+        try:
+            measure()
+        except (RuntimeError, ChildFailed, PackageError) as exc:
+            failed.append(name)
+            console.print(f"[red]{name}:[/] {exc}", highlight=False)
+        console.print(f"    {time.monotonic() - began:.0f} s", highlight=False)
+    return failed
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 600.0
-
 type Handler = Callable[..., Awaitable[dict[str, Any]]]
 
 

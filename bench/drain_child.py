@@ -17,7 +17,6 @@ from bench import child, load
 from bench.peers import send_loop
 from shared import drain
 from shared.config import Settings
-from shared.message_store import PARTITIONS
 from shared.services import Services
 from shared.states import State
 
@@ -44,8 +43,8 @@ async def main() -> None:
         await load.store(services(storage).messages, load.messages(count, now - DUE, created=now - DUE))
         return {}
 
-    async def ours(storage: str, part: int = 0, parts: int = 1) -> dict[str, Any]:
-        """Send all that is due, with every guarantee; each process has its part of the shards."""
+    async def ours(storage: str) -> dict[str, Any]:
+        """Send all that is due, with every guarantee."""
         its = services(storage)
 
         async def work() -> int:
@@ -55,7 +54,6 @@ async def main() -> None:
                 its.settings,
                 now=datetime.now(UTC),
                 seconds=600.0,
-                partitions=PARTITIONS[part::parts],
             )
             return report.states[State.SUBMITTED.value]
 

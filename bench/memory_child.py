@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,6 +43,7 @@ async def main() -> None:
 
     await child.serve({"work": work})
     await services.close()
+    await sys.modules["function_app"].services.close()
     await worker.stop()
 
 

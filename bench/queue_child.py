@@ -6,6 +6,7 @@ Both are fed by our host's queue listener, with host.json's numbers: so many at 
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -94,6 +95,7 @@ async def main() -> None:
 
     await child.serve({"ours": ours, "alone": alone})
     await storage.close()
+    await sys.modules["function_app"].services.close()
     await worker.stop()
 
 

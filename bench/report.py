@@ -14,7 +14,7 @@ from rich.table import Table
 from bench import chart
 from bench.child import ROOT
 from bench.results import Findings, Row, Side
-from bench.scale import SENDERS, Run
+from bench.scale import ASSUMPTIONS, SENDERS, Run
 from bench.scaling import Scale
 
 KEYS = (
@@ -72,16 +72,15 @@ def write(findings: Findings, scale: Scale | None, folder: Path, *, quick: bool)
     missing = [key for key in KEYS if key not in findings.values]
     if missing:
         raise ValueError(f"not measured: {', '.join(missing)}")
-    folder.mkdir(parents=True, exist_ok=True)
     values = {key: round(findings.values[key], 4) for key in KEYS}
-    (folder / "results.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    (folder / "results.svg").write_text(_goals(findings.rows), encoding="utf-8")
+    files = {"results.json": json.dumps(values, indent=2) + "\n", "results.svg": _goals(findings.rows)}
     text = _markdown(findings, quick=quick)
     if scale:
-        (folder / "scale.svg").write_text(_pace_chart(scale), encoding="utf-8")
-        (folder / "lateness.svg").write_text(_lateness_chart(scale), encoding="utf-8")
+        files |= {"scale.svg": _pace_chart(scale), "lateness.svg": _lateness_chart(scale)}
         text += _scale_markdown(scale)
-    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in {**files, "RESULTS.md": text}.items():
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 def _markdown(findings: Findings, *, quick: bool) -> str:
@@ -136,6 +135,7 @@ def _scale_markdown(scale: Scale) -> str:
         )
     lines += ["", "| shards | messages/s, as many instances as help | what binds |", "|---|---|---|"]
     lines += [f"| {shards} | {run.rate:,.0f} | {run.binds} |" for shards, run in scale.shards]
+    lines += ["", "What is assumed:", "", *(f"- {each}" for each in ASSUMPTIONS)]
     lines += [
         "",
         "What Twilio has accepted it hands on at each sender's own pace: "
@@ -155,7 +155,7 @@ def _scale_text(scale: Scale) -> str:
     )
     return (
         f"Simulated with {scale.cpu * 1e3:.2f} ms of CPU a message, as measured; against real drains the "
-        f"simulation errs by at most {scale.error:.0%}. {found}."
+        f"simulation errs by at most {scale.error:.0%}. At the most, {found}."
     )
 
 

@@ -23,6 +23,20 @@ GROUP = 6
 """Requests that leave and come back as one, to have fewer events: a quarter of a claim."""
 SIMULATED = 50_000
 """Messages simulated claim by claim; the rest of a larger backlog goes at the pace reached by then."""
+STEADY = (0.4, 0.8)
+"""The part of them that the pace is taken from, and what binds: neither the start nor the last few."""
+ASSUMPTIONS = (
+    "Twilio answers in 100 ms and takes 100 requests at once for an account, which it publishes "
+    "nowhere: it is what people report. Beyond that it answers 429 and ours backs off; the simulation "
+    "waits instead, so with many instances its pace is what Twilio lets through at the most.",
+    "A transaction takes Azure 10 ms. Azure's limits are those it publishes (a storage account's "
+    "20,000 requests a second, a partition's 2,000 rows, a queue's 2,000 messages); each row written "
+    "counts as a request, though a transaction of a hundred is one. Reads of what is due are not "
+    "counted (200 rows a request), nor are status callbacks, which come at the senders' pace.",
+    "Instances stand ready and share the shards evenly. By itself Azure gives the queue's function "
+    "one instance for `batchSize` messages: with host.json as it is, two; docs/operations.md says how "
+    "to have more.",
+)
 
 CLAIM_ROWS = 2.0
 """Rows that a claim writes for each message: its place among what is due goes, its row is marked."""
@@ -59,7 +73,7 @@ class World:
 
 
 AZURE = World(requests=100)
-"""Azure's "Scalability targets" for Table and Queue storage; a Twilio account's usual requests at once."""
+"""Azure's "Scalability targets" for Table and Queue storage; see ASSUMPTIONS."""
 RAISED = World()
 """The same where Twilio has raised the account's concurrency: what storage and instances then allow."""
 SENDERS: Mapping[str, float] = {"one long code": 1.0, "one toll-free number": 3.0, "one short code": 100.0}
@@ -131,6 +145,8 @@ class _Simulation:
         self.world, self.instances, self.shards = world, instances, shards
         self.env = env = simpy.Environment()
         self.accepted: list[tuple[float, int]] = []
+        self.total, self.done = sum(shards), 0
+        self.steady: list[tuple[float, dict[str, float]]] = []
         # On one machine, everything takes turns on its cores.
         self.machine = _Pace(env, world.cores) if world.cores else None
         claims = world.slots + world.slots // READY
@@ -198,6 +214,9 @@ class _Simulation:
         yield instance.slots.leave(count, posting)
         yield instance.claims.leave(count, since)
         self.accepted.append((self.env.now, count))
+        self.done += count
+        if len(self.steady) < len(STEADY) and self.done >= self.total * STEADY[len(self.steady)]:
+            self.steady.append((self.env.now, self._busy()))
         yield from self._compute(instance, count * OUTCOME_CPU)
         yield from self._write(number, count * (OUTCOME_ROWS + LEASE_ROWS / 2 / drain.BATCH))
 
@@ -215,10 +234,10 @@ class _Simulation:
             yield self.env.all_of([self.emulator.take(seconds), self.machine.take(seconds)])
         yield self.env.timeout(self.world.storage)
 
-    def binds(self) -> str:
-        """What was busiest. What is shared by more counts first: whoever waits for it is busy as well."""
+    def _busy(self) -> dict[str, float]:
+        """Seconds that each has been busy so far."""
         working = self._working
-        used = {
+        return {
             "Twilio's requests at once": self.requests.busy if self.requests else 0.0,
             "the account's rows a second": self.account.busy,
             "a partition's rows a second": max(each.busy for each in self.partitions),
@@ -228,8 +247,13 @@ class _Simulation:
             f"{self.world.slots} requests an instance": sum(each.slots.busy for each in working)
             / len(working),
         }
+
+    def binds(self) -> str:
+        """What is busiest under way. What more share counts first: who waits for it is busy as well."""
+        (began, before), (ended, after) = self.steady
+        used = {name: busy - before[name] for name, busy in after.items()}
         most = max(used.values())
-        if most < 0.5 * self.env.now:
+        if most < 0.5 * (ended - began):
             return "the tick's own rhythm"
         return next(name for name, busy in used.items() if busy > 0.85 * most)
 
@@ -253,10 +277,10 @@ def simulate(world: World, instances: int, due: int, *, shards: int = SHARDS, ti
 
 
 def _steady(accepted: Sequence[tuple[float, int]]) -> float:
-    """Messages a second once under way: neither the start counts, nor the last stragglers."""
+    """Messages a second once under way."""
     total = sum(count for _, count in accepted)
-    low, high = next(_reaching(accepted, total * 0.4)), next(_reaching(accepted, total * 0.8))
-    return total * 0.4 / max(high - low, 1e-9)
+    low, high = (next(_reaching(accepted, total * part)) for part in STEADY)
+    return total * (STEADY[1] - STEADY[0]) / max(high - low, 1e-9)
 
 
 def _reaching(accepted: Sequence[tuple[float, int]], count: float) -> Iterator[float]:

@@ -66,6 +66,8 @@ def build(root: Path, dist: Path) -> None:
     for name in FILES:
         if not (root / name).is_file():
             raise PackageError(f"{name} is missing in {root}")
+    if any(dist.iterdir()) and not (dist / SITE_PACKAGES.parts[0]).is_dir():
+        raise PackageError(f"{dist} is not empty and holds no package of ours: nothing was removed from it")
     install(root / "requirements.txt", dist)
     for old in dist.iterdir():
         if old.name != SITE_PACKAGES.parts[0]:

@@ -48,6 +48,15 @@ def test_who_is_given_the_wrong_token_refuses_what_is_measured(path: Path, funct
         each.ask("first")
 
 
+def test_flask_and_ours_refuse_who_signs_with_another_token() -> None:
+    environ = {**webhook_request.ENVIRON, "TWILIO_AUTH_TOKEN": "another"}
+    with (
+        child.running("bench.flask_child", environ=environ) as each,
+        pytest.raises(ChildFailed),
+    ):
+        each.ask("answers")
+
+
 def test_the_plain_loop_sends_each_message_once(double: Double) -> None:
     client = Client(webhook_request.ACCOUNT_SID, webhook_request.AUTH_TOKEN)
     client.api.base_url = double.url

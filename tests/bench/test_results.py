@@ -12,6 +12,8 @@ from rich.console import Console
 
 from bench import chart, report
 from bench.results import Findings, Goal, Row, Side
+from bench.scale import ASSUMPTIONS, Run
+from bench.scaling import Check, Scale
 from bench.stats import Spread, percentile, ratios
 
 NUMBERS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
@@ -80,6 +82,26 @@ def test_the_report_says_where_and_with_what_and_which_goals_are_missed(tmp_path
     assert "Azurite 3." in text
     assert (text.count("| yes |"), text.count("| **no** |")) == (5, len(report.KEYS) - 5)
     ET.parse(tmp_path / "results.svg")  # noqa: S314  we wrote it
+
+
+def simulated() -> Scale:
+    runs = [
+        Run(number, due, due / 500, 500.0 * number, due / 1000, "our CPU")
+        for number in (1, 4, 16, 1000)
+        for due in (1_000, 10_000)
+    ]
+    return Scale(0.0018, [Check(1, 450, 455), Check(2, 600, 660)], runs, runs, [(16, runs[0])])
+
+
+def test_the_report_shows_the_simulation_beside_what_is_real_and_what_it_assumes(tmp_path: Path) -> None:
+    report.write(found(), simulated(), tmp_path, quick=False)
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| 2 | 600 | 660 |" in text
+    assert "errs by at most 10%" in text
+    assert all(each in text for each in ASSUMPTIONS)
+    for name in ("scale.svg", "lateness.svg"):
+        assert f"({name})" in text
+        ET.parse(tmp_path / name)  # noqa: S314  we wrote it
 
 
 def test_the_table_shows_every_row() -> None:

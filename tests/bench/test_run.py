@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
+from bench.__main__ import MEASURES
 from bench.child import ROOT
 
-QUICK = ("webhook", "flask", "drain", "tick", "queue", "bulk", "memory")
+QUICK = tuple(name for name in MEASURES if name != "package")
+"""All but what needs PyPI."""
 
 
 @pytest.mark.timeout(400)
@@ -24,7 +26,10 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    shown = " ".join(run.stdout.split())
     for text in (
+        "import of function_app",
+        "first answered webhook",
         "p50",
         "p99",
         "Flask app, as WSGI",
@@ -34,8 +39,36 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "checked, then stored",
         "memory while a file of 1,000 rows is loaded",
         "MB",
+        "simulated over real drains",
+        "At the most, with Twilio's usual 100 requests at once",
     ):
-        assert text in run.stdout
+        assert text in shown
+
+
+def test_memory_of_a_worker_that_did_not_do_its_work_is_no_result() -> None:
+    """Its calls go to a country that is not allowed, so none is placed."""
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--only", "memory"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", "ALLOWED_COUNTRIES": "DE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "8 calls in a round Twilio has {'messages': 48, 'calls': 0}" in run.stdout
+
+
+def test_a_quick_run_does_not_replace_the_results() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "--quick needs --out" in run.stdout
 
 
 def test_an_unknown_measure_is_refused_by_name() -> None:

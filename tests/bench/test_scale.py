@@ -36,7 +36,7 @@ def test_shards_help_until_the_account_binds() -> None:
     assert found[4].rate == pytest.approx(found[1].rate * 4, rel=0.15)
     assert found[64].binds == "the account's rows a second"
     assert found[64].rate < found[32].rate * 1.1
-    assert found[16].rate > found[64].rate * 0.6
+    assert found[16].rate > found[64].rate * 0.95, "SHARDS is 16 because more gain nothing"
 
 
 def test_twilios_concurrency_is_never_exceeded() -> None:
@@ -63,3 +63,10 @@ def test_on_one_machine_everything_takes_turns() -> None:
     one, four = (scale.simulate(world, number, 4_000, ticks=False).rate for number in (1, 4))
     each = 0.002 + 3 * 0.0005 + 0.0005
     assert one < four <= 2 / each
+
+
+def test_what_binds_a_large_backlog_is_what_binds_it_under_way() -> None:
+    """Not the start, in which one instance ticks alone."""
+    run = scale.simulate(RAISED, 1000, 10_000_000)
+    assert run.binds == "the account's rows a second"
+    assert run.rate == pytest.approx(20_000 / (scale.CLAIM_ROWS + scale.OUTCOME_ROWS), rel=0.1)

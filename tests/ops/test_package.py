@@ -206,3 +206,11 @@ def test_what_pip_alone_wants_is_left_out_and_licences_stay(built: Built) -> Non
         assert not {"RECORD", "INSTALLER", "WHEEL"} & {each.name for each in info.iterdir()}
     assert list(built.installed.glob("aiohttp-*.dist-info/**/LICENSE*"))
     assert not list(built.installed.rglob("py.typed"))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    result = CliRunner().invoke(package.cli, ["--dist", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "is not empty and holds no package of ours" in result.output.replace("\n", " ")
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
