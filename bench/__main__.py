@@ -136,7 +136,7 @@ def _measures(
             findings,
             storage,
             twilio,
-            rounds=2 if quick else 3,
+            rounds=2 if quick else 25,
             waiting=500 if quick else 100_000,
         ),
         "queue": partial(

@@ -84,7 +84,7 @@ def measure(
                 [max(each.simulated / each.real, each.real / each.simulated) for each in predicted]
             ),
             goal=Goal(TRUE_TO),
-            note="the ratio is that of the larger to the smaller; all drain the same shards, and meet",
+            note="the ratio is that of the larger to the smaller; each process has its halves of the shards",
         )
     )
     usual, raised = replace(AZURE, cpu=cpu), replace(RAISED, cpu=cpu)
@@ -114,8 +114,8 @@ def _drain(storage: Storage, twilio: str, number: int, count: int) -> tuple[floa
         drains[0].ask("fill", storage=account, count=count)
         before = _others(drains)
         began = time.perf_counter()
-        for each in drains:
-            each.tell("ours", storage=account)
+        for index, each in enumerate(drains):
+            each.tell("ours", storage=account, part=index, parts=number)
         found = [each.answer() for each in drains]
         seconds = time.perf_counter() - began
         emulator, double = (after - was for after, was in zip(_others(drains), before, strict=True))

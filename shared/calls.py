@@ -18,10 +18,10 @@ from uuid import uuid4
 from shared import errors, limits, voice, voice_queue
 from shared.call_ledger import Call, CallLedger
 from shared.config import Settings
-from shared.effects import Reply
 from shared.message_store import OPTED_OUT
 from shared.outbound import ID, CallRequest, decode
 from shared.reconcile import ASK_AFTER, BLIND, FIRST_LOOK, GRACE, SKEW
+from shared.reply import Reply
 from shared.rows import Delete, Insert, Put, Row, Write, stamp
 from shared.sending import STALE
 from shared.states import IN_DOUBT, WAITING, State, advance, from_twilio, with_report

@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from shared.business_hours import Opening
-from shared.business_hours import parse as _openings
 from shared.errors import InvalidRequest, SettingsError
+
+if TYPE_CHECKING:
+    from shared.business_hours import Opening
 
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
@@ -30,6 +31,12 @@ AZURITE = (
 
 def _text(value: str) -> str:
     return value
+
+
+def _openings(value: str) -> "tuple[Opening, ...]":
+    from shared import business_hours  # most calls do without
+
+    return business_hours.parse(value)
 
 
 def _sid(prefix: str) -> Callable[[str], str]:
@@ -218,7 +225,8 @@ def _setting(
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# eq=False: two readings are never compared, and a cold start does not pay for it.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """One reading of the app settings, parsed. Fields without a default must be set."""
 
@@ -259,7 +267,7 @@ class Settings:
     team_numbers: tuple[str, ...] = _setting("TEAM_NUMBERS", _targets, default=())
     team_ring: str = _setting("TEAM_RING", _one_of("in-turn", "all"), default="in-turn")
     ring_seconds: int = _setting("RING_SECONDS", _ring, default=20)
-    business_hours: tuple[Opening, ...] = _setting("BUSINESS_HOURS", _openings, default=())
+    business_hours: "tuple[Opening, ...]" = _setting("BUSINESS_HOURS", _openings, default=())  # noqa: RUF009
     time_zone: str = _setting("TIME_ZONE", _zone, default="UTC")
     language: str | None = _setting("VOICE_LANGUAGE", _one_of("en-US", "ko-KR"), default=None)
     blocked_numbers: frozenset[str] = _setting("BLOCKED_NUMBERS", _callers, default=frozenset())

@@ -7,11 +7,6 @@ to carry out twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from twilio.twiml.messaging_response import MessagingResponse
-    from twilio.twiml.voice_response import VoiceResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,3 @@ class Warn:
 
 
 type Effect = CallBack | Text | OptOut | OptIn | Warn
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What Twilio is answered, and what is to be done besides."""
-
-    twiml: VoiceResponse | MessagingResponse
-    effects: tuple[Effect, ...] = ()

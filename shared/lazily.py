@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from shared import timeline as timeline
     from shared import twimlets as twimlets
     from shared import voice as voice
+    from shared import voice_client as voice_client
+    from shared import voice_conference as voice_conference
+    from shared import voice_dial as voice_dial
+    from shared import voice_mail as voice_mail
+    from shared import voice_outbound as voice_outbound
+    from shared import voice_queue as voice_queue
     from shared import webhook as webhook
 
 

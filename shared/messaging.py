@@ -6,9 +6,10 @@ from enum import Enum
 from twilio.twiml.messaging_response import MessagingResponse
 
 from shared.config import Settings
-from shared.effects import Effect, OptIn, OptOut, Reply
+from shared.effects import Effect, OptIn, OptOut
 from shared.message import Message
 from shared.message_store import MessageStore
+from shared.reply import Reply
 from shared.states import WAITING
 from shared.twilio_request import TwilioRequest
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from twilio.request_validator import RequestValidator
 
-from shared import errors, phone_numbers
+from shared import errors
 from shared.config import Settings
-from shared.pacing import Slots
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession, ClientTimeout
@@ -32,10 +31,8 @@ CONNECT_TIMEOUT = 5.0
 
 RETRIED = "#rc=3&rp=5xx,ct,rt"
 """Behind a status callback's URL: Twilio asks three times more where we answer 5xx or not at all; by default
-it does not (Twilio docs: Webhooks, connection overrides). A fragment is neither sent nor signed.
-"""
-FROM_API = "outbound-api"
-"""The direction of what we asked for; what TwiML sends or dials has another."""
+it does not (Twilio docs: Webhooks, connection overrides). A fragment is neither sent nor signed."""
+FROM_API = "outbound-api"  # the direction of what we asked for; what TwiML sends or dials has another
 
 # Error codes, each as in Twilio's error and warning dictionary.
 CREDENTIALS = {20003, 20005, 30002}  # the last two: the account is suspended
@@ -126,10 +123,11 @@ def public_url(settings: Settings, url: str) -> str:
 
 
 class Twilio:
-    """Twilio's REST API, over one session of one event loop. Every request has a time limit. All drains
-    that use it share its `slots`: together they keep to SEND_CONCURRENCY."""
+    """Twilio's REST API over one session of one loop. Requests have a time limit; drains share `slots`."""
 
     def __init__(self, settings: Settings) -> None:
+        from shared.pacing import Slots  # like the client, what a webhook does without
+
         self.slots = Slots(settings.send_concurrency)
         self._settings = settings
         self._client: Client | None = None
@@ -300,6 +298,8 @@ class Twilio:
 
 def meaning(code: int | None, message: str = "") -> str:
     """Twilio's error code in words; in Twilio's own, whole phone numbers are masked."""
+    from shared import phone_numbers
+
     masked = re.sub(r"\+\d{8,15}", lambda number: phone_numbers.masked(number[0]), message)
     return MEANINGS.get(code or 0) or masked or "no reason given"
 

@@ -16,8 +16,9 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from shared import music, phone_numbers, prompts, twiml_rules, voice_mail
 from shared.config import Settings
-from shared.effects import Reply, Warn
+from shared.effects import Warn
 from shared.errors import InvalidRequest, NotFound
+from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
 from shared.voice_call import TRIES, Call
 from shared.voice_dial import answered

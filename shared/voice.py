@@ -10,18 +10,11 @@ from functools import lru_cache
 
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
-from shared import (
-    prompts,
-    voice_client,
-    voice_conference,
-    voice_dial,
-    voice_mail,
-    voice_outbound,
-    voice_queue,
-)
+from shared import prompts
 from shared.config import Settings
-from shared.effects import Reply
 from shared.errors import NotFound
+from shared.lazily import voice_client, voice_conference, voice_dial, voice_mail, voice_outbound, voice_queue
+from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
 from shared.voice_call import TRIES, Call
 
@@ -106,11 +99,16 @@ class Option:
 
 OPTIONS = (
     Option("8", "language", other_language, lambda _: True),
-    Option("1", "team", voice_dial.team, lambda call: call.is_open and bool(voice_dial.callees(call))),
-    Option("2", "queue", voice_queue.enqueue, lambda call: call.is_open and voice_queue.has_agents(call)),
-    Option("3", "voicemail", voice_mail.voicemail, lambda _: True),
+    Option("1", "team", lambda call: voice_dial.team(call), lambda call: call.is_open and call.has_callees),
+    Option("2", "queue", lambda call: voice_queue.enqueue(call), lambda call: call.is_open and call.has_line),
+    Option("3", "voicemail", lambda call: voice_mail.voicemail(call), lambda _: True),
     Option("4", "address", address, lambda call: bool(call.settings.company_address)),
-    Option("5", "conference", voice_conference.ask, lambda call: bool(call.settings.conference_rooms)),
+    Option(
+        "5",
+        "conference",
+        lambda call: voice_conference.ask(call),
+        lambda call: bool(call.settings.conference_rooms),
+    ),
     Option("0", "repeat", repeat, lambda _: True),
 )
 
@@ -176,22 +174,23 @@ def _other(language: str) -> str:
     return prompts.KOREAN if language == prompts.ENGLISH else prompts.ENGLISH
 
 
+# Each module is loaded by its first step: what answers a call does without.
 STEPS: dict[str, Callable[[Call], Reply]] = {
     "menu": menu,
-    "dialed": voice_dial.dialed,
-    "whisper": voice_dial.whisper,
-    "voicemail-saved": voice_mail.saved,
-    "voicemail-recorded": voice_mail.recorded,
-    "voicemail-transcribed": voice_mail.transcribed,
-    "queue-wait": voice_queue.wait,
-    "queue-key": voice_queue.key,
-    "queue-left": voice_queue.left,
-    "callback": voice_queue.callback,
-    "agent-menu": voice_queue.agent_menu,
-    "agent-connect": voice_queue.connect,
-    "agent-done": voice_queue.agent_done,
-    "conference-pin": voice_conference.enter,
-    "conference-wait": voice_conference.wait,
-    "conference-left": voice_conference.left,
-    "client-left": voice_client.left,
+    "dialed": lambda call: voice_dial.dialed(call),
+    "whisper": lambda call: voice_dial.whisper(call),
+    "voicemail-saved": lambda call: voice_mail.saved(call),
+    "voicemail-recorded": lambda call: voice_mail.recorded(call),
+    "voicemail-transcribed": lambda call: voice_mail.transcribed(call),
+    "queue-wait": lambda call: voice_queue.wait(call),
+    "queue-key": lambda call: voice_queue.key(call),
+    "queue-left": lambda call: voice_queue.left(call),
+    "callback": lambda call: voice_queue.callback(call),
+    "agent-menu": lambda call: voice_queue.agent_menu(call),
+    "agent-connect": lambda call: voice_queue.connect(call),
+    "agent-done": lambda call: voice_queue.agent_done(call),
+    "conference-pin": lambda call: voice_conference.enter(call),
+    "conference-wait": lambda call: voice_conference.wait(call),
+    "conference-left": lambda call: voice_conference.left(call),
+    "client-left": lambda call: voice_client.left(call),
 }

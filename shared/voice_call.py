@@ -2,15 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from twilio.twiml.voice_response import VoiceResponse
 
-from shared import business_hours, prompts
+from shared import prompts
 from shared.config import Settings
-from shared.effects import Effect, Reply
+from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
+
+if TYPE_CHECKING:
+    from shared.effects import Effect
 
 TRIES = 3
 
@@ -57,7 +60,7 @@ class Call:
         response.redirect(self.url(step, tries=tries))
         return Reply(response)
 
-    def end(self, response: VoiceResponse, prompt: str, *effects: Effect) -> Reply:
+    def end(self, response: VoiceResponse, prompt: str, *effects: "Effect") -> Reply:
         """Say one last thing, and hang up."""
         self.say(response, prompt)
         response.hangup()
@@ -102,7 +105,31 @@ class Call:
 
     @property
     def is_open(self) -> bool:
+        if not self.settings.business_hours:
+            return True
+        from shared import business_hours
+
         return business_hours.is_open(self.settings.business_hours, self.settings.time_zone, self.request.now)
+
+    @property
+    def callees(self) -> tuple[str, ...]:
+        """Whom a caller reaches: the team, or else the owner; never the caller's own phone."""
+        targets = self.settings.team_numbers or tuple(filter(None, [self.settings.owner_number]))
+        return tuple(target for target in targets if target != self.person)
+
+    @property
+    def has_callees(self) -> bool:
+        return bool(self.callees)
+
+    @property
+    def has_rooms(self) -> bool:
+        return bool(self.settings.conference_rooms)
+
+    @property
+    def has_line(self) -> bool:
+        """Is there anyone who can take callers out of the line: a team, or a softphone?"""
+        known = self.settings
+        return bool(known.team_numbers or known.owner_number or (known.api_key and known.twiml_app_sid))
 
     @property
     def local_time(self) -> str:

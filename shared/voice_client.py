@@ -5,8 +5,9 @@ import re
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import voice_dial, voice_queue
-from shared.effects import Reply, Warn
+from shared.effects import Warn
 from shared.errors import InvalidRequest
+from shared.reply import Reply
 from shared.voice_call import Call
 
 

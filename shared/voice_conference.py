@@ -3,7 +3,8 @@
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import music
-from shared.effects import Reply, Warn
+from shared.effects import Warn
+from shared.reply import Reply
 from shared.voice_call import TRIES, Call
 
 

@@ -5,20 +5,14 @@ from typing import Any
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import prompts, voice_mail
-from shared.effects import Reply
+from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
 from shared.voice_call import Call
 
 
-def callees(call: Call) -> tuple[str, ...]:
-    """Whom a caller reaches: the team, or else the owner; never the caller's own phone."""
-    targets = call.settings.team_numbers or tuple(filter(None, [call.settings.owner_number]))
-    return tuple(target for target in targets if target != call.person)
-
-
 def team(call: Call, *, after: int = 0) -> Reply:
     """Ring the team from the one at `after` on; voicemail when we are closed or nobody is left."""
-    waiting = callees(call)[after:]
+    waiting = call.callees[after:]
     response = VoiceResponse()
     if not call.is_open or not waiting:
         call.say(response, "nobody" if call.is_open else "closed")

@@ -5,7 +5,8 @@ import re
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import prompts
-from shared.effects import Reply, Text, Warn
+from shared.effects import Text, Warn
+from shared.reply import Reply
 from shared.voice_call import Call
 
 # Twilio transcribes American English, and recordings of more than 2 and less than 120 seconds.

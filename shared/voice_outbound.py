@@ -3,7 +3,8 @@
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import prompts
-from shared.effects import OptOut, Reply
+from shared.effects import OptOut
+from shared.reply import Reply
 from shared.voice_call import Call
 
 # A key held down must not keep the line for ever.

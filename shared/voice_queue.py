@@ -6,21 +6,14 @@ import re
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared import music, prompts, voice_dial, voice_mail
-from shared.effects import CallBack, Effect, Reply, Text, Warn
+from shared.effects import CallBack, Effect, Text, Warn
+from shared.reply import Reply
 from shared.voice_call import Call
 
 QUEUE = "support"
 # Nobody is kept waiting for longer, in seconds: then we call back, or take a message.
 LONGEST_WAIT = 1_800
 AGENT_WAITS = 60
-
-
-def has_agents(call: Call) -> bool:
-    """Is there anyone who can take callers out of the line: a team, or a softphone?"""
-    settings = call.settings
-    return bool(
-        settings.team_numbers or settings.owner_number or (settings.api_key and settings.twiml_app_sid)
-    )
 
 
 def enqueue(call: Call) -> Reply:
@@ -99,7 +92,7 @@ def left(call: Call) -> Reply:
 def callback(call: Call) -> Reply:
     """We ring a caller who did not want to wait; pressing 1 tells a human from a machine."""
     if call.digits == "1":
-        return voice_dial.team(call) if voice_dial.callees(call) else enqueue(call)
+        return voice_dial.team(call) if call.callees else enqueue(call)
     if call.settings.company_name:
         return call.ask_key(VoiceResponse(), "callback", "callback", company=call.settings.company_name)
     return call.ask_key(VoiceResponse(), "callback", "callback_from_us")

@@ -13,8 +13,8 @@ import azure.functions as func
 
 from shared import twilio_helper
 from shared.config import Settings
-from shared.effects import Reply
 from shared.errors import Contended, Forbidden, NotFound, SettingsError, StorageAway
+from shared.reply import Reply
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
 

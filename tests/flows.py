@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from shared import twimlets, voice
 from shared.config import Settings
-from shared.effects import Effect, Reply
+from shared.effects import Effect
 from shared.errors import NotFound
+from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
 
 PUBLIC = "https://switchboard.example.com"
