@@ -115,7 +115,7 @@ def _measures(
 
     return {
         "import": partial(imports.measure, findings, rounds=3 if quick else 11),
-        "first-webhook": partial(imports.measure_first_webhook, findings, rounds=2 if quick else 9),
+        "first-webhook": partial(imports.measure_first_webhook, findings, rounds=2 if quick else 25),
         "webhook": partial(
             webhooks.measure, findings, rounds=3 if quick else 15, count=100 if quick else 1_000
         ),

@@ -115,15 +115,15 @@ async def test_a_place_in_the_list_without_a_call_does_no_harm(services: Service
 
 
 async def test_the_routes_take_the_number_in_the_body_and_say_what_is_wrong(app: App) -> None:
-    status, answer = await app.post("recipient_timeline", {"to": "+12025550143"})
+    status, answer = await app.post("recipient_timeline", {"to": "+12025550196"})
     assert (status, answer["entries"]) == (200, [])
     status, answer = await app.post("recipient_timeline", {"to": "12"})
     assert (status, answer["error"]["field"]) == (422, "to")
-    status, answer = await app.post("recipient_timeline", {"to": "+12025550143", "until": "soon"})
+    status, answer = await app.post("recipient_timeline", {"to": "+12025550196", "until": "soon"})
     assert (status, answer["error"]["field"]) == (422, "until")
-    status, answer = await app.post("recipient_messages", {"to": "+12025550143", "limit": 0})
+    status, answer = await app.post("recipient_messages", {"to": "+12025550196", "limit": 0})
     assert (status, answer["error"]["field"]) == (422, "limit")
-    status, answer = await app.post("recipient_messages", {"to": "+12025550143", "token": "m|"})
+    status, answer = await app.post("recipient_messages", {"to": "+12025550196", "token": "m|"})
     assert (status, answer["error"]["field"]) == (422, "token")
 
 
