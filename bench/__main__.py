@@ -2,8 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -76,12 +75,9 @@ def main(
             raise typer.Exit(1) from exc
     findings = Findings()
     found: list[Scale] = []
-    with ExitStack() as stack:
-        storage = stack.enter_context(running_storage())
-        twilio = stack.enter_context(running_twilio())
-        measures = _measures(findings, found, storage, twilio, quick=quick)
-        wanted = [name for name in measures if not only or name in only]
-        failed = _run({name: measures[name] for name in wanted}, console)
+    wanted = [name for name in MEASURES if not only or name in only]
+    with running_twilio() as twilio:
+        failed = _run(wanted, findings, found, twilio, console, quick=quick)
     simulated = found[0] if found else None
     report.show(findings, simulated, console)
     if failed:
@@ -171,14 +167,26 @@ def _measures(
     }
 
 
-def _run(measures: Mapping[str, Callable[[], None]], console: Console) -> list[str]:
-    """Each, with how long it took; those that failed, each said in a line while the others go on."""
+def _run(
+    names: Sequence[str],
+    findings: Findings,
+    found: list[Scale],
+    twilio: str,
+    console: Console,
+    *,
+    quick: bool,
+) -> list[str]:
+    """Each, with how long it took; those that failed, each said in a line while the others go on.
+
+    Each on storage of its own: an emulator that holds what another measure left is slower, and may stall.
+    """
     failed = []
-    for number, (name, measure) in enumerate(measures.items(), 1):
+    for number, name in enumerate(names, 1):
         began = time.monotonic()
-        console.print(f"{number} of {len(measures)}, {name} ...", highlight=False)
+        console.print(f"{number} of {len(names)}, {name} ...", highlight=False)
         try:
-            measure()
+            with running_storage() as storage:
+                _measures(findings, found, storage, twilio, quick=quick)[name]()
         except (RuntimeError, ChildFailed, PackageError) as exc:
             failed.append(name)
             console.print(f"[red]{name}:[/] {exc}", highlight=False)
