@@ -16,6 +16,7 @@ TITLES = {
     "큐에 메시지를 넣어 전화 걸기": "Calls from a queue",
     "내 번호로 쓰기": "With your own number",
     "Azure에 배포하기": "Into Azure",
+    "속도": "How fast",
     "설정": "Settings",
     "경로": "Routes",
     "문제 해결": "Troubleshooting",
