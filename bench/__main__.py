@@ -83,7 +83,7 @@ def main(
     if failed:
         console.print(f"[red]failed, so nothing is written:[/] {', '.join(failed)}", highlight=False)
         raise typer.Exit(1)
-    if not only and out:
+    if not only:
         report.write(findings, simulated, out, quick=quick)
         console.print(f"written to {out}/RESULTS.md and results.json", highlight=False)
     missed = [row.what for row in findings.rows if row.met is False]

@@ -13,18 +13,23 @@ QUICK = tuple(name for name in MEASURES if name != "package")
 """All but what needs PyPI."""
 
 
-@pytest.mark.timeout(400)
-def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
-    """Within each: what was sent is counted at Twilio, and a tick's requests are equal, or it fails."""
-    only = [option for name in QUICK for option in ("--only", name)]
-    run = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", *only],
+def bench(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`python -m bench` with these arguments, to its end; keywords are more environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1"},
+        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", **environ},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.timeout(400)
+def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
+    """Within each: what was sent is counted at Twilio, and a tick's requests are equal, or it fails."""
+    only = [option for name in QUICK for option in ("--only", name)]
+    run = bench("--quick", *only)
     assert run.returncode == 0, run.stdout + run.stderr
     shown = " ".join(run.stdout.split())
     for text in (
@@ -47,37 +52,18 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
 
 def test_memory_of_a_worker_that_did_not_do_its_work_is_no_result() -> None:
     """Its calls go to a country that is not allowed, so none is placed."""
-    run = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--only", "memory"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", "ALLOWED_COUNTRIES": "DE"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = bench("--quick", "--only", "memory", ALLOWED_COUNTRIES="DE")
     assert run.returncode == 1
     assert "8 calls in a round Twilio has {'messages': 48, 'calls': 0}" in run.stdout
 
 
 def test_a_quick_run_does_not_replace_the_results() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = bench("--quick")
     assert run.returncode == 2
     assert "--quick needs --out" in run.stdout
 
 
 def test_an_unknown_measure_is_refused_by_name() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "bench", "--only", "nonsense"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = bench("--only", "nonsense")
     assert run.returncode == 2
     assert "nonsense must be one of import, first-webhook" in run.stdout
