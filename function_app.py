@@ -10,10 +10,8 @@ from shared.errors import SettingsError
 from shared.lazily import (
     api,
     bulk,
-    calls,
     client_token,
     diagnosis,
-    drain,
     erasure,
     messaging,
     pages,
@@ -26,7 +24,10 @@ from shared.lazily import (
 from shared.services import Services, utcnow
 
 if typing.TYPE_CHECKING:
+    from shared.config import Settings
     from shared.sms.message import Message
+    from shared.twiml.reply import Reply
+    from shared.twiml.request import TwilioRequest
 
 log = logging.getLogger("switchboard")
 
@@ -54,7 +55,16 @@ async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
-    return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
+    step = req.route_params["step"]
+    if step == "outbound":
+        return await webhook.reply(req, services, outbound, ring)
+    return await webhook.reply(req, services, partial(voice.step, step), ring)
+
+
+async def outbound(request: "TwilioRequest", settings: "Settings") -> "Reply":
+    """The step that a queued call with `say` begins with: its text is looked up by the id in its URL."""
+    call = await services.calls.get(request.state("id"))
+    return voice.outbound(request, settings, call.say)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -66,7 +76,9 @@ async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
-    return await webhook.record(req, services, lambda request: calls.reported(request, services.calls))
+    from shared.calls import status
+
+    return await webhook.record(req, services, lambda request: status.reported(request, services.call_outbox))
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -80,7 +92,9 @@ async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
-    return await webhook.record(req, services, lambda request: schedule.reported(request, services.messages))
+    from shared.sms import status
+
+    return await webhook.record(req, services, lambda request: status.reported(request, services.text_outbox))
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -96,9 +110,11 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
     """Send the SMS whose time has come, and settle what is in doubt."""
+    from shared import timer as ticking
+
     if timer.past_due:
         log.warning("the timer is late: what fell due meanwhile is sent now")
-    report = await drain.tick(services, now=utcnow())
+    report = await ticking.tick(services.text_outbox, services.call_outbox, now=utcnow())
     log.info("drained: %s", report)
     if report.to_do:
         shards.set(report.to_do)
@@ -108,7 +124,9 @@ async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
     """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
-    report = await drain.one_shard(message.get_body(), services, now=utcnow())
+    from shared import timer
+
+    report = await timer.one_shard(message.get_body(), services.text_outbox, now=utcnow())
     log.info("drained a shard: %s", report)
     if report.to_do:
         shards.set(report.to_do)
@@ -121,7 +139,7 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
 
     async def create() -> "Message":
         message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
-        if drain.leaves_now(message, services.settings, now=utcnow()):
+        if schedule.leaves_now(message, services.settings, now=utcnow()):
             shards.set([message.partition])
         return message
 
@@ -140,14 +158,18 @@ async def message_list(req: func.HttpRequest) -> func.HttpResponse:
 async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.show(message_id, services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["PATCH"])
 async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.edit(message_id, api.body(req), services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["DELETE"])
@@ -170,19 +192,21 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recipients/messages", methods=["POST"])
 async def recipient_messages(req: func.HttpRequest) -> func.HttpResponse:
     """List the messages to one recipient."""
-    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services))
+    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services.messages))
 
 
 @app.route("recipients/timeline", methods=["POST"])
 async def recipient_timeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show all that is known of one number: texts, calls, callbacks, opt-out and price."""
-    return await api.respond(lambda: timeline.view(api.address(req), api.body(req), services, now=utcnow()))
+    return await api.respond(lambda: services.timeline.view(api.address(req), api.body(req), now=utcnow()))
 
 
 @app.route("recipients/erase", methods=["POST"])
 async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
     """Erase a recipient."""
-    return await api.respond(lambda: erasure.erase(api.address(req), services, now=utcnow()))
+    return await api.respond(
+        lambda: erasure.erase(api.address(req), services.places, services.settings.erasure_key, now=utcnow())
+    )
 
 
 # Many messages from a file.
@@ -251,22 +275,31 @@ async def bulk_give_up(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=CALLS, connection=STORAGE)
 async def place_outbound_call(message: func.QueueMessage) -> None:
     """Ring the number in one queued request; raising puts it back on the queue."""
-    await calls.place(message.get_body(), message.id or "", services, now=utcnow())
+    from shared.calls import placing
+
+    await placing.place(
+        message.get_body(), message.id or "", services.call_outbox, services.dead_letters, now=utcnow()
+    )
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{CALLS}-poison", connection=STORAGE)
 async def bury_outbound_call(message: func.QueueMessage) -> None:
     """Keep what the host gave up, with its reason."""
-    await calls.bury(message.get_body(), message.id or "", services, now=utcnow())
+    from shared.calls import replay
+
+    await replay.bury(
+        message.get_body(), message.id or "", services.calls, services.dead_letters, now=utcnow()
+    )
 
 
 @app.route("calls", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
     """Put a call on the queue."""
+    from shared.calls import placing
 
     async def accept() -> dict[str, str]:
-        request = await calls.accept(api.body(req), services, now=utcnow())
+        request = await placing.accept(api.body(req), services.calls, services.settings, now=utcnow())
         ring.set(request.to_json())
         return {"id": request.id}
 
@@ -292,13 +325,15 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
     """Fetch a voicemail from Twilio, for whoever has a key."""
-    return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+    return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
 
 
 @app.route("line", methods=["GET"])
 async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Show who waits in the call queue."""
-    return await api.respond(lambda: calls.line(services))
+    from shared.voice.queue import QUEUE
+
+    return await api.respond(lambda: services.twilio.waiting(QUEUE))
 
 
 # What was given up.
@@ -314,13 +349,14 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def dead_letter_replay(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
     """Put a call back on the queue, unless it may have left."""
+    from shared.calls import replay
 
-    async def replay() -> dict[str, str]:
+    async def put_back() -> dict[str, str]:
         letter_id = req.route_params["id"]
-        ring.set(await calls.replay(letter_id, services, now=utcnow()))
+        ring.set(await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow()))
         return {"id": letter_id}
 
-    return await api.respond(replay, 202)
+    return await api.respond(put_back, 202)
 
 
 @app.route("deadletters/{id}/discard", methods=["POST"])

@@ -10,10 +10,8 @@ from typing import Any
 MODULES = {
     "api": "web.api",
     "bulk": "bulk.loader",
-    "calls": "calls.placing",
     "client_token": "web.access_token",
     "diagnosis": "web.diagnosis",
-    "drain": "delivery.drain",
     "erasure": "recipients.erasure",
     "messaging": "sms.replies",
     "pages": "web.pages",

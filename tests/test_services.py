@@ -15,7 +15,7 @@ async def test_a_text_is_scheduled_once_however_often_it_is_asked_for(services: 
     for _ in range(2):
         assert await services.carry_out([Text(PERSON, "You have a voicemail.", "voicemail-RE1")]) == []
     page = await services.messages.page()
-    assert [(each.to, each.body) for each in page.messages] == [(PERSON, "You have a voicemail.")]
+    assert [(each.to, each.body) for each in page.items] == [(PERSON, "You have a voicemail.")]
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ async def test_a_text_that_cannot_be_sent_is_logged_and_the_rest_is_done(
     await services.carry_out([text, OptOut(PERSON)])
     assert await services.messages.opted_out(PERSON)
     assert "cannot be" in caplog.text
-    assert (await services.messages.page()).messages == ()
+    assert (await services.messages.page()).items == ()
 
 
 async def test_the_same_id_with_another_text_is_logged(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     await services.carry_out([Text(PERSON, "one", "1"), Text(PERSON, "two", "1")])
-    assert [each.body for each in (await services.messages.page()).messages] == ["one"]
+    assert [each.body for each in (await services.messages.page()).items] == ["one"]
     assert "idempotency_key" in caplog.text
 
 

@@ -7,7 +7,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 
 from shared.config import Settings
 from shared.delivery.states import WAITING
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.sms.message import Message
 from shared.twiml.effects import Effect, OptIn, OptOut
 from shared.twiml.reply import Reply
@@ -44,13 +44,13 @@ def keyword(request: TwilioRequest) -> Keyword:
     return Keyword.OTHER
 
 
-async def inbound(request: TwilioRequest, settings: Settings, store: MessageStore) -> Reply:
+async def inbound(request: TwilioRequest, settings: Settings, store: Store[Message]) -> Reply:
     """Twilio: a text came in. Its sender is answered, or opted out or in."""
     meant = keyword(request)
     messages: tuple[Message, ...] = ()
     if meant is Keyword.STATUS:
         since = request.now - timedelta(days=7)
-        messages = (await store.to(request.get("From"), since=since, limit=200)).messages
+        messages = (await store.to(request.get("From"), since=since, limit=200)).items
     return reply(meant, request, settings, messages)
 
 

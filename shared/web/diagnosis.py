@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
-from shared.delivery.store import Rows
 from shared.errors import SwitchboardError
-from shared.storage.rows import Delete, Put, stamp
+from shared.storage.rows import Delete, Put, Rows, stamp
 
 if TYPE_CHECKING:
     from shared.services import Services

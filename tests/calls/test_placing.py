@@ -18,9 +18,12 @@ from local.host.worker import QueuedMessage
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Double
 from shared import errors
 from shared.calls import placing as calls
+from shared.calls import replay
+from shared.calls import status as call_status
+from shared.calls.call import Call
 from shared.calls.dead_letters import DeadLetter
-from shared.calls.ledger import Call
 from shared.calls.request import CallRequest
+from shared.delivery import drain
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
@@ -41,7 +44,9 @@ def request(**changes: object) -> dict[str, Any]:
 async def place(
     services: Services, asked: Mapping[str, Any], now: datetime = NOW, queue_id: str = "q1"
 ) -> None:
-    await calls.place(json.dumps(asked).encode(), queue_id, services, now=now)
+    await placing.place(
+        json.dumps(asked).encode(), queue_id, services.call_outbox, services.dead_letters, now=now
+    )
 
 
 async def letters(services: Services) -> list[DeadLetter]:
@@ -54,7 +59,9 @@ def listen(front: Front, services: Services) -> None:
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/status" in req.url:
-            return await webhook.record(req, services, lambda got: calls.reported(got, services.calls))
+            return await webhook.record(
+                req, services, lambda got: call_status.reported(got, services.call_outbox)
+            )
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle
@@ -136,7 +143,7 @@ async def test_the_status_of_a_call_is_followed_to_its_end(
     await double.settle_async()
     call = await services.calls.get("call-1")
     assert (call.state, call.sid) == ("completed", double.ledger()["calls"][0]["sid"])
-    await calls.reconcile(services.calls, services.twilio, now=NOW + timedelta(days=1))
+    await drain.drain(services.call_outbox, seconds=60, now=NOW + timedelta(days=1))
     assert await services.calls.in_doubt(NOW + timedelta(days=1)) == []
 
 
@@ -174,7 +181,7 @@ async def test_callbacks_in_any_order_end_in_what_is_true(
     assert (call.state, call.sid) == ("completed", double.ledger()["calls"][0]["sid"])
     assert await services.calls.owner(call.sid) == "call-1"
     assert "keeps changing" not in caplog.text
-    await calls.reconcile(services.calls, services.twilio, now=NOW + timedelta(days=1))
+    await drain.drain(services.call_outbox, seconds=60, now=NOW + timedelta(days=1))
     assert await services.calls.in_doubt(NOW + timedelta(days=2)) == []
 
 
@@ -233,9 +240,9 @@ async def test_a_lost_answer_never_rings_twice_and_is_settled_by_the_list(
     await place(services, request(), now)
     await place(services, request(), now)
     assert (await services.calls.get("call-1")).state == "unknown"
-    await calls.reconcile(services.calls, services.twilio, now=now + timedelta(seconds=30))
+    await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(seconds=30))
     assert (await services.calls.get("call-1")).state == "unknown"
-    await calls.reconcile(services.calls, services.twilio, now=now + timedelta(seconds=61))
+    await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(seconds=61))
     (rung,) = double.ledger()["calls"]
     assert (await services.calls.get("call-1")).sid == rung["sid"]
     assert await services.calls.owner(rung["sid"]) == "call-1"
@@ -249,12 +256,12 @@ async def test_a_call_that_twilio_never_lists_is_unresolved_and_not_rung_again(
     await place(services, request(), now)
     seen = []
     for minutes in (2, 4, 7, 60):
-        await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=minutes))
+        await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(minutes=minutes))
         seen.append((await services.calls.get("call-1")).state.value)
     assert seen[-1] == "unresolved"
     assert double.ledger()["calls"] == []
     with pytest.raises(errors.Conflict):
-        await calls.reopen("call-1", services.calls, now=now)
+        await replay.reopen("call-1", services.calls, now=now)
 
 
 async def test_a_look_up_takes_no_other_calls_sid(services: Services, double: Double, front: Front) -> None:
@@ -266,7 +273,7 @@ async def test_a_look_up_takes_no_other_calls_sid(services: Services, double: Do
     await double.settle_async()
     double.plan(kind="lost", accepted=False)
     await place(services, request(id="call-2"), now)
-    await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=2))
+    await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(minutes=2))
     assert (await services.calls.get("call-1")).state == "completed"
     assert (await services.calls.get("call-2")).state == "unknown"
 
@@ -279,7 +286,7 @@ async def test_a_placing_that_died_is_looked_up_and_not_repeated(services: Servi
         await place(services, request(), now + timedelta(seconds=60))
     await place(services, request(), now + timedelta(seconds=100))
     for minutes in (2, 9, 20):
-        await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=minutes))
+        await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(minutes=minutes))
     assert (await services.calls.get("call-1")).state == "unresolved"
     assert [each for each in double.exchanges() if each.method == "POST"] == []
 
@@ -293,7 +300,7 @@ async def test_while_twilio_cannot_be_asked_one_question_is_enough(
         await place(services, request(id=f"call-{number}"), now)
     double.faults(credentials_refused=True)
     before = len(double.exchanges())
-    await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=2))
+    await drain.drain(services.call_outbox, seconds=60, now=now + timedelta(minutes=2))
     assert len(double.exchanges()) == before + 1
     assert {(await services.calls.get(f"call-{n}")).looks for n in range(4)} == {0}
 
@@ -356,7 +363,7 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
     services: Services, double: Double
 ) -> None:
     for number, (raw, _) in enumerate(BAD):
-        await calls.place(raw, f"bad-{number}", services, now=NOW)
+        await placing.place(raw, f"bad-{number}", services.call_outbox, services.dead_letters, now=NOW)
     await place(services, request())
     found = {letter.call_id: letter for letter in await letters(services)}
     assert len(found) == len(BAD)
@@ -371,7 +378,7 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
 async def test_base64_is_taken_as_well_as_plain(services: Services, double: Double) -> None:
     plain, coded = (json.dumps(request(id=call_id)).encode() for call_id in ("plain", "coded"))
     for raw in (b"  " + plain + b"\n", base64.b64encode(coded), coded):
-        await calls.place(raw, "q", services, now=NOW)
+        await placing.place(raw, "q", services.call_outbox, services.dead_letters, now=NOW)
     assert len(double.ledger()["calls"]) == 2
 
 
@@ -380,12 +387,14 @@ async def test_what_the_host_gave_up_is_kept_and_the_call_is_over(services: Serv
     with pytest.raises(errors.BadCredentials):
         await place(services, request())
     raw = json.dumps(request()).encode()
-    await calls.bury(raw, "q1", services, now=NOW)
+    await replay.bury(raw, "q1", services.calls, services.dead_letters, now=NOW)
     (letter,) = await letters(services)
     assert letter.reason == "given up after pending: the account SID or the credentials are wrong"
     assert (await services.calls.get("call-1")).state == "failed"
-    await calls.reopen("call-1", services.calls, now=NOW)
-    await calls.place(raw, "q2", services, now=NOW + timedelta(minutes=1))
+    await replay.reopen("call-1", services.calls, now=NOW)
+    await placing.place(
+        raw, "q2", services.call_outbox, services.dead_letters, now=NOW + timedelta(minutes=1)
+    )
     assert len(double.ledger()["calls"]) == 1
 
 
@@ -393,7 +402,7 @@ async def test_what_the_host_gave_up_is_kept_and_the_call_is_over(services: Serv
     "raw", [b"\x00\xff", b'{"id": "a/b#?"}', b'{"id": {"x": 1}}', b'{"id": "' + b"x" * 60_000 + b'"}']
 )
 async def test_any_poison_is_buried(services: Services, raw: bytes) -> None:
-    await calls.bury(raw, "q-77", services, now=NOW)
+    await replay.bury(raw, "q-77", services.calls, services.dead_letters, now=NOW)
     (letter,) = await letters(services)
     assert letter.call_id == "q-77"
     assert "before it came to the ledger" in letter.reason

@@ -7,7 +7,7 @@ import pytest
 
 from local.twilio import Double
 from shared.calls import placing as calls
-from shared.calls.ledger import Call
+from shared.calls.call import Call
 from shared.delivery.states import State
 from shared.errors import InvalidRequest
 from shared.recipients import timeline
@@ -28,7 +28,7 @@ async def text(services: Services, to: str, at: datetime, body: str = "Hi") -> s
 
 
 async def shown(services: Services, to: str = WHO, **request: Any) -> dict[str, Any]:
-    return await timeline.view(to, {"to": to, **request}, services, now=NOW)
+    return await services.timeline.view(to, {"to": to, **request}, now=NOW)
 
 
 async def test_texts_and_calls_are_joined_newest_first(services: Services) -> None:
@@ -57,9 +57,11 @@ async def test_an_opt_out_is_told_with_its_time_and_source(services: Services) -
 
 async def test_an_edit_leaves_one_entry_and_takes_it_from_the_other_recipient(services: Services) -> None:
     first = await text(services, WHO, NOW + timedelta(days=1))
-    await schedule.edit(first, {"send_at": stamp(NOW + timedelta(days=2))}, services, now=NOW)
+    await schedule.edit(
+        first, {"send_at": stamp(NOW + timedelta(days=2))}, services.messages, services.settings, now=NOW
+    )
     assert len((await shown(services))["entries"]) == 1
-    await schedule.edit(first, {"to": OTHER}, services, now=NOW)
+    await schedule.edit(first, {"to": OTHER}, services.messages, services.settings, now=NOW)
     assert (await shown(services))["entries"] == []
     assert len((await shown(services, OTHER))["entries"]) == 1
 
@@ -133,8 +135,8 @@ async def test_the_routes_take_the_number_in_the_body_and_say_what_is_wrong(app:
 async def test_the_messages_of_a_number_come_in_pages(services: Services) -> None:
     for days in range(3):
         await text(services, WHO, NOW + timedelta(days=days), str(days))
-    first = await timeline.messages(WHO, {"to": WHO, "limit": 2}, services)
-    rest = await timeline.messages(WHO, {"to": WHO, "limit": 2, "token": first.token}, services)
+    first = await timeline.messages(WHO, {"to": WHO, "limit": 2}, services.messages)
+    rest = await timeline.messages(WHO, {"to": WHO, "limit": 2, "token": first.token}, services.messages)
     assert [each.body for each in (*first.messages, *rest.messages)] == ["0", "1", "2"]
     with pytest.raises(InvalidRequest, match="token"):
-        await timeline.messages(OTHER, {"to": OTHER, "token": first.token}, services)
+        await timeline.messages(OTHER, {"to": OTHER, "token": first.token}, services.messages)

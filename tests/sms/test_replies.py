@@ -11,8 +11,8 @@ from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import replies as messaging
-from shared.sms.message import shard
 from shared.sms.replies import Keyword
+from shared.storage.partitions import shard
 from shared.storage.rows import Delete
 from shared.twiml.request import TwilioRequest
 from shared.web import webhook

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from shared.bulk import loader as bulk
-from shared.calls.ledger import Call
+from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.delivery.store import creation

@@ -12,8 +12,8 @@ from azure.storage.queue import QueueServiceClient
 
 from local.host.worker import Worker
 from local.twilio import Double
+from shared import timer
 from shared.config import Settings
-from shared.delivery import drain
 from shared.services import Services
 from shared.storage import queue_access as queue_rights
 from shared.web import diagnosis
@@ -40,7 +40,7 @@ async def test_all_is_well_before_the_first_tick(services: Services) -> None:
 
 
 async def test_a_tick_leaves_its_heartbeat(services: Services) -> None:
-    await drain.tick(services, now=NOW)
+    await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
 
     found = await diagnosis.diagnose(services, now=NOW)
 

@@ -23,7 +23,7 @@ from shared.config import Settings
 from shared.errors import Forbidden
 from shared.services import Services
 from shared.sms import replies as messaging
-from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
 from shared.voice import menu as voice
 from shared.voice import twimlets
@@ -307,7 +307,7 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
     broken = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=storage_account))
     url = f"{front.url}/api/sms/status?id={'0' * 32}&attempt=a"
     report = request(url, [("MessageStatus", "sent"), ("MessageSid", "SM1"), ACCOUNT])
-    answer = await webhook.record(report, broken, lambda got: schedule.reported(got, broken.messages))
+    answer = await webhook.record(report, broken, lambda got: sms_status.reported(got, broken.text_outbox))
     await broken.close()
     assert answer.status_code == 503
     assert "table storage does not answer" in caplog.text
