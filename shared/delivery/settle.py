@@ -7,9 +7,9 @@ import asyncio
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared import errors
@@ -35,6 +35,8 @@ class Settling[T: Delivery]:
     over: Callable[[], bool]
     report: Counter[str]
     answers: bool = True
+    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _has_answered: bool = False
 
     async def partition(self, partition: str) -> None:
         """Settle what has its time in one partition, oldest first, until time is up."""
@@ -112,11 +114,29 @@ class Settling[T: Delivery]:
 
     async def _listed(self, recipient: str, since: datetime, first: T) -> Sequence[Listed] | None:
         try:
-            return await self.outbox.kind.listed(recipient, since=since)
+            return await self._ask(lambda: self.outbox.kind.listed(recipient, since=since))
         except errors.TwilioError as exc:
             log.warning("%s %s cannot be looked up yet: %s", first.what, first.id, exc)
-            self.answers = False
             return None
+
+    async def _ask[A](self, question: Callable[[], Awaitable[A]]) -> A | None:
+        """Ask Twilio; None where it has failed to answer before. The first question is asked alone.
+
+        So a Twilio that is away is asked once, and one that answers is asked for many at a time.
+        """
+        if self._has_answered and self.answers:
+            return await self._answer(question)
+        async with self._first:
+            return await self._answer(question) if self.answers else None
+
+    async def _answer[A](self, question: Callable[[], Awaitable[A]]) -> A:
+        try:
+            answer = await question()
+        except errors.TwilioError:
+            self.answers = False
+            raise
+        self._has_answered = True
+        return answer
 
     async def _match(
         self, row: Row, item: T, listed: Sequence[Listed], kin: Sequence[T], taken: set[str]
@@ -173,7 +193,7 @@ class Settling[T: Delivery]:
             told = await asyncio.gather(*(self._told(each) for each in items if each.sid))
         except errors.TwilioError as exc:
             log.warning("%ss cannot be asked after yet: %s", self.outbox.store.record.what, exc)
-            self.answers = False
+        if not self.answers:
             return
         further = outcome.ask_after(keys.last(row.key), told, self.now, asked)
         await self._commit(partition, [Delete(row.key, row.etag), *further])
@@ -181,8 +201,8 @@ class Settling[T: Delivery]:
     async def _told(self, item: T) -> T:
         if item.state not in UNDER_WAY:
             return item
-        known = await self.outbox.kind.fetch(item.sid)
-        if known is None:  # deleted there
+        known = await self._ask(lambda: self.outbox.kind.fetch(item.sid))
+        if known is None:  # deleted there, or not answered
             return item
         told = _with(item, known, self.now)
         if told.state is not item.state:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from shared.bulk import loader as bulk
-from shared.calls import placing as calls
+from shared.calls import placing
 from shared.delivery.states import State
 from shared.errors import NotFound, SettingsError
 from shared.recipients import erasure
@@ -56,7 +56,9 @@ async def test_no_row_holds_the_number_or_the_text_afterwards(services: Services
     await services.dead_letters.add(
         b'{"to": "+12025550101"}', "malformed", call_id="x", queue="outbound-calls", now=NOW
     )
-    await calls.accept({"to": WHO, "say": "your appointment", "id": "call-1"}, services, now=NOW)
+    await placing.accept(
+        {"to": WHO, "say": "your appointment", "id": "call-1"}, services.calls, services.settings, now=NOW
+    )
     done = await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert done == {
         "messages": 1,
@@ -338,5 +340,5 @@ async def test_it_is_safe_to_repeat(services: Services) -> None:
 async def test_without_its_key_nothing_is_erased(azurite: Azurite) -> None:
     made = Services(settings(AzureWebJobsStorage=azurite.fresh_account()))
     with pytest.raises(SettingsError, match="ERASURE_KEY"):
-        await erasure.erase(WHO, made, now=NOW)
+        await erasure.erase(WHO, made.places, made.settings.erasure_key, now=NOW)
     await made.close()

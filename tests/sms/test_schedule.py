@@ -10,6 +10,7 @@ import pytest
 
 from shared.delivery.states import State
 from shared.sms import opt_outs as recipients
+from shared.sms import schedule
 from shared.sms.message import Message, new_id
 from shared.storage.rows import stamp
 from tests.app import App
@@ -323,7 +324,7 @@ async def test_edits_and_a_cancel_at_once_end_canceled_with_nothing_due(app: App
 async def kept(app: App, to: str, **changes: Any) -> Message:
     now = datetime.now(UTC)
     message = Message(id=new_id(to, now), to=to, body="hello", due=now, created=now)
-    return await app.stored.messages.create(replace(message, **changes))
+    return await schedule.keep(replace(message, **changes), app.stored.messages)
 
 
 async def test_a_person_resends_what_is_unresolved_and_nothing_else(app: App) -> None:

@@ -18,7 +18,6 @@ from local.azurite import StoragePorts
 from local.host.worker import Answer, Worker
 from local.ports import free_ports
 from shared import twilio_helper
-from shared.calls import placing as calls
 from shared.config import Settings
 from shared.errors import Forbidden
 from shared.services import Services
@@ -327,7 +326,7 @@ async def test_while_storage_hangs_calls_are_answered_and_what_would_be_lost_is_
 
         assert await status("voice", voice.greeting) == 200
         for step in set(voice.STEPS) - {"outbound"}:
-            assert await status(f"voice/step/{step}", partial(calls.step, step, stuck)) == 200, step
+            assert await status(f"voice/step/{step}", partial(voice.step, step)) == 200, step
         assert await status("twimlets/message?Message=Sorry", partial(twimlets.twimlet, "message")) == 200
         assert "cannot be answered in time" not in caplog.text
         inbound = partial(messaging.inbound, store=stuck.messages)
