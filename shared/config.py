@@ -183,7 +183,7 @@ def _is_true(value: str) -> bool:
 
 
 def _quiet_hours(value: str) -> str:
-    from shared.times.instants import check_quiet_hours
+    from shared.times.quiet_hours import check_quiet_hours
 
     try:
         return check_quiet_hours(value)

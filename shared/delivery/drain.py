@@ -25,7 +25,7 @@ from shared.delivery.states import State
 from shared.delivery.store import OPTED_OUT, PARTITIONS, MessageStore, creation
 from shared.sms.message import Message, shard
 from shared.storage.rows import TRANSACTION_LIMIT, Row, Write, moment
-from shared.times import instants as when
+from shared.times import instants, quiet_hours
 from shared.twilio_helper import Twilio
 from shared.web import diagnosis
 
@@ -270,7 +270,8 @@ class _Drain:
             )
         elif quiet := row.text("quiet_hours") or self.settings.quiet_hours:
             asleep = Message.from_row(row)
-            until = when.quiet_until(quiet, now, when.zone(asleep.time_zone or self.settings.time_zone))
+            zone = instants.zone(asleep.time_zone or self.settings.time_zone)
+            until = quiet_hours.quiet_until(quiet, now, zone)
             if until:
                 message = replace(asleep, state=State.DEFERRED, due=until, retry=None, reason="quiet hours")
         if message is None:
@@ -346,8 +347,8 @@ def _can_be_read(row: Row, now: datetime) -> bool:
         message = Message.from_row(row)
         message.following(now)
         if message.quiet_hours:
-            when.check_quiet_hours(message.quiet_hours)
-            when.zone(message.time_zone or "UTC")
+            quiet_hours.check_quiet_hours(message.quiet_hours)
+            instants.zone(message.time_zone or "UTC")
     except errors.Malformed as exc:
         log.error("not sent: %s", exc)
     except (errors.InvalidRequest, ValueError, TypeError, KeyError):

@@ -15,7 +15,7 @@ from shared.delivery.store import END, Page
 from shared.sms import schedule
 from shared.sms.message import shard
 from shared.storage.rows import stamp
-from shared.times import instants as when
+from shared.times import instants
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -48,7 +48,7 @@ async def view(
     older: what to give as `until` for the ones before, or None. price: the sum of what is shown, by currency.
     Raises InvalidRequest.
     """
-    until = when.parse(request["until"], "until", None) if request.get("until") else None
+    until = instants.parse(request["until"], "until", None) if request.get("until") else None
     number = address.removeprefix("whatsapp:")
     places: list[tuple[str, str]] = []
     for reach in REACH:

@@ -15,7 +15,7 @@ from shared.delivery.states import State, shown_reports
 from shared.errors import InvalidRequest, Malformed
 from shared.sms.segments import segments
 from shared.storage.rows import Row, moment, stamp
-from shared.times import instants as when
+from shared.times import instants, quiet_hours, recurrence
 
 SHARDS = 16
 """Partitions that the messages are spread over, by recipient: bench/scale.py says why so many."""
@@ -102,7 +102,7 @@ class Message:
     @property
     def zone(self) -> ZoneInfo:
         """The recipient's time zone, UTC where none was given."""
-        return when.zone(self.time_zone or "UTC")
+        return instants.zone(self.time_zone or "UTC")
 
     def columns(self) -> dict[str, Any]:
         """Its columns; what is empty is left out, so that a row holds only what it has."""
@@ -172,7 +172,7 @@ class Message:
         if not self.repeat or self.followed:
             return None
         first = self.first or self.due
-        due = when.following(self.repeat, first, self.zone, after=max(self.due, now))
+        due = recurrence.following(self.repeat, first, self.zone, after=max(self.due, now))
         if due is None:
             return None
         series = self.series or self.id
@@ -237,8 +237,8 @@ def parse(
     media = media_urls(request.get("media_urls"))
     body = check_body(request.get("body"), needed=not media)
     zone = _optional_text(request, "time_zone")
-    tz = when.zone(zone) if zone else None
-    due = now if request.get("send_at") is None else when.send_time(request["send_at"], tz, now=now)
+    tz = instants.zone(zone) if zone else None
+    due = now if request.get("send_at") is None else instants.send_time(request["send_at"], tz, now=now)
     expires, after = _expiry(request.get("expires_after"), due, tz)
     repeat = request.get("repeat")
     quiet = request.get("quiet_hours")
@@ -254,9 +254,9 @@ def parse(
         time_zone=zone,
         expires=expires,
         expires_after=after,
-        repeat=when.check_rule(repeat, due, tz or ZoneInfo("UTC")) if repeat is not None else "",
+        repeat=recurrence.check_rule(repeat, due, tz or ZoneInfo("UTC")) if repeat is not None else "",
         first=due if repeat is not None else None,
-        quiet_hours=when.check_quiet_hours(quiet) if quiet is not None else "",
+        quiet_hours=quiet_hours.check_quiet_hours(quiet) if quiet is not None else "",
     )
     return message, key
 
@@ -269,9 +269,9 @@ def edited(message: Message, request: Mapping[str, Any], settings: Settings, *, 
     if not request:
         raise InvalidRequest(None, f"name at least one of {', '.join(CHANGEABLE)}")
     zone = _optional_text(request, "time_zone") or message.time_zone
-    tz = when.zone(zone) if zone else None
+    tz = instants.zone(zone) if zone else None
     media = media_urls(request["media_urls"]) if "media_urls" in request else message.media_urls
-    due = when.send_time(request["send_at"], tz, now=now) if "send_at" in request else message.due
+    due = instants.send_time(request["send_at"], tz, now=now) if "send_at" in request else message.due
     expires, after = message.expires, message.expires_after
     if "expires_after" in request:
         expires, after = _expiry(request["expires_after"], due, tz)
@@ -297,7 +297,7 @@ def edited(message: Message, request: Mapping[str, Any], settings: Settings, *, 
         time_zone=zone,
         expires=expires,
         expires_after=after,
-        quiet_hours=when.check_quiet_hours(quiet) if quiet else "",
+        quiet_hours=quiet_hours.check_quiet_hours(quiet) if quiet else "",
         reason="",
         code=0,
         updated=now,
@@ -382,7 +382,7 @@ def _expiry(value: object, due: datetime, tz: ZoneInfo | None) -> tuple[datetime
         if not 0 < value <= 366 * 86400:
             raise InvalidRequest("expires_after", "must be 1 to 31,622,400 seconds after send_at")
         return due + timedelta(seconds=value), value
-    expires = when.parse(value, "expires_after", tz)
+    expires = instants.parse(value, "expires_after", tz)
     if expires <= due:
         raise InvalidRequest("expires_after", "must lie after send_at")
     return expires, 0

@@ -13,7 +13,7 @@ from shared.delivery.states import IN_DOUBT, WAITING, State, advance, from_twili
 from shared.delivery.store import MessageStore, Page
 from shared.sms import message
 from shared.sms.message import Message
-from shared.times import instants as when
+from shared.times import instants
 from shared.twilio_helper import meaning
 from shared.twiml.request import TwilioRequest
 
@@ -42,7 +42,7 @@ async def listed(params: Mapping[str, str], store: MessageStore, *, token: str, 
         except ValueError as exc:
             raise errors.InvalidRequest("state", f"must be one of {', '.join(State)}") from exc
     after, before = (
-        when.parse(params[name], name, None) if params.get(name) else None
+        instants.parse(params[name], name, None) if params.get(name) else None
         for name in ("due_after", "due_before")
     )
     return await store.page(state=state, after=after, before=before, token=token, limit=limit)

@@ -110,10 +110,10 @@ def address(req: func.HttpRequest) -> str:
 
 def moment(req: func.HttpRequest, name: str) -> datetime | None:
     """A time in the query, RFC 3339; None where it is not given. Raises InvalidRequest."""
-    from shared.times import instants as when
+    from shared.times import instants
 
     text = req.params.get(name)
-    return when.parse(text, name, None) if text else None
+    return instants.parse(text, name, None) if text else None
 
 
 def token(req: func.HttpRequest) -> str:
