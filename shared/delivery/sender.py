@@ -18,11 +18,12 @@ from shared.config import Settings
 from shared.delivery import settle as reconcile
 from shared.delivery.states import State, advance
 from shared.delivery.store import MessageStore, indexed
-from shared.delivery.throttle import Pace, backoff
+from shared.delivery.throttle import Pace, backoff, slots_for
 from shared.sms import opt_outs as recipients
 from shared.sms.message import Message
 from shared.storage.rows import Delete, Insert, Put, Write, stamp
-from shared.twilio_helper import TIMEOUT, Twilio
+from shared.twilio_client import TIMEOUT
+from shared.twilio_helper import Twilio
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Sender:
     ) -> None:
         self.store, self.twilio, self.settings, self.clock = store, twilio, settings, clock
         self.report = Report()
-        self.slots = twilio.slots
+        self.slots = slots_for(twilio, settings.send_concurrency)
         self.pace = Pace(settings.max_per_second)
         self.failures: Counter[str] = Counter()
         self._results: dict[str, list[_Outcome]] = {}

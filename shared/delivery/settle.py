@@ -20,7 +20,8 @@ from shared.delivery.store import MessageStore
 from shared.sms import opt_outs as recipients
 from shared.sms.message import Message
 from shared.storage.rows import Delete, Insert, Put, Row, Write, moment, stamp
-from shared.twilio_helper import Sent, Twilio, meaning
+from shared.twilio_errors import meaning
+from shared.twilio_helper import Sent, Twilio
 
 log = logging.getLogger(__name__)
 

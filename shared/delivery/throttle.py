@@ -5,6 +5,7 @@ from collections import deque
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
+from weakref import WeakKeyDictionary
 
 READY = 4
 """For every so many requests under way one more message stands ready, claimed; a claim takes as many."""
@@ -73,6 +74,14 @@ class Slots:
             if not turn.done():
                 self.under_way += 1
                 turn.set_result(None)
+
+
+_shared: WeakKeyDictionary[object, Slots] = WeakKeyDictionary()
+
+
+def slots_for(twilio: object, most: int) -> Slots:
+    """The slots that all drains over one Twilio client share."""
+    return _shared.setdefault(twilio, Slots(most))
 
 
 class Pace:

@@ -14,7 +14,7 @@ from shared.delivery.store import MessageStore, Page
 from shared.sms import message
 from shared.sms.message import Message
 from shared.times import instants
-from shared.twilio_helper import meaning
+from shared.twilio_errors import meaning
 from shared.twiml.request import TwilioRequest
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from shared import errors
 from shared.delivery import drain
 from shared.delivery import sender as sending
 from shared.delivery.store import MessageStore
-from shared.delivery.throttle import READY, Slots
+from shared.delivery.throttle import READY, Slots, slots_for
 from shared.services import Services
 from shared.sms.message import Message
 from shared.storage.rows import Row, Write
@@ -116,7 +116,7 @@ class Unsteady(MessageStore):
 
 
 def all_free(services: Services) -> bool:
-    slots = services.twilio.slots
+    slots = slots_for(services.twilio, 1)
     return (slots.claimed, slots.under_way) == (0, 0)
 
 
@@ -187,7 +187,8 @@ async def test_under_429_fewer_are_under_way_and_then_more_again(services: Servi
     await keep(services, 40)
     double.plan(kind="error", resource="messages", code=20429, times=3)
     limits: list[int] = []
-    slots, slower = services.twilio.slots, services.twilio.slots.slower
+    slots = slots_for(services.twilio, services.settings.send_concurrency)
+    slower = slots.slower
 
     def noted() -> None:
         slower()
