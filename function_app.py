@@ -6,27 +6,25 @@ from functools import partial
 
 import azure.functions as func
 
-from shared.errors import SettingsError
 from shared.lazily import (
     api,
     bulk,
     calls,
-    client_token,
-    diagnosis,
     drain,
     erasure,
-    messaging,
-    pages,
     schedule,
     timeline,
-    twimlets,
-    voice,
-    webhook,
 )
 from shared.services import Services, utcnow
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from shared.config import Settings
     from shared.sms.message import Message
+    from shared.twiml.reply import Effect
+    from shared.twiml.request import TwilioRequest
 
 log = logging.getLogger("switchboard")
 
@@ -41,52 +39,101 @@ Queued = func.Out[typing.List[str]]  # noqa: UP006
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 services = Services()
 
+
+def settings() -> "Settings":
+    """The app settings. SettingsError becomes a 503 in webhook and api."""
+    return services.settings
+
+
 # Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
+
+
+async def carry_out(effects: "Iterable[Effect]", now: "datetime") -> list[str]:
+    """Do what a flow wants done besides its TwiML; the calls to place, as messages for the queue."""
+    from shared.web import effects as wanted
+
+    return await wanted.carry_out(effects, services.messages, services.settings, now=now)
 
 
 @app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
-    return await webhook.reply(req, services, voice.greeting)
+    from shared.voice import menu
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, menu.greeting, carry_out, now=utcnow())
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
-    return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
+    from shared.web import webhook
+
+    step = req.route_params["step"]
+    if step == "outbound":
+        from shared.voice.outbound import outbound
+
+        async def words(request: "TwilioRequest") -> str:
+            return (await services.calls.get(request.state("id"))).say
+
+        return await webhook.reply(req, settings, outbound, carry_out, now=utcnow(), read=words)
+    from shared.voice import steps
+
+    return await webhook.reply(req, settings, partial(steps.step, step), carry_out, now=utcnow(), ring=ring)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
-    return await webhook.reply(req, services, voice.client)
+    from shared.voice import softphone
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, softphone.client, carry_out, now=utcnow())
 
 
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
-    return await webhook.record(req, services, lambda request: calls.reported(request, services.calls))
+    from shared.calls import placing
+    from shared.web import webhook
+
+    return await webhook.record(
+        req, settings, lambda request: placing.reported(request, services.calls), now=utcnow()
+    )
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
-    return await webhook.reply(
-        req, services, lambda request, known: messaging.inbound(request, known, services.messages)
-    )
+    from shared.sms import replies
+    from shared.web import webhook
+
+    async def asked_about(request: "TwilioRequest") -> object:
+        return await replies.asked_about(request, services.messages)
+
+    return await webhook.reply(req, settings, replies.inbound, carry_out, now=utcnow(), read=asked_about)
 
 
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
-    return await webhook.record(req, services, lambda request: schedule.reported(request, services.messages))
+    from shared.sms import schedule
+    from shared.web import webhook
+
+    return await webhook.record(
+        req, settings, lambda request: schedule.reported(request, services.messages), now=utcnow()
+    )
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
-    return await webhook.reply(req, services, partial(twimlets.twimlet, req.route_params["name"]))
+    from shared.voice import twimlets
+    from shared.web import webhook
+
+    flow = partial(twimlets.twimlet, req.route_params["name"])
+    return await webhook.reply(req, settings, flow, carry_out, now=utcnow())
 
 
 # Scheduled SMS.
@@ -292,13 +339,18 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
     """Fetch a voicemail from Twilio, for whoever has a key."""
-    return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+    from shared.web import api
+
+    return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
 
 
 @app.route("line", methods=["GET"])
 async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Show who waits in the call queue."""
-    return await api.respond(lambda: calls.line(services))
+    from shared.config import CALL_QUEUE
+    from shared.web import api
+
+    return await api.respond(lambda: services.twilio.waiting(CALL_QUEUE))
 
 
 # What was given up.
@@ -341,26 +393,36 @@ async def stats_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 @app.route("token", methods=["POST"])
 async def token_mint(req: func.HttpRequest) -> func.HttpResponse:
     """Mint an access token for the softphone."""
-    principal = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
-    return await api.respond(lambda: client_token.mint(principal, services, now=utcnow()))
+    from shared.web import access_token, api
+
+    principal, now = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", ""), utcnow()
+    return await api.respond(
+        lambda: access_token.mint(principal, services.settings, services.twilio, services.limits, now=now)
+    )
 
 
 @app.route("softphone", methods=["GET"], auth_level=ANONYMOUS)
 async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
     """A telephone in the browser."""
-    return api.page(pages.page("softphone", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("softphone", req.headers, settings)
 
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
     """What is due, sent, given up; schedule, edit, upload."""
-    return api.page(pages.page("console", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("console", req.headers, settings)
 
 
 @app.route("assets/{name}", methods=["GET"], auth_level=ANONYMOUS)
 async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
     """A script or a style sheet of the pages."""
-    return api.page(pages.asset(req.route_params["name"], req.headers))
+    from shared.web import pages
+
+    return pages.asset(req.route_params["name"], req.headers)
 
 
 # Health.
@@ -369,12 +431,26 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Try storage and Twilio, and say when the timer last ran."""
-    return await api.respond(lambda: diagnosis.diagnose(services, now=utcnow()))
+    from shared.web import api, diagnosis
+
+    now = utcnow()
+    return await api.respond(
+        lambda: diagnosis.diagnose(
+            services.settings,
+            lambda: services.messages.table,
+            lambda: services.files,
+            services.twilio,
+            now=now,
+        )
+    )
 
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    from shared.errors import SettingsError
+    from shared.web import api
+
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:

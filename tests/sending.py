@@ -14,7 +14,7 @@ from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import schedule
 from shared.sms.message import Message, new_id
-from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -77,7 +77,7 @@ def listen(front: Front, services: Services) -> None:
     """Let Twilio's status callbacks reach these services."""
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await webhook.record(req, services, lambda got: schedule.reported(got, services.messages))
+        return await webhooks.record(req, services, lambda got: schedule.reported(got, services.messages))
 
     front.handle = handle
 

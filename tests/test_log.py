@@ -13,9 +13,8 @@ from local.twilio import Double
 from shared.calls import placing as calls
 from shared.delivery import drain
 from shared.services import Services
-from shared.sms import replies as messaging
 from shared.sms import schedule
-from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 from tests.sending import keep, person
 
@@ -27,13 +26,11 @@ SECRETS = ("twilio_test_auth_token", "AccountKey", "SharedKey")
 def listen(front: Front, services: Services) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/voice/status" in req.url:
-            return await webhook.record(req, services, lambda got: calls.reported(got, services.calls))
+            return await webhooks.record(req, services, lambda got: calls.reported(got, services.calls))
         if "/sms/status" in req.url:
-            return await webhook.record(req, services, lambda got: schedule.reported(got, services.messages))
+            return await webhooks.record(req, services, lambda got: schedule.reported(got, services.messages))
         if "/sms" in req.url:
-            return await webhook.reply(
-                req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-            )
+            return await webhooks.text(req, services)
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle

@@ -5,7 +5,6 @@ the request may leave, and whatever is in doubt afterwards is looked up, never r
 """
 
 import logging
-import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,6 @@ from uuid import uuid4
 from shared import errors
 from shared.calls.ledger import Call, CallLedger
 from shared.calls.request import ID, CallRequest, decode
-from shared.config import Settings
 from shared.delivery import daily_limit as limits
 from shared.delivery.sender import STALE
 from shared.delivery.settle import ASK_AFTER, BLIND, FIRST_LOOK, GRACE, SKEW
@@ -26,10 +24,7 @@ from shared.delivery.states import IN_DOUBT, WAITING, State, advance, from_twili
 from shared.delivery.store import OPTED_OUT
 from shared.storage.rows import Delete, Insert, Put, Row, Write, stamp
 from shared.twilio_helper import Twilio
-from shared.twiml.reply import Reply
 from shared.twiml.request import TwilioRequest
-from shared.voice import menu as voice
-from shared.voice import queue as voice_queue
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -40,7 +35,6 @@ LEASE = timedelta(seconds=90)
 SETTLED_AT_ONCE = 200
 QUEUE = "outbound-calls"
 CALL_BACK = "callback-"
-RECORDING = re.compile(r"RE[0-9a-f]{32}")
 UNDER_WAY = frozenset({State.SUBMITTED, State.RINGING, State.IN_PROGRESS})
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 
@@ -74,7 +68,7 @@ async def place(raw: bytes, message_id: str, services: "Services", *, now: datet
         await dead.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
         return
     # Before the claim: where storage fails here, nothing is in doubt yet. Who asks to be called back
-    # (voice_queue) is called, though they want no texts.
+    # (voice/queue.py) is called, though they want no texts.
     opted_out = not request.id.startswith(CALL_BACK) and await services.messages.opted_out(request.to)
     if settings.daily_call_limit and not opted_out and await _is_over_the_limit(raw, request, services, now):
         return
@@ -134,14 +128,6 @@ async def bury(raw: bytes, message_id: str, services: "Services", *, now: dateti
     if call and call.state is State.PENDING:  # nothing on the queue will ring it any more
         with suppress(errors.Contended):
             await services.calls.write(replace(call, state=State.FAILED, reason=reason, updated=now))
-
-
-async def step(name: str, services: "Services", request: TwilioRequest, settings: Settings) -> Reply:
-    """A further step of a call; that of a queued call with `say` knows its text by the id in its URL."""
-    if name != "outbound":
-        return voice.step(name, request, settings)
-    call = await services.calls.get(request.state("id"))
-    return voice.outbound(request, settings, call.say)
 
 
 async def _is_over_the_limit(raw: bytes, request: CallRequest, services: "Services", now: datetime) -> bool:
@@ -378,13 +364,6 @@ async def reopen(call_id: str, ledger: CallLedger, *, now: datetime) -> None:
     await ledger.write(replace(call, state=State.PENDING, reason="replayed", code=0, updated=now))
 
 
-async def recording(sid: str, services: "Services") -> bytes:
-    """A voicemail, as a WAV file. Raises InvalidRequest for what is no recording SID, and NotFound."""
-    if not RECORDING.fullmatch(sid):
-        raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
-    return await services.twilio.recording(sid)
-
-
 async def replay(letter_id: str, services: "Services", *, now: datetime) -> str:
     """The queue message of a dead letter, under the id it had.
 
@@ -395,8 +374,3 @@ async def replay(letter_id: str, services: "Services", *, now: datetime) -> str:
     await reopen(letter.call_id, services.calls, now=now)
     await services.dead_letters.mark_replayed(letter, now)
     return message
-
-
-async def line(services: "Services") -> dict[str, Any]:
-    """Who waits to be taken by one of us: the queue, as Twilio knows it."""
-    return await services.twilio.waiting(voice_queue.QUEUE)

@@ -26,13 +26,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from shared.delivery import paging as listing
 from shared.delivery.states import RARE, WAITING, State
 from shared.errors import Conflict, Contended, Malformed, NotFound, StorageAway
 from shared.sms.message import SHARDS, Message, is_id, shard
+from shared.storage.rows import END as END
 from shared.storage.rows import Delete, Insert, Merge, Put, Row, Write, stamp
+from shared.storage.rows import Rows as Rows
 
 log = logging.getLogger(__name__)
 
@@ -40,29 +42,11 @@ PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
 LATE = timedelta(days=1)
 """A message that leaves so long after it was first due is entered in its recipient's list again."""
 OPTED_OUT = "the recipient has opted out"
-END = "~"
-"""Sorts behind everything that a row key may hold."""
 
 
 def pseudonym(erasure_key: str, recipient: str) -> str:
     """What stands for an erased recipient: - and 40 hexadecimal digits (HMAC-SHA-256)."""
     return "-" + hmac.new(erasure_key.encode(), recipient.encode(), sha256).hexdigest()[:40]
-
-
-class Rows(Protocol):
-    """A table, as shared/storage/tables.py has it."""
-
-    async def get(self, partition: str, key: str) -> Row | None: ...
-    async def read(
-        self,
-        partition: str,
-        low: str,
-        high: str,
-        *,
-        limit: int,
-        select: Sequence[str] = (),
-    ) -> list[Row]: ...
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.web import webhook
+from tests import webhooks
 from tests.app import App
 from tests.front import Front
 from tests.hanging import hanging_storage
@@ -54,7 +55,7 @@ def listen(front: Front, services: Services) -> None:
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/status" in req.url:
-            return await webhook.record(req, services, lambda got: calls.reported(got, services.calls))
+            return await webhooks.record(req, services, lambda got: calls.reported(got, services.calls))
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle
@@ -80,7 +81,7 @@ async def test_a_call_is_placed_with_what_was_asked_for(services: Services, doub
 async def test_what_to_say_is_asked_for_again_where_storage_hung(
     services: Services, double: Double, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.3)
     answers: list[int] = []
     async with hanging_storage() as account:
         stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
@@ -89,9 +90,7 @@ async def test_what_to_say_is_asked_for_again_where_storage_hung(
             if "/status" in req.url:
                 return func.HttpResponse(status_code=204)
             known = services if answers else stuck
-            answer = await webhook.reply(
-                req, known, lambda got, settings: calls.step("outbound", known, got, settings)
-            )
+            answer = await webhooks.step("outbound", req, known)
             answers.append(answer.status_code)
             return answer
 

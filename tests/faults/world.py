@@ -19,9 +19,9 @@ from shared.delivery.states import State
 from shared.delivery.store import END, PARTITIONS, MessageStore, creation
 from shared.services import Services
 from shared.sms import message, schedule
-from shared.sms import replies as messaging
 from shared.sms.message import Message
-from shared.web import webhook
+from shared.twiml.request import TwilioRequest
+from tests import webhooks
 from tests.azurite import Azurite
 from tests.faults.audit import Verdict, audit
 from tests.faults.workers import Job
@@ -96,23 +96,16 @@ class World:
         if not self.answers_callbacks:
             return func.HttpResponse(status_code=503)
         services = self.services
-        notes: dict[str, webhook.Note] = {
+        notes: dict[str, Callable[[TwilioRequest], Awaitable[None]]] = {
             "sms/status": lambda request: schedule.reported(request, services.messages),
             "voice/status": lambda request: calls.reported(request, services.calls),
         }
         path = req.url.removeprefix(f"{self.front.url}/api/").partition("?")[0]
         if path in notes:
-            return await webhook.record(req, services, notes[path])
+            return await webhooks.record(req, services, notes[path])
         if path == "sms":
-            return await webhook.reply(
-                req,
-                services,
-                lambda request, known: messaging.inbound(request, known, services.messages),
-            )
-        step = path.removeprefix("voice/step/")
-        return await webhook.reply(
-            req, services, lambda request, known: calls.step(step, services, request, known)
-        )
+            return await webhooks.text(req, services)
+        return await webhooks.step(path.removeprefix("voice/step/"), req, services)
 
     def job(self, name: str, **arguments: Any) -> Job:
         """For a Worker: in this world, at its present time."""
