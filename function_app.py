@@ -6,27 +6,16 @@ from functools import partial
 
 import azure.functions as func
 
-from shared.errors import SettingsError
-from shared.lazily import (
-    api,
-    bulk,
-    client_token,
-    diagnosis,
-    erasure,
-    messaging,
-    pages,
-    schedule,
-    timeline,
-    twimlets,
-    voice,
-    webhook,
-)
 from shared.services import Services, utcnow
+from shared.web import api, webhook
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
     from shared.config import Settings
     from shared.sms.message import Message
-    from shared.twiml.reply import Reply
+    from shared.twiml.reply import Effect
     from shared.twiml.request import TwilioRequest
 
 log = logging.getLogger("switchboard")
@@ -42,13 +31,28 @@ Queued = func.Out[typing.List[str]]  # noqa: UP006
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 services = Services()
 
+
+def settings() -> "Settings":
+    """The app settings. SettingsError becomes a 503 in webhook and api."""
+    return services.settings
+
+
 # Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
+
+
+async def carry_out(effects: "Iterable[Effect]", now: "datetime") -> list[str]:
+    """Do what a flow wants done besides its TwiML; the calls to place, as messages for the queue."""
+    from shared.web import effects as wanted
+
+    return await wanted.carry_out(effects, services.messages, services.settings, now=now)
 
 
 @app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
-    return await webhook.reply(req, services, voice.greeting)
+    from shared.voice import menu
+
+    return await webhook.reply(req, settings, menu.greeting, carry_out, now=utcnow())
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -57,20 +61,23 @@ async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
     step = req.route_params["step"]
     if step == "outbound":
-        return await webhook.reply(req, services, outbound, ring)
-    return await webhook.reply(req, services, partial(voice.step, step), ring)
+        from shared.voice.outbound import outbound
 
+        async def words(request: "TwilioRequest") -> str:
+            return (await services.calls.get(request.state("id"))).say
 
-async def outbound(request: "TwilioRequest", settings: "Settings") -> "Reply":
-    """The step that a queued call with `say` begins with: its text is looked up by the id in its URL."""
-    call = await services.calls.get(request.state("id"))
-    return voice.outbound(request, settings, call.say)
+        return await webhook.reply(req, settings, outbound, carry_out, now=utcnow(), read=words)
+    from shared.voice import steps
+
+    return await webhook.reply(req, settings, partial(steps.step, step), carry_out, now=utcnow(), ring=ring)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
-    return await webhook.reply(req, services, voice.client)
+    from shared.voice import softphone
+
+    return await webhook.reply(req, settings, softphone.client, carry_out, now=utcnow())
 
 
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -78,15 +85,20 @@ async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
     from shared.calls import status
 
-    return await webhook.record(req, services, lambda request: status.reported(request, services.call_outbox))
+    return await webhook.record(
+        req, settings, lambda request: status.reported(request, services.call_outbox), now=utcnow()
+    )
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
-    return await webhook.reply(
-        req, services, lambda request, known: messaging.inbound(request, known, services.messages)
-    )
+    from shared.sms import replies
+
+    async def asked_about(request: "TwilioRequest") -> object:
+        return await replies.asked_about(request, services.messages)
+
+    return await webhook.reply(req, settings, replies.inbound, carry_out, now=utcnow(), read=asked_about)
 
 
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
@@ -94,13 +106,18 @@ async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
     from shared.sms import status
 
-    return await webhook.record(req, services, lambda request: status.reported(request, services.text_outbox))
+    return await webhook.record(
+        req, settings, lambda request: status.reported(request, services.text_outbox), now=utcnow()
+    )
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
-    return await webhook.reply(req, services, partial(twimlets.twimlet, req.route_params["name"]))
+    from shared.voice import twimlets
+
+    flow = partial(twimlets.twimlet, req.route_params["name"])
+    return await webhook.reply(req, settings, flow, carry_out, now=utcnow())
 
 
 # Scheduled SMS.
@@ -136,10 +153,12 @@ async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResponse:
     """Send an SMS now, or schedule it."""
+    from shared.sms import schedule
 
     async def create() -> "Message":
-        message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
-        if schedule.leaves_now(message, services.settings, now=utcnow()):
+        now = utcnow()
+        message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
+        if schedule.leaves_now(message, services.settings, now=now):
             shards.set([message.partition])
         return message
 
@@ -149,6 +168,8 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
 @app.route("messages", methods=["GET"])
 async def message_list(req: func.HttpRequest) -> func.HttpResponse:
     """List messages by state and time."""
+    from shared.sms import schedule
+
     return await api.respond(
         lambda: schedule.listed(req.params, services.messages, token=api.token(req), limit=api.limit(req))
     )
@@ -157,6 +178,8 @@ async def message_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}", methods=["GET"])
 async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(
         lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
@@ -166,6 +189,8 @@ async def message_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}", methods=["PATCH"])
 async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(
         lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
@@ -175,6 +200,8 @@ async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}", methods=["DELETE"])
 async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
 
@@ -182,6 +209,8 @@ async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}/resend", methods=["POST"])
 async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
 
@@ -192,6 +221,8 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recipients/messages", methods=["POST"])
 async def recipient_messages(req: func.HttpRequest) -> func.HttpResponse:
     """List the messages to one recipient."""
+    from shared.recipients import timeline
+
     return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services.messages))
 
 
@@ -204,6 +235,8 @@ async def recipient_timeline(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recipients/erase", methods=["POST"])
 async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
     """Erase a recipient."""
+    from shared.recipients import erasure
+
     return await api.respond(
         lambda: erasure.erase(api.address(req), services.places, services.settings.erasure_key, now=utcnow())
     )
@@ -216,6 +249,7 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Take a file of messages."""
+    from shared.bulk import loader as bulk
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
@@ -229,12 +263,16 @@ async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
 @app.route("bulk", methods=["GET"])
 async def bulk_list(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """List the files whose load has not ended."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.unfinished(services))
 
 
 @app.route("bulk/{id}", methods=["GET"])
 async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a file has been loaded, and what is wrong with its rows."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.progress(req.route_params["id"], services))
 
 
@@ -242,6 +280,7 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Let a load that has not ended go on."""
+    from shared.bulk import loader as bulk
 
     async def resume() -> dict[str, str]:
         job_id = await bulk.resume(req.route_params["id"], services)
@@ -254,18 +293,24 @@ async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
 @app.route("bulk/{id}/discard", methods=["POST"])
 async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
     """Give up a load that has not ended, and its file."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
     """Check and load a file; raising keeps the message, and has it go on from where it was."""
+    from shared.bulk import loader as bulk
+
     await bulk.load(bulk.job_in(message.get_body()), services)
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
 async def bulk_give_up(message: func.QueueMessage) -> None:
     """Say of a load that it has stopped."""
+    from shared.bulk import loader as bulk
+
     await bulk.give_up(bulk.job_in(message.get_body()), services)
 
 
@@ -308,7 +353,7 @@ async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpRe
 
 @app.route("calls", methods=["GET"])
 async def call_list(req: func.HttpRequest) -> func.HttpResponse:
-    """List calls as they came."""
+    """List calls, the last accepted first."""
     return await api.respond(
         lambda: services.calls.page(
             after=api.moment(req, "after"), token=api.token(req), limit=api.limit(req)
@@ -331,9 +376,9 @@ async def recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("line", methods=["GET"])
 async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Show who waits in the call queue."""
-    from shared.voice.queue import QUEUE
+    from shared.config import CALL_QUEUE
 
-    return await api.respond(lambda: services.twilio.waiting(QUEUE))
+    return await api.respond(lambda: services.twilio.waiting(CALL_QUEUE))
 
 
 # What was given up.
@@ -377,26 +422,36 @@ async def stats_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 @app.route("token", methods=["POST"])
 async def token_mint(req: func.HttpRequest) -> func.HttpResponse:
     """Mint an access token for the softphone."""
-    principal = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
-    return await api.respond(lambda: client_token.mint(principal, services, now=utcnow()))
+    from shared.web import access_token
+
+    principal, now = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", ""), utcnow()
+    return await api.respond(
+        lambda: access_token.mint(principal, services.settings, services.twilio, services.limits, now=now)
+    )
 
 
 @app.route("softphone", methods=["GET"], auth_level=ANONYMOUS)
 async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
     """A telephone in the browser."""
-    return api.page(pages.page("softphone", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("softphone", req.headers, settings)
 
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
     """What is due, sent, given up; schedule, edit, upload."""
-    return api.page(pages.page("console", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("console", req.headers, settings)
 
 
 @app.route("assets/{name}", methods=["GET"], auth_level=ANONYMOUS)
 async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
     """A script or a style sheet of the pages."""
-    return api.page(pages.asset(req.route_params["name"], req.headers))
+    from shared.web import pages
+
+    return pages.asset(req.route_params["name"], req.headers)
 
 
 # Health.
@@ -405,12 +460,25 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Try storage and Twilio, and say when the timer last ran."""
-    return await api.respond(lambda: diagnosis.diagnose(services, now=utcnow()))
+    from shared.web import diagnosis
+
+    now = utcnow()
+    return await api.respond(
+        lambda: diagnosis.diagnose(
+            services.settings,
+            lambda: services.messages.table,
+            lambda: services.files,
+            services.twilio,
+            now=now,
+        )
+    )
 
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    from shared.errors import SettingsError
+
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
+CALL_QUEUE = "support"
+"""The name of the queue at Twilio in which callers wait for one of us."""
 MEETING = 14_400
 """Seconds in a conference, at least: what Twilio's <Dial> has without a timeLimit, said aloud."""
 AZURITE = (

@@ -1,14 +1,8 @@
 """What the triggers work with, built from the settings on first use and kept for the life of the worker."""
 
-import json
-import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-from shared.errors import Conflict, InvalidRequest
-from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
     from shared.bulk.jobs import BulkJobs
@@ -25,9 +19,6 @@ if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
     from shared.storage.tables import Table, Tables
     from shared.twilio_helper import Twilio
-    from shared.twiml.effects import Effect
-
-log = logging.getLogger(__name__)
 
 
 class Services:
@@ -146,29 +137,6 @@ class Services:
         from shared.recipients.timeline import Timeline
 
         return Timeline(self.messages, self.calls, self.twilio)
-
-    async def carry_out(self, effects: "Iterable[Effect]") -> list[str]:
-        """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
-        from shared.twiml.effects import CallBack, OptIn, OptOut, Text
-
-        ring: list[str] = []
-        for effect in effects:
-            match effect:
-                case Text():
-                    request = {"to": effect.to, "body": effect.body, "idempotency_key": effect.id}
-                    try:
-                        await schedule.create(request, self.messages, self.settings, now=utcnow())
-                    except (InvalidRequest, Conflict) as exc:  # the caller is to hear the answer all the same
-                        log.error("a text that a call flow wants sent cannot be: %s", exc)
-                case CallBack():
-                    ring.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
-                case OptOut():
-                    await recipients.opt_out(self.messages, effect.address, now=utcnow(), source="asked for")
-                case OptIn():
-                    await recipients.opt_in(self.messages, effect.address)
-                case _:
-                    log.warning("a call flow warns: %s", effect.reason)
-        return ring
 
     async def close(self) -> None:
         """Close every connection that was opened."""

@@ -15,7 +15,7 @@ from shared.services import Services
 from shared.sms import schedule
 from shared.sms import status as sms_status
 from shared.sms.message import Message, new_id
-from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -78,7 +78,8 @@ def listen(front: Front, services: Services) -> None:
     """Let Twilio's status callbacks reach these services."""
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await webhook.record(req, services, lambda got: sms_status.reported(got, services.text_outbox))
+        outbox = services.text_outbox
+        return await webhooks.record(req, services, lambda got: sms_status.reported(got, outbox))
 
     front.handle = handle
 

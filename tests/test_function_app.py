@@ -149,9 +149,7 @@ print(sorted(name for name in sys.modules if name.startswith("shared.")))
 def test_indexing_the_app_loads_nothing_that_is_put_off() -> None:
     """The worker library looks at all that function_app holds, which is enough to load a LazyLoader's."""
     ran = python(INDEXED)
-    assert ran.stdout.splitlines()[-1:] == ["['shared.errors', 'shared.lazily', 'shared.services']"], (
-        ran.stderr
-    )
+    assert ran.stdout.splitlines()[-1:] == ["['shared.lazily', 'shared.services']"], ran.stderr
 
 
 WITHOUT_SETTINGS = """

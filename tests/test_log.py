@@ -14,9 +14,8 @@ from shared import timer
 from shared.calls import placing
 from shared.calls import status as call_status
 from shared.services import Services
-from shared.sms import replies as messaging
 from shared.sms import status as sms_status
-from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 from tests.sending import keep, person
 
@@ -28,17 +27,13 @@ SECRETS = ("twilio_test_auth_token", "AccountKey", "SharedKey")
 def listen(front: Front, services: Services) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/voice/status" in req.url:
-            return await webhook.record(
-                req, services, lambda got: call_status.reported(got, services.call_outbox)
-            )
+            calls = services.call_outbox
+            return await webhooks.record(req, services, lambda got: call_status.reported(got, calls))
         if "/sms/status" in req.url:
-            return await webhook.record(
-                req, services, lambda got: sms_status.reported(got, services.text_outbox)
-            )
+            texts = services.text_outbox
+            return await webhooks.record(req, services, lambda got: sms_status.reported(got, texts))
         if "/sms" in req.url:
-            return await webhook.reply(
-                req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-            )
+            return await webhooks.text(req, services)
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle

@@ -83,6 +83,7 @@ class Slots:
                 turn.set_result(None)
 
 
+
 class Pace:
     """At most so many a second, evenly; no limit where the rate is None."""
 

@@ -17,20 +17,18 @@ import requests
 from local.host.worker import QueuedMessage
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Double
 from shared import errors
-from shared.calls import placing, replay, status
+from shared.calls import placing, replay
+from shared.calls import status as call_status
 from shared.calls.call import Call
 from shared.calls.dead_letters import DeadLetter
 from shared.calls.request import CallRequest
-from shared.config import Settings
 from shared.delivery import drain, timings
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.storage.rows import Row
-from shared.twiml.reply import Reply
-from shared.twiml.request import TwilioRequest
-from shared.voice import menu
 from shared.web import webhook
+from tests import webhooks
 from tests.app import App
 from tests.front import Front
 from tests.hanging import hanging_storage
@@ -66,19 +64,12 @@ def listen(front: Front, services: Services) -> None:
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/status" in req.url:
-            return await webhook.record(req, services, lambda got: status.reported(got, services.call_outbox))
+            return await webhooks.record(
+                req, services, lambda got: call_status.reported(got, services.call_outbox)
+            )
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle
-
-
-def said_by(services: Services) -> webhook.Flow:
-    """The first step of a call with `say`, as function_app.py takes it."""
-
-    async def flow(got: TwilioRequest, known: Settings) -> Reply:
-        return menu.outbound(got, known, (await services.calls.get(got.state("id"))).say)
-
-    return flow
 
 
 async def in_doubt(services: Services, at: datetime) -> list[Row]:
@@ -107,7 +98,7 @@ async def test_a_call_is_placed_with_what_was_asked_for(services: Services, doub
 async def test_what_to_say_is_asked_for_again_where_storage_hung(
     services: Services, double: Double, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.3)
     answers: list[int] = []
     async with hanging_storage() as account:
         stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
@@ -116,7 +107,7 @@ async def test_what_to_say_is_asked_for_again_where_storage_hung(
             if "/status" in req.url:
                 return func.HttpResponse(status_code=204)
             known = services if answers else stuck
-            answer = await webhook.reply(req, known, said_by(known))
+            answer = await webhooks.step("outbound", req, known)
             answers.append(answer.status_code)
             return answer
 

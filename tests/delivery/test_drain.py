@@ -266,14 +266,14 @@ async def look(services: Services, after: timedelta) -> None:
 async def test_a_lost_answer_is_settled_by_the_list_and_never_repeated(
     services: Services, double: Double, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("shared.twilio_helper.TIMEOUT", 0.3)
+    monkeypatch.setattr("shared.twilio_client.TIMEOUT", 0.3)
     double.pace(step=60)
     double.plan(kind=kind)
     (first,) = await keep(services, due=datetime.now(UTC))
     await look(services, timedelta())
     message = await services.messages.get(first.id)
     assert (message.state, message.sid) == ("unknown", "")
-    monkeypatch.setattr("shared.twilio_helper.TIMEOUT", 15)
+    monkeypatch.setattr("shared.twilio_client.TIMEOUT", 15)
     await look(services, timedelta(seconds=30))
     assert await states(services) == {"unknown": 1}
     await look(services, timedelta(seconds=62))

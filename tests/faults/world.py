@@ -11,7 +11,6 @@ from typing import Any
 import azure.functions as func
 
 from local.twilio import Double, Options, Pace
-from shared.calls import placing as calls
 from shared.calls import status as call_status
 from shared.config import Settings
 from shared.delivery import drain
@@ -19,13 +18,13 @@ from shared.delivery.sender import Report
 from shared.delivery.states import State
 from shared.delivery.store import Store, creation
 from shared.services import Services
-from shared.sms import replies as messaging
 from shared.sms import schedule
 from shared.sms import status as sms_status
 from shared.sms.message import Message
 from shared.storage.partitions import PARTITIONS
 from shared.storage.rows import END
-from shared.web import webhook
+from shared.twiml.request import TwilioRequest
+from tests import webhooks
 from tests.azurite import Azurite
 from tests.faults.audit import Verdict, audit
 from tests.faults.workers import Job
@@ -100,23 +99,16 @@ class World:
         if not self.answers_callbacks:
             return func.HttpResponse(status_code=503)
         services = self.services
-        notes: dict[str, webhook.Note] = {
+        notes: dict[str, Callable[[TwilioRequest], Awaitable[None]]] = {
             "sms/status": lambda request: sms_status.reported(request, services.text_outbox),
             "voice/status": lambda request: call_status.reported(request, services.call_outbox),
         }
         path = req.url.removeprefix(f"{self.front.url}/api/").partition("?")[0]
         if path in notes:
-            return await webhook.record(req, services, notes[path])
+            return await webhooks.record(req, services, notes[path])
         if path == "sms":
-            return await webhook.reply(
-                req,
-                services,
-                lambda request, known: messaging.inbound(request, known, services.messages),
-            )
-        step = path.removeprefix("voice/step/")
-        return await webhook.reply(
-            req, services, lambda request, known: calls.step(step, services, request, known)
-        )
+            return await webhooks.text(req, services)
+        return await webhooks.step(path.removeprefix("voice/step/"), req, services)
 
     def job(self, name: str, **arguments: Any) -> Job:
         """For a Worker: in this world, at its present time."""

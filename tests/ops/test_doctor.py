@@ -25,7 +25,7 @@ from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.sms import schedule
 from shared.sms.message import Message, new_id
-from shared.web import diagnosis
+from shared.storage import heartbeat
 from tests.azurite import Azurite, signed
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
@@ -45,7 +45,7 @@ async def refused(result: Any) -> str:
 
 
 async def beat(now: datetime, report: str = "nothing due") -> None:
-    await diagnosis.beat(running_services().messages.table, report, now=now)
+    await heartbeat.beat(running_services().messages.table, report, now=now)
 
 
 @pytest.mark.usefixtures("public")

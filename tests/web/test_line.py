@@ -7,8 +7,8 @@ import pytest_asyncio
 
 from local.phone.office import Office
 from local.twilio import NUMBER, Double, Number, Options, Pace
+from shared.config import CALL_QUEUE as QUEUE
 from shared.services import Services
-from shared.voice.queue import QUEUE
 from tests.listener import Answer, Listener
 from tests.settings import settings
 
