@@ -7,7 +7,7 @@ from functools import partial
 import azure.functions as func
 
 from shared.services import Services, utcnow
-from shared.web import api, webhook
+from shared.web import api
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +51,7 @@ async def carry_out(effects: "Iterable[Effect]", now: "datetime") -> list[str]:
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
     from shared.voice import menu
+    from shared.web import webhook
 
     return await webhook.reply(req, settings, menu.greeting, carry_out, now=utcnow())
 
@@ -59,6 +60,8 @@ async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
+    from shared.web import webhook
+
     step = req.route_params["step"]
     if step == "outbound":
         from shared.voice.outbound import outbound
@@ -76,6 +79,7 @@ async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
     from shared.voice import softphone
+    from shared.web import webhook
 
     return await webhook.reply(req, settings, softphone.client, carry_out, now=utcnow())
 
@@ -84,6 +88,7 @@ async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
     from shared.calls import status
+    from shared.web import webhook
 
     return await webhook.record(
         req, settings, lambda request: status.reported(request, services.call_outbox), now=utcnow()
@@ -94,6 +99,7 @@ async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
     from shared.sms import replies
+    from shared.web import webhook
 
     async def asked_about(request: "TwilioRequest") -> object:
         return await replies.asked_about(request, services.messages)
@@ -105,6 +111,7 @@ async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
     from shared.sms import status
+    from shared.web import webhook
 
     return await webhook.record(
         req, settings, lambda request: status.reported(request, services.text_outbox), now=utcnow()
@@ -115,6 +122,7 @@ async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
     from shared.voice import twimlets
+    from shared.web import webhook
 
     flow = partial(twimlets.twimlet, req.route_params["name"])
     return await webhook.reply(req, settings, flow, carry_out, now=utcnow())

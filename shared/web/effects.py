@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from shared.config import Settings
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.errors import Conflict, InvalidRequest
 from shared.sms import opt_outs, schedule
+from shared.sms.message import Message
 from shared.twiml.reply import CallBack, Effect, OptIn, OptOut, Text
 
 log = logging.getLogger(__name__)
 
 
 async def carry_out(
-    effects: Iterable[Effect], messages: MessageStore, settings: Settings, *, now: datetime
+    effects: Iterable[Effect], messages: Store[Message], settings: Settings, *, now: datetime
 ) -> list[str]:
     """Schedule the texts and keep the opt-outs. Returns the calls to place, as messages for the queue."""
     calls: list[str] = []
