@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -155,8 +156,10 @@ async def place(
         await dead_letters.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
         return
     call, store = call_of(request, now), calls.store
-    # Where nobody gave it an id, only an earlier delivery can have entered it: not worth a look.
-    present = None if request.id == message_id else await store.find(request.id)
+    # Where nobody gave it an id, only an earlier delivery can have entered it. That is not worth a look, unless
+    # calls are counted: what has rung counts on that day alone.
+    is_new = request.id == message_id and not calls.kind.daily_limit
+    present = None if is_new else await store.find(request.id)
     if present and present.state not in WAITING:
         log.info("call %s is not rung again: it is %s", present.id, present.state)
         return
@@ -176,7 +179,11 @@ async def place(
 
 
 async def _ended(store: Store[Call], present: Call | None, call: Call) -> None:
-    await (store.change(present, call) if present else store.add(call))
+    if present:
+        await store.change(present, call)
+    else:
+        with suppress(errors.Contended):  # an earlier delivery has entered it
+            await store.add(call)
 
 
 async def _is_over_the_limit(calls: Outbox[Call], call: Call, now: datetime) -> bool:
