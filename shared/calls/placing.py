@@ -156,8 +156,8 @@ async def place(
         await dead_letters.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
         return
     call, store = call_of(request, now), calls.store
-    # Where nobody gave it an id, only an earlier delivery can have entered it. That is not worth a look, unless
-    # calls are counted: what has rung counts on that day alone.
+    # Where nobody gave it an id, only an earlier delivery can have entered it. That is not worth a look,
+    # unless calls are counted: what has rung counts on that day alone.
     is_new = request.id == message_id and not calls.kind.daily_limit
     present = None if is_new else await store.find(request.id)
     if present and present.state not in WAITING:
