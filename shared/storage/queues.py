@@ -1,8 +1,8 @@
-"""The queues through the storage SDK: made where they are missing, tried, and emptied of what the host gave up.
+"""The queues through the storage SDK: made where missing, tried, and emptied of what the host gave up.
 
-The host makes no queue: its listener finds 404 until somebody does (azure-webjobs-sdk, QueueListener). It puts
-a message that failed maxDequeueCount times onto NAME-poison, which no trigger can be relied on to read: a
-message whose metadata does not decode never reaches our code there either.
+The host makes no queue: its listener finds 404 until somebody does (azure-webjobs-sdk, QueueListener). It
+puts a message that failed maxDequeueCount times onto NAME-poison, which no trigger can be relied on to read:
+a message whose metadata does not decode never reaches our code there either.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,9 +45,8 @@ class Queues:
     def __init__(self, settings: Settings) -> None:
         check_connection(settings.storage)
         self._credential = None if settings.storage else identity(settings)
-        # The SDK's own retry policy would wait 15 seconds and more each time.
-        options: dict[str, Any] = {**TIMEOUTS, "retry_total": 1, "initial_backoff": 0, "increment_base": 2}
-        options["random_jitter_range"] = 1
+        # The SDK's own retry policy would wait 15 seconds and more; the next tick tries again.
+        options: dict[str, Any] = {**TIMEOUTS, "retry_total": 0}
         if settings.storage:
             self._service = QueueServiceClient.from_connection_string(settings.storage, **options)
         else:
@@ -81,7 +80,7 @@ class Queues:
     async def try_rights(self) -> None:
         """Look into each queue; send, receive and delete in one of our own. Raises Refused or AzureError.
 
-        The host receives and sends with the same identity, so what is refused here is refused to the bindings.
+        The host uses the same identity, so what is refused here is refused to the bindings.
         """
         for name in NAMES:
             queue = self._service.get_queue_client(name)

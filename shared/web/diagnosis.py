@@ -10,8 +10,8 @@ from azure.core.exceptions import AzureError
 from shared.config import Settings
 from shared.errors import SwitchboardError
 from shared.storage.blobs import Blobs
-from shared.storage.heartbeat import HEARTBEAT, PARTITION
 from shared.storage.connection import check_connection
+from shared.storage.heartbeat import HEARTBEAT, PARTITION
 from shared.storage.queues import Queues
 from shared.storage.rows import Delete, Put, Rows, stamp
 from shared.twilio_helper import Twilio

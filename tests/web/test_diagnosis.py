@@ -129,9 +129,7 @@ async def test_what_the_app_may_not_do_with_its_queues_is_named(
             service.create_queue(name)
 
     with pytest.raises(Refused, match=f"the app cannot {says}: storage answers 403"):
-        await try_queues(
-            settings(AzureWebJobsStorage=signed(connection, permission, queues=queues))
-        )
+        await try_queues(settings(AzureWebJobsStorage=signed(connection, permission, queues=queues)))
 
 
 async def test_the_rights_it_needs_suffice(azurite: Azurite) -> None:
@@ -225,9 +223,7 @@ async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
 async def test_two_at_once_do_not_take_each_other_for_a_fault(azurite: Azurite) -> None:
     connection = azurite.fresh_account()
 
-    await asyncio.gather(
-        *(try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5))
-    )
+    await asyncio.gather(*(try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5)))
 
 
 async def test_without_a_connection_string_the_identity_is_asked(
