@@ -54,7 +54,7 @@ def main(
         raise typer.Exit(code)
     # Only now: the process that merely watches the code needs none of it, and starts the sooner.
     from local.host.host import HostOptions
-    from local.host.serving import serve
+    from local.host.process import serve
 
     options = HostOptions(
         app_dir=app_dir,
