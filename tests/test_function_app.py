@@ -71,6 +71,11 @@ def test_every_function_is_indexed_as_the_design_has_it(worker: Worker) -> None:
     assert (timer["schedule"], timer.get("runOnStartup", False)) == ("%SMS_SCHEDULE%", False)
 
 
+def test_no_output_is_a_text_that_the_host_would_rewrite() -> None:
+    """It reads an Out[str] as JSON and writes it anew: dates change, an array becomes several messages."""
+    assert "Out[str]" not in (ROOT / "function_app.py").read_text()
+
+
 def test_nothing_but_signed_webhooks_health_and_pages_is_open(worker: Worker) -> None:
     levels = {each.name: each.trigger.properties.get("authLevel") for each in worker.functions}
     anonymous = {name for name, level in levels.items() if level == "ANONYMOUS"}

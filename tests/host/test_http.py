@@ -253,7 +253,7 @@ async def test_queue_outputs_are_written_after_success_alone(host: HostProcess) 
         assert sorted(message.content for message in queue.receive_messages()) == [
             "first",
             "second",
-            '{"to": "me"}',
+            '{\n  "to": "me"\n}',
         ]
 
 

@@ -1,7 +1,7 @@
 """local/host/outputs.py: what the host's output path makes of a value.
 
-The first table was seen on Microsoft's own host (4.1037, queue extension 5.3.10) with `Out[str]`; the second was
-read in Newtonsoft.Json's source.
+SEEN and REFUSED were seen on Microsoft's own host (4.1037, queue extension 5.3.10) with `Out[str]`; READ and
+BROKEN were read in Newtonsoft.Json's source.
 """
 
 import pytest
@@ -119,7 +119,7 @@ def test_what_newtonsoft_does_not_read_fails_with_its_words(text: str, problem: 
     if not newtonsoft_reader.is_json(text):
         # The host looks at the first and the last character alone, and sends such a text as it is.
         assert sent(text) == [text]
-    with pytest.raises(ValueError, match="Path|hold") as caught:
+    with pytest.raises(ValueError, match=r"Path|hold") as caught:
         newtonsoft_reader.parse(text)
     assert problem in str(caught.value)
 
