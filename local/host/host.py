@@ -18,10 +18,10 @@ from local.host.console import log
 from local.host.errors import HostError
 from local.host.invoker import Invoker
 from local.host.queues import QueueListener
-from local.host.schedule import TimerStatuses
 from local.host.server import Server
 from local.host.settings import RESPONSE_LIMIT, QueueSettings
 from local.host.storage import QueueStorage
+from local.host.timer_status import TimerStatuses
 from local.host.timers import TimerLoop, WallClock
 from local.host.triggers import App, QueueTrigger, TimerTrigger, describe
 from local.host.worker import QueuedMessage, Result, Worker
@@ -141,7 +141,9 @@ class Host:
         function = trigger.function
         return await self._invoker.start(function, lambda: self._worker.queue(function.name, message), what)
 
-    async def _on_time(self, trigger: TimerTrigger, past_due: bool, status: Mapping[str, str]) -> Result:
+    async def _on_time(
+        self, trigger: TimerTrigger, past_due: bool, status: Mapping[str, str] | None
+    ) -> Result:
         function = trigger.function
         what = "timer, past due" if past_due else "timer"
         return await self._invoker.start(
