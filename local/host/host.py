@@ -69,6 +69,8 @@ class Host:
             server.application(),
             access_log=None,
             handle_signals=False,
+            # A body that is compressed arrives as it is.
+            auto_decompress=False,
             max_line_size=16_384,
             max_field_size=32_768,
             shutdown_timeout=options.grace,

@@ -16,11 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import azure_functions_runtime as runtime
 
-from local.host import binding_data, invocation_context, outputs, protocol
+from local.host import binding_data, http_request, invocation_context, outputs, protocol
 from local.host.errors import InvocationFailed, NotIndexed
 
 
@@ -156,9 +155,8 @@ class Worker:
         Header names in lower case, query values joined by commas and left out when empty, a body only where
         there is one (GrpcMessageConversionExtensions.ToRpcHttp in azure-functions-host).
         """
-        query: dict[str, str] = {}
-        for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
-            query[key] = f"{query[key]},{value}" if key in query else value
+        found = http_request.query(url.partition("?")[2])
+        query = {key: http_request.joined(values) for key, values in found.items()}
         protos = protocol.load()
         message = protos.RpcHttp(
             method=method,
