@@ -77,11 +77,10 @@ class Host:
         )
         await self._runner.setup()
         self._run(*(each.listen() for each in self._listeners))
-        # Whoever sees the host answer may put a message on a queue at once, and a timer that is past due
-        # would find no storage while that is still starting.
+        # A timer that is past due would find no storage while that is still starting.
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_WITH_STORAGE):
-                await asyncio.gather(*(each.has_queue.wait() for each in self._listeners))
+                await asyncio.gather(*(each.has_looked.wait() for each in self._listeners))
         statuses = TimerStatuses(options.data / "timers")
         self._timers = [TimerLoop(each, statuses, self._on_time, WallClock()) for each in app.timers]
         self._run(*(each.run() for each in self._timers))
