@@ -13,7 +13,7 @@ from azure.storage.queue import QueueClient
 from yarl import URL
 
 from tests.host.process import QUICK_QUEUES, HostProcess, serving, write_app
-from tests.storage import Azurite
+from tests.storage import Azurite, make_queues
 from tests.waiting import until
 
 APP = """
@@ -106,7 +106,9 @@ async def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> As
         APP,
         {"version": "2.0", "extensions": {"queues": QUICK_QUEUES, "http": {"maxOutstandingRequests": 3}}},
     )
-    environ = {"AzureWebJobsStorage": azurite.fresh_account(), "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000"}
+    account = azurite.fresh_account()
+    make_queues(account, "asked")
+    environ = {"AzureWebJobsStorage": account, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000"}
     async with serving(app_dir, environ, ["--no-reload", "--response-limit", "1.5"]) as running:
         yield running
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from azure.storage.queue import QueueClient, QueueMessage
 
 from tests.host.process import HostProcess, serving, write_app
-from tests.storage import Azurite
+from tests.storage import Azurite, make_queues
 from tests.waiting import until
 
 APP = """
@@ -74,9 +74,7 @@ UNDECODED = [
 @pytest_asyncio.fixture(scope="module")
 async def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HostProcess]:
     account = azurite.fresh_account()
-    for name in ("asked", "seen"):
-        with QueueClient.from_connection_string(account, name) as queue:
-            queue.create_queue()
+    make_queues(account, "asked", "seen")
     app_dir = write_app(tmp_path_factory.mktemp("metadata") / "app", APP)
     async with serving(app_dir, {"AzureWebJobsStorage": account}) as running:
         yield running
