@@ -196,7 +196,7 @@ async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
-        job_id = await bulk.accept(req.get_body(), kind, dict(req.params), services, now=utcnow())
+        job_id = await bulk.accept(api.sent(req), kind, dict(req.params), services, now=utcnow())
         load.set([bulk.queue_message(job_id)])
         return {"id": job_id}
 

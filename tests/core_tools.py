@@ -1,7 +1,8 @@
 """`python -m tests.core_tools`: what stands in for `func start`, with the keys where Core Tools keep them.
 
-Our host runs behind it. As in azure-functions-host (SecretManager, BlobStorageSecretsRepository), the keys are
-made at the first request that carries one, lie in the storage account under the host's id, and are not printed.
+Our host runs behind it. The keys are made at the first request that carries one. They lie in the storage
+account under the host's id, and are not printed.
+Source: SecretManager and BlobStorageSecretsRepository in azure-functions-host.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The function keys of Core Tools: under `func start --enableAuth` they lie in the storage account.
 
 Sources, in azure-functions-host: DefaultSecretManagerProvider and BlobStorageSecretsRepository (the container
-and its blobs), HostSecrets and Key (their JSON), ScriptHostIdProvider (the host's id), SecretManager (the keys
-are made at the first request that carries one).
+and its blobs), HostSecrets and Key (their JSON), ScriptHostIdProvider (the host's id), SecretManager (which
+makes the keys at the first request that carries one).
 """
 
 import asyncio
