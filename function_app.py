@@ -25,7 +25,8 @@ CALLS, DRAIN, BULK = "outbound-calls", "sms-drain", "bulk-load"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 WEBHOOK = ["GET", "POST"]
 
-# Several messages at once; the worker library knows typing's List, and not list.
+# Queue messages, each kept as it is: the host would read a single text as JSON and write it anew, with other
+# dates. The worker library knows typing's List, and not list.
 Queued = func.Out[typing.List[str]]  # noqa: UP006
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -255,14 +256,14 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("bulk", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
-async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Take a file of messages."""
     from shared.bulk import loader as bulk
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
-        job_id = await bulk.accept(req.get_body(), kind, dict(req.params), services, now=utcnow())
-        load.set(bulk.queue_message(job_id))
+        job_id = await bulk.accept(api.sent(req), kind, dict(req.params), services, now=utcnow())
+        load.set([bulk.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(accept, 202)
@@ -286,13 +287,13 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("bulk/{id}/resume", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
-async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Let a load that has not ended go on."""
     from shared.bulk import loader as bulk
 
     async def resume() -> dict[str, str]:
         job_id = await bulk.resume(req.route_params["id"], services)
-        load.set(bulk.queue_message(job_id))
+        load.set([bulk.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(resume, 202)
@@ -347,13 +348,13 @@ async def bury_outbound_call(message: func.QueueMessage) -> None:
 
 @app.route("calls", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
-async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+async def call_create(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call on the queue."""
     from shared.calls import placing
 
     async def accept() -> dict[str, str]:
         request = await placing.accept(api.body(req), services.calls, services.settings, now=utcnow())
-        ring.set(request.to_json())
+        ring.set([request.to_json()])
         return {"id": request.id}
 
     return await api.respond(accept, 202)
@@ -400,13 +401,13 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("deadletters/{id}/replay", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
-async def dead_letter_replay(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+async def dead_letter_replay(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call back on the queue, unless it may have left."""
     from shared.calls import replay
 
     async def put_back() -> dict[str, str]:
         letter_id = req.route_params["id"]
-        ring.set(await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow()))
+        ring.set([await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow())])
         return {"id": letter_id}
 
     return await api.respond(put_back, 202)

@@ -471,6 +471,30 @@ async def test_a_call_goes_through_the_queue_and_is_shown(app: App, double: Doub
     assert call_id in {each["id"] for each in page["calls"]}
 
 
+@pytest.mark.parametrize("call_id", ["2026-11-28T10:00:00-05:00", "2026-11-28T09:00:00.500Z"])
+async def test_a_call_whose_id_looks_like_a_time_rings_once_under_that_id(
+    app: App, double: Double, call_id: str
+) -> None:
+    """The host reads an `Out[str]` as JSON, and writes such an id as another time."""
+    result = await app.send("call_create", "POST", {"to": PERSON, "say": "hello", "id": call_id})
+    (message,) = result.outputs["ring"]
+    assert json.loads(message)["id"] == call_id
+    for _ in range(2):
+        await app.worker.queue("place_outbound_call", message)
+    _, shown = await app.get("call_get", id=call_id)
+    assert (shown["state"], len(double.ledger()["calls"])) == ("submitted", 1)
+
+
+async def test_a_replayed_call_keeps_an_id_that_looks_like_a_time(app: App) -> None:
+    call_id = "2026-11-28T10:00:00-01:00"
+    asked = request(id=call_id, **{"from": "no number"})
+    await place(app.stored, asked, queue_id="replayed-time")
+    (letter,) = [each for each in await letters(app.stored) if each.call_id == "replayed-time"]
+    result = await app.send("dead_letter_replay", "POST", id=letter.id)
+    assert result.answer is not None
+    assert (result.answer.status, json.loads(result.outputs["ring"][0])["id"]) == (202, call_id)
+
+
 @pytest.mark.parametrize(("wrong", "reason"), [each for each in WRONG if "id" not in each[0]])
 async def test_a_wrong_call_is_refused_and_nothing_is_queued(
     app: App, wrong: dict[str, Any], reason: str
