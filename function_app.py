@@ -110,7 +110,7 @@ async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     from shared.web import webhook
 
     async def asked_about(request: "TwilioRequest") -> object:
-        return await replies.asked_about(request, services.messages)
+        return await replies.asked_about(request, lambda: services.messages)
 
     return await webhook.reply(req, settings, replies.inbound, carry_out, now=utcnow(), read=asked_about)
 
