@@ -8,9 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from shared.delivery.store import Rows
 from shared.errors import StorageAway
-from shared.storage.rows import TRANSACTION_LIMIT, Row, Write
+from shared.storage.rows import TRANSACTION_LIMIT, Row, Rows, Write
 
 
 class _Commit:
