@@ -33,7 +33,7 @@ from tests.processes import (
     listening,
     needs_proc,
 )
-from tests.storage import Azurite
+from tests.azurite import Azurite
 from tests.waiting import until
 
 HOST_JSON = json.loads((ROOT / "host.json").read_text())
