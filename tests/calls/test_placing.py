@@ -412,14 +412,26 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
     for number, (raw, _) in enumerate(BAD):
         await placing.place(raw, f"bad-{number}", services.call_outbox, services.dead_letters, now=NOW)
     await place(services, request())
-    found = {letter.call_id: letter for letter in await letters(services)}
+    found = {letter.body: letter for letter in await letters(services)}
     assert len(found) == len(BAD)
-    for number, (raw, reason) in enumerate(BAD):
-        letter = found[f"bad-{number}"]
-        assert reason in letter.reason, raw
-        assert letter.body == raw.decode("utf-8", "replace")
+    for raw, reason in BAD:
+        assert reason in found[raw.decode("utf-8", "replace")].reason, raw
     assert [each["to"] for each in double.ledger()["calls"]] == [PERSON]
     assert len((await services.calls.page()).items) == 1
+
+
+@pytest.mark.parametrize("overlaid", ["2026/11/28-17", "11/28/2026 15:00:00", "", "x" * 2000, "call-9"])
+@pytest.mark.parametrize("name", ["id", "Id", "ID"])
+async def test_what_a_sender_wrote_over_the_metadata_is_not_believed(
+    services: Services, double: Double, overlaid: str, name: str
+) -> None:
+    """The host lays a JSON body's fields over the trigger's metadata (tests/host/test_queue_metadata.py)."""
+    raw = json.dumps({"to": PERSON, "say": "x", name: overlaid}).encode()
+    await placing.place(raw, overlaid, services.call_outbox, services.dead_letters, now=NOW)
+    taken = name == "id" and overlaid == "call-9"
+    assert len(double.ledger()["calls"]) == taken
+    assert [letter.body for letter in await letters(services)] == [] if taken else [raw.decode()]
+    assert all(Call.is_id(letter.call_id) for letter in await letters(services))
 
 
 async def test_base64_is_taken_as_well_as_plain(services: Services, double: Double) -> None:
