@@ -167,7 +167,7 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
     async def create() -> "Message":
         now = utcnow()
         message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
-        if schedule.leaves_now(message, services.settings, now=now):
+        if await schedule.wants_drain(message, services.messages, services.settings, now=now):
             shards.set([message.partition])
         return message
 

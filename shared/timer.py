@@ -1,10 +1,11 @@
 """What one tick of the timer does: send what is due, place what waits, settle what is in doubt."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import errors
+from shared.delivery import drain_requests
 from shared.delivery.drain import drain
 from shared.delivery.outbox import Outbox
 from shared.delivery.sender import Report
@@ -28,6 +29,7 @@ async def tick(texts: "Outbox[Message]", calls: "Outbox[Call]", *, now: datetime
     """Once per schedule: drain the texts and the calls, and note that the timer has run."""
     seconds = PACED_SECONDS if texts.settings.max_per_second else TICK_SECONDS
     report = await drain(texts, now=now, seconds=seconds)
+    await _keep_unrequested(texts, report, now)
     if not report.stopped:  # the reason to stop holds for calls too
         rung = await drain(calls, now=now, seconds=seconds)
         report.states.update({f"call {state}": count for state, count in rung.states.items()})
@@ -45,4 +47,16 @@ async def one_shard(raw: bytes, texts: Outbox[Message], *, now: datetime) -> Rep
     if partition not in PARTITIONS:
         log.error("a message on sms-drain names no shard")
         return Report()
-    return await drain(texts, now=now, seconds=SHARD_SECONDS, partitions=[partition])
+    await drain_requests.started(texts.store, partition)
+    if texts.settings.max_per_second:
+        return Report()  # ticks alone keep that rate
+    report = await drain(texts, now=now, seconds=SHARD_SECONDS, partitions=[partition])
+    await _keep_unrequested(texts, report, now + timedelta(seconds=SHARD_SECONDS))
+    return report
+
+
+async def _keep_unrequested(texts: Outbox[Message], report: Report, now: datetime) -> None:
+    """Of the shards that have more due, keep those that no message on `sms-drain` names yet."""
+    if not report.stopped:
+        asked = {each for each in report.left if await drain_requests.request(texts.store, each, now=now)}
+        report.left = asked
