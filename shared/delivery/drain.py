@@ -24,10 +24,10 @@ from shared.delivery.sender import GIVE_UP_AFTER, Report, Sender
 from shared.delivery.states import State
 from shared.delivery.store import OPTED_OUT, PARTITIONS, MessageStore, creation
 from shared.sms.message import Message, shard
+from shared.storage import heartbeat
 from shared.storage.rows import TRANSACTION_LIMIT, Row, Write, moment
 from shared.times import instants as when
 from shared.twilio_helper import Twilio
-from shared.web import diagnosis
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -74,7 +74,7 @@ async def tick(services: "Services", *, now: datetime) -> Report:
     try:
         if not report.stopped:  # the reason to stop holds for them too
             await calls.reconcile(services.calls, services.twilio, now=now)
-        await diagnosis.beat(services.messages.table, str(report), now=now)
+        await heartbeat.beat(services.messages.table, str(report), now=now)
     except errors.StorageAway as exc:
         report.stopped = report.stopped or str(exc)
     report.left = {half for partition in report.left for half in halves(partition)}

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 
-from shared.delivery.store import Rows
 from shared.errors import SwitchboardError
-from shared.storage.rows import Delete, Put, stamp
+from shared.storage.heartbeat import PARTITION, last_beat
+from shared.storage.rows import Delete, Put, Rows, stamp
 
 if TYPE_CHECKING:
     from shared.services import Services
 
-PARTITION = "diagnosis"
 PROBE = "probe"
-HEARTBEAT = "heartbeat"
-
-
-async def beat(table: Rows, report: str, *, now: datetime) -> None:
-    """Note that the timer has run, and what it did."""
-    await table.commit(PARTITION, [Put(HEARTBEAT, {"at": stamp(now), "report": report})])
 
 
 async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
@@ -47,7 +40,6 @@ async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
         _trouble(try_queues(settings)),
         _trouble(services.twilio.messages_to(settings.from_number, limit=1)),
     )
-    beaten = None if storage else await services.messages.table.get(PARTITION, HEARTBEAT)
     return {
         "at": stamp(now),
         "public_base_url": settings.public_base_url,
@@ -58,7 +50,7 @@ async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
         "files": files,
         "queues": queues,
         "twilio": twilio,
-        "heartbeat": {"at": beaten.text("at"), "report": beaten.text("report")} if beaten else None,
+        "heartbeat": None if storage else await last_beat(services.messages.table),
     }
 
 
