@@ -374,12 +374,14 @@ async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: AR
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    """200, which names a setting that cannot take effect; 503 naming what is missing or wrong."""
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:
         wrong = [f"{name} {problem}" for name, problem in exc.invalid]
         return api.answer({"status": "unhealthy", "missing": list(exc.missing), "invalid": wrong}, 503)
+    if problem := await services.tables.layout.problem():
+        return api.answer({"status": "unhealthy", "missing": [], "invalid": [problem]}, 503)
     if unusable:
         wrong = [f"{name} {problem}" for name, problem in unusable]
         return api.answer({"status": "degraded", "missing": [], "invalid": wrong})

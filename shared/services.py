@@ -64,9 +64,8 @@ class Services:
     def calls(self) -> "CallLedger":
         """The calls."""
         from shared.calls.ledger import CallLedger
-        from shared.storage.batching import Together
 
-        return CallLedger(Together(self.tables.table("calls")))
+        return CallLedger(self.tables.table("calls", batching=True))
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":

@@ -96,9 +96,10 @@ def _is_address(url: str) -> bool:
 
 
 async def try_queues(settings: Settings) -> None:
-    """Look into each queue; send, receive and delete in one of our own. Raises Refused or AzureError.
+    """Look into each queue; send, receive and delete in one of our own.
 
-    A queue that is not there yet is no fault: the host makes it when it is first used.
+    A queue that is not there yet is no fault: the host makes it when it is first used. Raises Refused,
+    AzureError, or StorageAway where the identity gives no token.
     """
     credential = None if settings.storage else identity(settings)
     endpoint, policy = _entrance(settings, credential)

@@ -38,7 +38,7 @@ class Hooked(Table):
     """A table that remembers its commits, and dies at one that writes a key with `dies_at` in it."""
 
     def __init__(self, table: Table) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self.commits: list[tuple[str, Sequence[Write]]] = []
         self.dies_at = ""
         self._hooks: dict[str, Callable[[], Awaitable[object]]] = {}

@@ -14,6 +14,7 @@ from local.host.worker import Worker
 from local.twilio import Double
 from shared.config import Settings
 from shared.delivery import drain
+from shared.errors import StorageAway
 from shared.services import Services
 from shared.storage import queue_access as queue_rights
 from shared.web import diagnosis
@@ -220,7 +221,7 @@ async def test_without_a_connection_string_the_identity_is_asked(
     environ = {name: value for name, value in ENVIRON.items() if name != "AzureWebJobsStorage"}
     by_identity = Settings.from_env({**environ, "AzureWebJobsStorage__accountName": "nowhere"})
 
-    with pytest.raises(AzureError, match="no such identity"):
+    with pytest.raises(StorageAway, match="no such identity"):
         await queue_rights.try_queues(by_identity)
 
     (asked,) = listener.to("/token")
