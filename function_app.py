@@ -6,27 +6,17 @@ from functools import partial
 
 import azure.functions as func
 
-from shared.errors import SettingsError
-from shared.lazily import (
-    api,
-    bulk,
-    calls,
-    client_token,
-    diagnosis,
-    drain,
-    erasure,
-    messaging,
-    pages,
-    schedule,
-    timeline,
-    twimlets,
-    voice,
-    webhook,
-)
 from shared.services import Services, utcnow
+from shared.web import api
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from shared.config import Settings
     from shared.sms.message import Message
+    from shared.twiml.reply import Effect
+    from shared.twiml.request import TwilioRequest
 
 log = logging.getLogger("switchboard")
 
@@ -41,52 +31,101 @@ Queued = func.Out[typing.List[str]]  # noqa: UP006
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 services = Services()
 
+
+def settings() -> "Settings":
+    """The app settings. SettingsError becomes a 503 in webhook and api."""
+    return services.settings
+
+
 # Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
+
+
+async def carry_out(effects: "Iterable[Effect]", now: "datetime") -> list[str]:
+    """Do what a flow wants done besides its TwiML; the calls to place, as messages for the queue."""
+    from shared.web import effects as wanted
+
+    return await wanted.carry_out(effects, services.messages, services.settings, now=now)
 
 
 @app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
-    return await webhook.reply(req, services, voice.greeting)
+    from shared.voice import menu
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, menu.greeting, carry_out, now=utcnow())
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
-    return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
+    from shared.web import webhook
+
+    step = req.route_params["step"]
+    if step == "outbound":
+        from shared.voice.outbound import outbound
+
+        async def words(request: "TwilioRequest") -> str:
+            return (await services.calls.get(request.state("id"))).say
+
+        return await webhook.reply(req, settings, outbound, carry_out, now=utcnow(), read=words)
+    from shared.voice import steps
+
+    return await webhook.reply(req, settings, partial(steps.step, step), carry_out, now=utcnow(), ring=ring)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
-    return await webhook.reply(req, services, voice.client)
+    from shared.voice import softphone
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, softphone.client, carry_out, now=utcnow())
 
 
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
-    return await webhook.record(req, services, lambda request: calls.reported(request, services.calls))
+    from shared.calls import status
+    from shared.web import webhook
+
+    return await webhook.record(
+        req, settings, lambda request: status.reported(request, services.call_outbox), now=utcnow()
+    )
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
-    return await webhook.reply(
-        req, services, lambda request, known: messaging.inbound(request, known, services.messages)
-    )
+    from shared.sms import replies
+    from shared.web import webhook
+
+    async def asked_about(request: "TwilioRequest") -> object:
+        return await replies.asked_about(request, services.messages)
+
+    return await webhook.reply(req, settings, replies.inbound, carry_out, now=utcnow(), read=asked_about)
 
 
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
-    return await webhook.record(req, services, lambda request: schedule.reported(request, services.messages))
+    from shared.sms import status
+    from shared.web import webhook
+
+    return await webhook.record(
+        req, settings, lambda request: status.reported(request, services.text_outbox), now=utcnow()
+    )
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
-    return await webhook.reply(req, services, partial(twimlets.twimlet, req.route_params["name"]))
+    from shared.voice import twimlets
+    from shared.web import webhook
+
+    flow = partial(twimlets.twimlet, req.route_params["name"])
+    return await webhook.reply(req, settings, flow, carry_out, now=utcnow())
 
 
 # Scheduled SMS.
@@ -96,9 +135,11 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
     """Send the SMS whose time has come, and settle what is in doubt."""
+    from shared import timer as ticking
+
     if timer.past_due:
         log.warning("the timer is late: what fell due meanwhile is sent now")
-    report = await drain.tick(services, now=utcnow())
+    report = await ticking.tick(services.text_outbox, services.call_outbox, now=utcnow())
     log.info("drained: %s", report)
     if report.to_do:
         shards.set(report.to_do)
@@ -108,7 +149,9 @@ async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
     """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
-    report = await drain.one_shard(message.get_body(), services, now=utcnow())
+    from shared import timer
+
+    report = await timer.one_shard(message.get_body(), services.text_outbox, now=utcnow())
     log.info("drained a shard: %s", report)
     if report.to_do:
         shards.set(report.to_do)
@@ -118,10 +161,12 @@ async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResponse:
     """Send an SMS now, or schedule it."""
+    from shared.sms import schedule
 
     async def create() -> "Message":
-        message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
-        if drain.leaves_now(message, services.settings, now=utcnow()):
+        now = utcnow()
+        message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
+        if schedule.leaves_now(message, services.settings, now=now):
             shards.set([message.partition])
         return message
 
@@ -131,6 +176,8 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
 @app.route("messages", methods=["GET"])
 async def message_list(req: func.HttpRequest) -> func.HttpResponse:
     """List messages by state and time."""
+    from shared.sms import schedule
+
     return await api.respond(
         lambda: schedule.listed(req.params, services.messages, token=api.token(req), limit=api.limit(req))
     )
@@ -139,20 +186,30 @@ async def message_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}", methods=["GET"])
 async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.show(message_id, services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["PATCH"])
 async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.edit(message_id, api.body(req), services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["DELETE"])
 async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
 
@@ -160,6 +217,8 @@ async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}/resend", methods=["POST"])
 async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
 
@@ -170,19 +229,25 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recipients/messages", methods=["POST"])
 async def recipient_messages(req: func.HttpRequest) -> func.HttpResponse:
     """List the messages to one recipient."""
-    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services))
+    from shared.recipients import timeline
+
+    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services.messages))
 
 
 @app.route("recipients/timeline", methods=["POST"])
 async def recipient_timeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show all that is known of one number: texts, calls, callbacks, opt-out and price."""
-    return await api.respond(lambda: timeline.view(api.address(req), api.body(req), services, now=utcnow()))
+    return await api.respond(lambda: services.timeline.view(api.address(req), api.body(req), now=utcnow()))
 
 
 @app.route("recipients/erase", methods=["POST"])
 async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
     """Erase a recipient."""
-    return await api.respond(lambda: erasure.erase(api.address(req), services, now=utcnow()))
+    from shared.recipients import erasure
+
+    return await api.respond(
+        lambda: erasure.erase(api.address(req), services.places, services.settings.erasure_key, now=utcnow())
+    )
 
 
 # Many messages from a file.
@@ -192,6 +257,7 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Take a file of messages."""
+    from shared.bulk import loader as bulk
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
@@ -205,12 +271,16 @@ async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
 @app.route("bulk", methods=["GET"])
 async def bulk_list(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """List the files whose load has not ended."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.unfinished(services))
 
 
 @app.route("bulk/{id}", methods=["GET"])
 async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a file has been loaded, and what is wrong with its rows."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.progress(req.route_params["id"], services))
 
 
@@ -218,6 +288,7 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
     """Let a load that has not ended go on."""
+    from shared.bulk import loader as bulk
 
     async def resume() -> dict[str, str]:
         job_id = await bulk.resume(req.route_params["id"], services)
@@ -230,18 +301,24 @@ async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpRe
 @app.route("bulk/{id}/discard", methods=["POST"])
 async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
     """Give up a load that has not ended, and its file."""
+    from shared.bulk import loader as bulk
+
     return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
     """Check and load a file; raising keeps the message, and has it go on from where it was."""
+    from shared.bulk import loader as bulk
+
     await bulk.load(bulk.job_in(message.get_body()), services)
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
 async def bulk_give_up(message: func.QueueMessage) -> None:
     """Say of a load that it has stopped."""
+    from shared.bulk import loader as bulk
+
     await bulk.give_up(bulk.job_in(message.get_body()), services)
 
 
@@ -251,22 +328,31 @@ async def bulk_give_up(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=CALLS, connection=STORAGE)
 async def place_outbound_call(message: func.QueueMessage) -> None:
     """Ring the number in one queued request; raising puts it back on the queue."""
-    await calls.place(message.get_body(), message.id or "", services, now=utcnow())
+    from shared.calls import placing
+
+    await placing.place(
+        message.get_body(), message.id or "", services.call_outbox, services.dead_letters, now=utcnow()
+    )
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{CALLS}-poison", connection=STORAGE)
 async def bury_outbound_call(message: func.QueueMessage) -> None:
     """Keep what the host gave up, with its reason."""
-    await calls.bury(message.get_body(), message.id or "", services, now=utcnow())
+    from shared.calls import replay
+
+    await replay.bury(
+        message.get_body(), message.id or "", services.calls, services.dead_letters, now=utcnow()
+    )
 
 
 @app.route("calls", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
     """Put a call on the queue."""
+    from shared.calls import placing
 
     async def accept() -> dict[str, str]:
-        request = await calls.accept(api.body(req), services, now=utcnow())
+        request = await placing.accept(api.body(req), services.calls, services.settings, now=utcnow())
         ring.set(request.to_json())
         return {"id": request.id}
 
@@ -275,7 +361,7 @@ async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpRe
 
 @app.route("calls", methods=["GET"])
 async def call_list(req: func.HttpRequest) -> func.HttpResponse:
-    """List calls as they came."""
+    """List calls, the last accepted first."""
     return await api.respond(
         lambda: services.calls.page(
             after=api.moment(req, "after"), token=api.token(req), limit=api.limit(req)
@@ -292,13 +378,15 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
     """Fetch a voicemail from Twilio, for whoever has a key."""
-    return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+    return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
 
 
 @app.route("line", methods=["GET"])
 async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Show who waits in the call queue."""
-    return await api.respond(lambda: calls.line(services))
+    from shared.config import CALL_QUEUE
+
+    return await api.respond(lambda: services.twilio.waiting(CALL_QUEUE))
 
 
 # What was given up.
@@ -314,13 +402,14 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def dead_letter_replay(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
     """Put a call back on the queue, unless it may have left."""
+    from shared.calls import replay
 
-    async def replay() -> dict[str, str]:
+    async def put_back() -> dict[str, str]:
         letter_id = req.route_params["id"]
-        ring.set(await calls.replay(letter_id, services, now=utcnow()))
+        ring.set(await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow()))
         return {"id": letter_id}
 
-    return await api.respond(replay, 202)
+    return await api.respond(put_back, 202)
 
 
 @app.route("deadletters/{id}/discard", methods=["POST"])
@@ -341,26 +430,36 @@ async def stats_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 @app.route("token", methods=["POST"])
 async def token_mint(req: func.HttpRequest) -> func.HttpResponse:
     """Mint an access token for the softphone."""
-    principal = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
-    return await api.respond(lambda: client_token.mint(principal, services, now=utcnow()))
+    from shared.web import access_token
+
+    principal, now = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", ""), utcnow()
+    return await api.respond(
+        lambda: access_token.mint(principal, services.settings, services.twilio, services.limits, now=now)
+    )
 
 
 @app.route("softphone", methods=["GET"], auth_level=ANONYMOUS)
 async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
     """A telephone in the browser."""
-    return api.page(pages.page("softphone", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("softphone", req.headers, settings)
 
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
     """What is due, sent, given up; schedule, edit, upload."""
-    return api.page(pages.page("console", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("console", req.headers, settings)
 
 
 @app.route("assets/{name}", methods=["GET"], auth_level=ANONYMOUS)
 async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
     """A script or a style sheet of the pages."""
-    return api.page(pages.asset(req.route_params["name"], req.headers))
+    from shared.web import pages
+
+    return pages.asset(req.route_params["name"], req.headers)
 
 
 # Health.
@@ -369,18 +468,32 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Try storage and Twilio, and say when the timer last ran."""
-    return await api.respond(lambda: diagnosis.diagnose(services, now=utcnow()))
+    from shared.web import diagnosis
+
+    now = utcnow()
+    return await api.respond(
+        lambda: diagnosis.diagnose(
+            services.settings,
+            lambda: services.messages.table,
+            lambda: services.files,
+            services.twilio,
+            now=now,
+        )
+    )
 
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """200, which names a setting that cannot take effect; 503 naming what is missing or wrong."""
+    from shared.errors import SettingsError
+    from shared.storage.layout import problem_of
+
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:
         wrong = [f"{name} {problem}" for name, problem in exc.invalid]
         return api.answer({"status": "unhealthy", "missing": list(exc.missing), "invalid": wrong}, 503)
-    if problem := await services.tables.layout.problem():
+    if problem := await problem_of(lambda: services.tables.layout):
         return api.answer({"status": "unhealthy", "missing": [], "invalid": [problem]}, 503)
     if unusable:
         wrong = [f"{name} {problem}" for name, problem in unusable]

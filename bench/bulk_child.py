@@ -19,8 +19,7 @@ from shared.bulk import loader as bulk
 from shared.config import Settings
 from shared.delivery.store import creation
 from shared.services import Services
-from shared.sms import message
-from shared.sms.message import Message
+from shared.sms.message import Message, new_id
 from shared.storage.rows import TRANSACTION_LIMIT, Insert, stamp
 
 SENT_AT = timedelta(days=1)
@@ -122,7 +121,7 @@ def _transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
     partitions: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     now = datetime.now(UTC)
     for number, (_, each) in enumerate(guests(count, now)):
-        made = replace(each, id=message.new_id(each.to, each.due, f"alone|{number}"))
+        made = replace(each, id=new_id(each.to, each.due, f"alone|{number}"))
         for write in creation(made):
             assert isinstance(write, Insert)
             entity = {"PartitionKey": made.partition, "RowKey": write.key, **write.values}

@@ -18,8 +18,8 @@ from bench.peers import send_loop
 from shared.config import Settings
 from shared.delivery import drain
 from shared.delivery.states import State
-from shared.delivery.store import PARTITIONS
 from shared.services import Services
+from shared.storage.partitions import PARTITIONS
 
 DUE = timedelta(minutes=10)
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from shared.delivery.store import MessageStore, creation
+from shared.delivery.store import Store, creation
 from shared.sms.message import Message, new_id
 from shared.storage.rows import TRANSACTION_LIMIT, Write
 
@@ -20,7 +20,7 @@ def messages(count: int, due: datetime, *, created: datetime) -> Iterator[Messag
         yield Message(id=new_id(to, at), to=to, body=body, due=at, created=created)
 
 
-async def store(store: MessageStore, found: Iterable[Message], *, only_due: bool = False) -> None:
+async def store(store: Store[Message], found: Iterable[Message], *, only_due: bool = False) -> None:
     """Write them, a hundred rows in a transaction. only_due: their places among what is due alone."""
     partitions: dict[str, list[Write]] = defaultdict(list)
     for message in found:

@@ -11,9 +11,10 @@ from typing import Any
 
 import simpy
 
+from shared import timer
 from shared.delivery import drain
 from shared.delivery.throttle import READY
-from shared.sms.message import SHARDS
+from shared.storage.partitions import SHARDS
 
 type Steps = Generator[simpy.Event, Any]
 
@@ -175,7 +176,7 @@ class _Simulation:
 
         def walk() -> Steps:
             for number in waiting:
-                yield self.env.process(self._shard(number, self.running[0], drain.TICK_SECONDS))
+                yield self.env.process(self._shard(number, self.running[0], timer.TICK_SECONDS))
 
         yield self.env.all_of([self.env.process(walk()) for _ in range(drain.WORKERS)])
         left = [number for number, count in enumerate(self.shards) if count]

@@ -14,7 +14,7 @@ from twilio.rest import Client
 from ops.client import Deployment, OpsError
 from ops.signature import masked
 from shared.config import is_loopback
-from shared.twilio_helper import meaning
+from shared.twilio_errors import meaning
 
 
 class Unanswered(OpsError):

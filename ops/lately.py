@@ -9,7 +9,7 @@ from typing import Any
 from ops.client import Api
 from ops.deadletters import PAGE, letters
 from ops.probe import Finding
-from shared.twilio_helper import meaning
+from shared.twilio_errors import meaning
 
 SHOWN = 5
 RECENT = timedelta(days=7)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
+CALL_QUEUE = "support"
+"""The name of the queue at Twilio in which callers wait for one of us."""
 MEETING = 14_400
 """Seconds in a conference, at least: what Twilio's <Dial> has without a timeLimit, said aloud."""
 AZURITE = (
@@ -183,7 +185,7 @@ def _is_true(value: str) -> bool:
 
 
 def _quiet_hours(value: str) -> str:
-    from shared.times.instants import check_quiet_hours
+    from shared.times.quiet_hours import check_quiet_hours
 
     try:
         return check_quiet_hours(value)

@@ -8,11 +8,9 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from shared.config import Settings
 from shared.errors import NotFound
-from shared.twiml.effects import Effect
-from shared.twiml.reply import Reply
+from shared.twiml.reply import Effect, Reply
 from shared.twiml.request import TwilioRequest
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import menu, outbound, softphone, steps, twimlets
 
 PUBLIC = "https://switchboard.example.com"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
@@ -112,13 +110,13 @@ def ask(
 def route(path: list[str], asked: TwilioRequest, known: Settings, say: str) -> Reply:
     match path:
         case ["voice"]:
-            return voice.greeting(asked, known)
+            return menu.greeting(asked, known)
         case ["voice", "client"]:
-            return voice.client(asked, known)
+            return softphone.client(asked, known)
         case ["voice", "step", "outbound"]:
-            return voice.outbound(asked, known, say)
+            return outbound.outbound(asked, known, say)
         case ["voice", "step", name]:
-            return voice.step(name, asked, known)
+            return steps.step(name, asked, known)
         case ["twimlets", name]:
             return twimlets.twimlet(name, asked, known)
     raise AssertionError(path)

@@ -1,11 +1,13 @@
 """The index of rare ends against the messages themselves, after whatever a test did to them."""
 
 from shared.delivery.states import RARE
-from shared.delivery.store import END, PARTITIONS, MessageStore
+from shared.delivery.store import Store
 from shared.sms.message import Message
+from shared.storage.partitions import PARTITIONS
+from shared.storage.rows import END
 
 
-async def astray(store: MessageStore) -> set[tuple[str, str]]:
+async def astray(store: Store[Message]) -> set[tuple[str, str]]:
     """(state, id) that the index has and should not have, or has not and should have."""
     index: set[tuple[str, str]] = set()
     ended: set[tuple[str, str]] = set()

@@ -10,12 +10,12 @@ import azure.functions as func
 import pytest
 
 from local.twilio import Double
-from shared.calls import placing as calls
-from shared.delivery import drain
+from shared import timer
+from shared.calls import placing
+from shared.calls import status as call_status
 from shared.services import Services
-from shared.sms import replies as messaging
-from shared.sms import schedule
-from shared.web import webhook
+from shared.sms import status as sms_status
+from tests import webhooks
 from tests.front import Front
 from tests.sending import keep, person
 
@@ -27,13 +27,13 @@ SECRETS = ("twilio_test_auth_token", "AccountKey", "SharedKey")
 def listen(front: Front, services: Services) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/voice/status" in req.url:
-            return await webhook.record(req, services, lambda got: calls.reported(got, services.calls))
+            calls = services.call_outbox
+            return await webhooks.record(req, services, lambda got: call_status.reported(got, calls))
         if "/sms/status" in req.url:
-            return await webhook.record(req, services, lambda got: schedule.reported(got, services.messages))
+            texts = services.text_outbox
+            return await webhooks.record(req, services, lambda got: sms_status.reported(got, texts))
         if "/sms" in req.url:
-            return await webhook.reply(
-                req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-            )
+            return await webhooks.text(req, services)
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle
@@ -55,18 +55,19 @@ async def test_logs_hold_ids_and_nothing_personal(
     double.plan(kind="outcome", outcome="undelivered", code=30005, to=person(10))
     await keep(services, 12, body=BODY, due=now)
     for minutes in (0, 1, 3, 6, 90):
-        await drain.tick(services, now=now + timedelta(minutes=minutes))
+        await timer.tick(services.text_outbox, services.call_outbox, now=now + timedelta(minutes=minutes))
     with double.away():
         await keep(services, 4, body=BODY, due=now)
-        await drain.tick(services, now=now + timedelta(minutes=91))
+        await timer.tick(services.text_outbox, services.call_outbox, now=now + timedelta(minutes=91))
     for number, refused in enumerate((None, 21216, 21210, 20500), 1):
         if refused:
             double.plan(kind="error", code=refused, status=500 if refused == 20500 else 400, resource="calls")
         asked = {"to": person(number + 20), "say": BODY, "id": f"call-{number}"}
-        await calls.place(json.dumps(asked).encode(), "q", services, now=now)
-    await calls.place(
-        json.dumps({"to": person(1), "say": BODY, "url": BODY}).encode(), "q", services, now=now
-    )
+        await placing.place(
+            json.dumps(asked).encode(), "q", services.call_outbox, services.dead_letters, now=now
+        )
+    wrong = json.dumps({"to": person(1), "say": BODY, "url": BODY}).encode()
+    await placing.place(wrong, "q", services.call_outbox, services.dead_letters, now=now)
     for body in (BODY, "STOP", "START", "STATUS"):
         await double.inbound_message_async(person(12), "+12025550100", body)
     forged = func.HttpRequest("POST", f"{front.url}/api/sms?To=%2B12025550112", headers={}, body=b"")

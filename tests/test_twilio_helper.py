@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from local.ports import free_ports
 from local.twilio import Double
-from shared import errors, twilio_helper
-from shared.twilio_helper import Twilio, meaning
+from shared import errors, twilio_client
+from shared.twilio_errors import meaning
+from shared.twilio_helper import Twilio
 from tests.front import Front
 from tests.listener import Answer, Listener
 from tests.settings import settings
@@ -96,7 +97,7 @@ async def test_a_broken_answer_leaves_it_uncertain(twilio: Twilio, double: Doubl
 async def test_a_silent_twilio_is_given_up_within_the_time_limit(
     twilio: Twilio, double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_helper, "TIMEOUT", 0.3)
+    monkeypatch.setattr(twilio_client, "TIMEOUT", 0.3)
     double.plan(kind="timeout")
     async with asyncio.timeout(10):
         assert type(await refusal(twilio)) is errors.Uncertain

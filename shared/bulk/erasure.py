@@ -19,27 +19,27 @@ from shared.bulk.file import FileRow
 from shared.bulk.jobs import RUNNING
 
 if TYPE_CHECKING:
-    from shared.services import Services
+    from shared.bulk.jobs import BulkJobs
+    from shared.storage.blobs import Blobs
 
 
-async def erase(recipient: str, name: str, services: "Services", *, now: datetime) -> list[str]:
+async def erase(recipient: str, name: str, jobs: "BulkJobs", files: "Blobs", *, now: datetime) -> list[str]:
     """Take a person out of every unfinished load; the ids of those under way that name them.
 
     For these the erasure is to be repeated once they have ended: what one of them stored while this went on
     may have been sent. name: what stands for the person (message_store.pseudonym).
     """
-    jobs = services.bulk_jobs
     under_way = []
     for job_id in await jobs.unfinished():
         await jobs.erase(job_id, name, now=now)
-        if await _in_hand(job_id, recipient, name, services):
+        if await _in_hand(job_id, recipient, name, jobs, files):
             under_way.append(job_id)
     return under_way
 
 
-async def _in_hand(job_id: str, recipient: str, name: str, services: "Services") -> bool:
+async def _in_hand(job_id: str, recipient: str, name: str, jobs: "BulkJobs", files: "Blobs") -> bool:
     """Rewrite a file without one person, or say that it names them and is being loaded."""
-    jobs, files, theirs = services.bulk_jobs, services.files, _theirs(recipient)
+    theirs = _theirs(recipient)
     for _ in range(8):
         with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as left:
             try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from shared.errors import InvalidRequest
-from shared.sms.message import FIELDS
+from shared.sms.request import FIELDS
 
 MOST_ROWS = 100_000
 COLUMNS = FIELDS - {"idempotency_key"}

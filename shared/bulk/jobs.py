@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.delivery.store import END, Rows
 from shared.errors import Contended, NotFound
-from shared.storage.rows import TRANSACTION_LIMIT, Delete, Insert, Merge, Put, Row, moment, stamp
+from shared.storage.rows import END, TRANSACTION_LIMIT, Delete, Insert, Merge, Put, Row, Rows, moment, stamp
 
 MOST_ERRORS = 1000
 """Errors that are kept; all are counted."""

@@ -23,10 +23,10 @@ from shared.bulk.file import FileRow
 from shared.bulk.jobs import ENDED, MOST_ERRORS, Job, Places, RowError
 from shared.bulk.writer import OptOuts, keep
 from shared.config import Settings
-from shared.delivery.store import MessageStore
+from shared.delivery import erasure
+from shared.delivery.store import Store
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
-from shared.recipients import erasure
-from shared.sms import message
+from shared.sms import request
 from shared.sms.message import Message
 
 if TYPE_CHECKING:
@@ -284,24 +284,24 @@ def _made(row: FileRow, job: Job, settings: Settings, erased: Mapping[str, datet
     if erased and isinstance(to := row.values.get("to"), str) and to in erased:
         return RowError(row.number, "to", ERASED)
     try:
-        made, _ = message.parse(row.request(), settings, now=job.created, unique=f"{job.id}|{row.number}")
+        made, _ = request.parse(row.request(), settings, now=job.created, unique=f"{job.id}|{row.number}")
     except InvalidRequest as exc:
         return RowError(row.number, exc.field or "", exc.message)
     return made
 
 
-def _erased(each: Message, store: MessageStore, erased: Mapping[str, datetime]) -> str | None:
+def _erased(each: Message, store: Store[Message], erased: Mapping[str, datetime]) -> str | None:
     """What stands for its recipient since an erasure, if one was."""
     return next((name for name in store.names(each.to) if name in erased), None) if erased else None
 
 
 async def _erase_slipped(
-    good: dict[int, Message], store: MessageStore, erased: Mapping[str, datetime]
+    good: dict[int, Message], store: Store[Message], erased: Mapping[str, datetime]
 ) -> list[RowError]:
     """Whom an erasure took out while this piece was stored, or stored before a crash, goes from it again."""
     gone = {number: name for number, each in good.items() if (name := _erased(each, store, erased))}
     for number, name in gone.items():
-        await erasure.erase_message(store, good.pop(number), name, now=erased[name])
+        await erasure.erase_one(store, good.pop(number), name, now=erased[name])
     return [RowError(number, "to", ERASED) for number in gone]
 
 

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 
-from shared.delivery.states import State
-from shared.delivery.store import OPTED_OUT, PARTITIONS, MessageStore, creation
+from shared.delivery.states import OPTED_OUT, State
+from shared.delivery.store import Store, creation
 from shared.errors import Contended
 from shared.sms import opt_outs as recipients
 from shared.sms.message import Message
+from shared.storage.partitions import PARTITIONS
 from shared.storage.rows import TRANSACTION_LIMIT, Write
 
 LOOK_AGAIN = 240.0
@@ -20,7 +21,7 @@ LOOK_AGAIN = 240.0
 class OptOuts:
     """Who has opted out, by a range read of each partition, repeated while the load goes on."""
 
-    def __init__(self, store: MessageStore) -> None:
+    def __init__(self, store: Store[Message]) -> None:
         self._store = store
         self._known: set[str] = set()
         self._at = -LOOK_AGAIN
@@ -41,12 +42,12 @@ class OptOuts:
         return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
 
 
-async def keep(messages: list[Message], store: MessageStore, *, at_once: int) -> None:
+async def keep(messages: list[Message], store: Store[Message], *, at_once: int) -> None:
     """Store new messages, so many transactions at once; what is there already stays as it is."""
     by_partition: dict[str, list[Message]] = defaultdict(list)
     for each in messages:
         by_partition[each.partition].append(each)
-    size = TRANSACTION_LIMIT // 3
+    size = TRANSACTION_LIMIT // 4
     batches = [
         (partition, group[start : start + size])
         for partition, group in by_partition.items()
@@ -63,7 +64,7 @@ async def keep(messages: list[Message], store: MessageStore, *, at_once: int) ->
             group.create_task(worker())
 
 
-async def _create(store: MessageStore, partition: str, batch: list[Message]) -> None:
+async def _create(store: Store[Message], partition: str, batch: list[Message]) -> None:
     writes: list[Write] = [write for each in batch for write in creation(each)]
     try:
         await store.table.commit(partition, writes)

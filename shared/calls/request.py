@@ -3,17 +3,16 @@
 import base64
 import binascii
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared import phone_numbers
+from shared.calls.call import Call
 from shared.config import Settings
 from shared.errors import InvalidRequest
 from shared.twiml import rules as twiml_rules
 
-ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 MAX_SAY = 4000
 DETECTION = ("Enable", "DetectMessageEnd")
 
@@ -56,7 +55,7 @@ class CallRequest:
             )
         if len(texts["say"]) > MAX_SAY:
             raise InvalidRequest("say", f"must be at most {MAX_SAY:,} characters")
-        if texts["id"] and not ID.fullmatch(texts["id"]):
+        if texts["id"] and not Call.is_id(texts["id"]):
             raise InvalidRequest("id", "must be 1 to 100 of letters, digits, and . _ : -")
         detection = request.get("machine_detection") or ""
         if detection and detection not in DETECTION:

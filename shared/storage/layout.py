@@ -54,17 +54,6 @@ class Layout:
         """A table was missing: somebody may have emptied the store, so the version is read again."""
         self._good = False
 
-    async def problem(self, *, seconds: float = 2.0) -> str | None:
-        """Why the store is refused. None where it is not, or where storage does not answer in time."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.check()
-        except OldStore as exc:
-            return str(exc)
-        except (StorageAway, TimeoutError):
-            return None
-        return None
-
     async def close(self) -> None:
         """End a reading that is under way."""
         if self._running:
@@ -112,3 +101,18 @@ def _retrieved(task: asyncio.Task[None]) -> None:
     """Mark the error as seen: the callers that would have got it may all have been canceled."""
     if not task.cancelled():
         task.exception()
+
+
+async def problem_of(layout: Callable[[], Layout], *, seconds: float = 2.0) -> str | None:
+    """Why the store is refused. None where it is not, or where storage cannot be reached in time.
+
+    layout: fails with ValueError on a malformed connection string. That is for `diagnose` to say.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await layout().check()
+    except OldStore as exc:
+        return str(exc)
+    except (StorageAway, TimeoutError, ValueError):
+        return None
+    return None

@@ -1,4 +1,4 @@
-"""How rows are spread over partitions. Azure storage scales by partition; a transaction stays in one."""
+"""How rows are spread over partitions: Azure Table storage scales by them, and a transaction stays in one."""
 
 from hashlib import sha256
 

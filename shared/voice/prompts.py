@@ -1,7 +1,7 @@
-"""All that callers hear, in English and in Korean.
+"""Everything that callers hear, in English and in Korean.
 
-To add a language: its voice, its catalogue and the countries it is spoken in, below; and its code to
-VOICE_LANGUAGE in config.py. A prompt that a catalogue lacks is said in English.
+To add a language, add its voice, its catalogue and the countries where it is spoken below, and its code to
+VOICE_LANGUAGE in config.py. A prompt that is missing in a catalogue is said in English.
 """
 
 import re
@@ -164,39 +164,39 @@ CATALOGUES = {
 
 
 def for_caller(country: str, settings: Settings) -> str:
-    """The language of a caller from `country` (ISO 3166): VOICE_LANGUAGE, else what is spoken there."""
+    """The language of a caller from `country` (ISO 3166): VOICE_LANGUAGE, else the language spoken there."""
     return settings.language or COUNTRIES.get(country, ENGLISH)
 
 
 def for_team(settings: Settings) -> str:
-    """The language of the company itself: VOICE_LANGUAGE, else what is spoken where its number is."""
+    """The language of the company: VOICE_LANGUAGE, else the language of the country of its number."""
     by_number = (code for prefix, code in CALLING_CODES.items() if settings.from_number.startswith(prefix))
     return settings.language or next(by_number, ENGLISH)
 
 
 def of_text(text: str, settings: Settings) -> str:
-    """The language that a text from outside is written in, as far as its letters tell."""
+    """The language of a text from outside, judged by its letters."""
     return KOREAN if re.search("[\uac00-\ud7a3]", text) else settings.language or ENGLISH
 
 
 def text(name: str, language: str, **values: object) -> str:
-    """One prompt with its values. Raises KeyError for a name that no catalogue has."""
+    """One prompt with its values filled in. Raises KeyError if no catalogue has that name."""
     prompt = CATALOGUES.get(language, {}).get(name) or CATALOGUES[ENGLISH][name]
     return prompt.format(**values)
 
 
 def clean(words: str, longest: int = LONGEST) -> str:
-    """`words` without what XML 1.0 cannot hold, and no longer than <Say> takes."""
+    """`words` without the characters that XML 1.0 forbids, cut to `longest` characters."""
     return INVALID_IN_XML.sub("", words)[:longest]
 
 
 def say(verb: Any, words: str, language: str) -> None:
-    """Have `verb` (a Response or a Gather) say `words`; nothing where nothing is left of them."""
+    """Let `verb` (a Response or a Gather) say `words`, unless they are blank."""
     spoken = clean(words)
     if spoken.strip():
         verb.say(spoken, voice=VOICES[language], language=language)
 
 
 def spelled(number: str) -> str:
-    """A phone number to be said digit by digit."""
+    """A phone number with spaces between its digits, so that each digit is said."""
     return " ".join(re.sub("[^0-9]", "", number))

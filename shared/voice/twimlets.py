@@ -1,13 +1,13 @@
 """The eleven Twimlets, as Twilio served them until it retired them: parameters in, TwiML out.
 
-Unlike the originals they call allowed countries and fetch from allowed hosts only; else they apologise, hang
-up, and say why in the log.
+Unlike the originals, they call allowed countries and fetch from allowed hosts only. Otherwise they apologise,
+hang up, and log the reason.
 """
 
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
@@ -17,31 +17,28 @@ from twilio.twiml.voice_response import VoiceResponse
 from shared import phone_numbers
 from shared.config import Settings
 from shared.errors import InvalidRequest, NotFound
-from shared.twiml import rules as twiml_rules
-from shared.twiml.effects import Warn
-from shared.twiml.reply import Reply
+from shared.twiml import rules
+from shared.twiml.reply import Reply, Warn
 from shared.twiml.request import TwilioRequest
-from shared.voice import hold_music as music
-from shared.voice import prompts
-from shared.voice import voicemail as voice_mail
-from shared.voice.context import TRIES, Call
-from shared.voice.dial import answered
+from shared.voice import hold_music, prompts
+from shared.voice.context import TRIES, CallContext
+from shared.voice.voicemail import record
 
-# The originals went round for ever where nobody pressed a key or hung up.
 ROUNDS = 20
+"""How often a Twimlet repeats itself at most. The originals never ended by themselves."""
 PARAMETER = re.compile(r"([A-Za-z]+)(?:\[([0-9*#]{0,16})\])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Twimlet:
-    """One request of a Twimlet: its parameters (name, index, value) beside the call it is part of."""
+    """One request of a Twimlet: its call, and its parameters as (name, index, value)."""
 
     name: str
-    call: Call
+    call: CallContext
     parameters: Sequence[tuple[str, str, str]]
 
     def many(self, name: str, most: int = 100) -> list[str]:
-        """The values of Name, Name[] and Name[0], Name[1]... that are not blank, by index."""
+        """The values of Name, Name[], Name[0], Name[1]... in the order of their index, without blank ones."""
         found = [(index, value) for key, index, value in self.parameters if key == name and value.strip()]
         found.sort(key=lambda each: int(each[0]) if each[0].isdecimal() else 0)
         return [value.strip() for _, value in found][:most]
@@ -54,7 +51,7 @@ class Twimlet:
         return min(max(int(text), 1), 600) if re.fullmatch("[0-9]{1,9}", text) else default
 
     def numbers(self, name: str, most: int = 10) -> list[str]:
-        """Numbers that may be called, in E.164. Raises InvalidRequest naming the parameter."""
+        """Numbers in E.164 that we may call. Raises InvalidRequest naming the parameter."""
         settings = self.call.settings
         region = phone_numbers.home(settings)
         return [
@@ -62,13 +59,13 @@ class Twimlet:
         ]
 
     def lists_caller(self, name: str) -> bool:
-        """Is the caller one of these numbers?"""
+        """Whether the caller is one of these numbers."""
         region = phone_numbers.home(self.call.settings)
         listed = (phone_numbers.parse(text, name, region=region) for text in self.many(name))
         return self.call.request.get("From") in listed
 
     def again(self, **state: object) -> str:
-        """This Twimlet's own URL with its parameters, for its next step."""
+        """The URL of this Twimlet's next step, with its parameters and `state`."""
         kept = [(f"{key}[{index}]" if index else key, value) for key, index, value in self.parameters]
         return self.url(self.name, [*kept, *((key, str(value)) for key, value in state.items())])
 
@@ -79,30 +76,30 @@ class Twimlet:
         )
 
     def tell(self, verb: Any, message: str) -> None:
-        """Play a message that is a URL, say any other."""
+        """Play a message that is a URL; say any other."""
         if message.startswith("http"):
             verb.play(self.allowed(message, "Message"))
         else:
             prompts.say(verb, message, prompts.of_text(message, self.call.settings))
 
     def allowed(self, url: str, name: str) -> str:
-        return twiml_rules.check_url(url, self.call.settings, name, base=self.call.request.url)
+        return rules.check_url(url, self.call.settings, name, base=self.call.request.url)
 
 
 def twimlet(name: str, request: TwilioRequest, settings: Settings) -> Reply:
-    """Answer one Twimlet. Raises NotFound for a name that never was one."""
+    """Answer one Twimlet. Raises NotFound for an unknown name."""
     if name not in TWIMLETS:
         raise NotFound(f"no twimlet {name[:40]!r}")
     flow, names = TWIMLETS[name]
     parameters = _parameters(request.query, names) or _parameters(request.fields, names)
-    call = Call.of(request, settings)
+    call = CallContext.of(request, settings)
     try:
         return flow(Twimlet(name, call, parameters))
     except InvalidRequest as exc:
         return call.end(VoiceResponse(), "apology", Warn(f"twimlet {name}: {exc}"))
 
 
-def _parameters(pairs: Sequence[tuple[str, str]], names: frozenset[str]) -> list[tuple[str, str, str]]:
+def _parameters(pairs: Sequence[tuple[str, str]], names: set[str]) -> list[tuple[str, str, str]]:
     matches = ((PARAMETER.fullmatch(key), value) for key, value in pairs)
     return [(match[1], match[2] or "", value) for match, value in matches if match and match[1] in names]
 
@@ -155,7 +152,7 @@ def simulring(asked: Twimlet) -> Reply:
 
 
 def findme(asked: Twimlet) -> Reply:
-    if asked.call.request.state("Dial") and answered(asked.call.request):
+    if asked.call.request.state("Dial") and asked.call.request.dial_answered:
         return _dialed(asked)
     waiting = asked.numbers("PhoneNumbers")[asked.call.count("Next") :]
     if not waiting:
@@ -193,10 +190,10 @@ def _dial(
 
 
 def _dialed(asked: Twimlet) -> Reply:
-    """After the <Dial>: they talked, or the caller goes on to FailUrl."""
+    """The <Dial> has ended: hang up after a talk, else go on to FailUrl."""
     response = VoiceResponse()
     failed = asked.one("FailUrl")
-    if failed and not answered(asked.call.request):
+    if failed and not asked.call.request.dial_answered:
         response.redirect(asked.allowed(failed, "FailUrl"))
     else:
         response.hangup()
@@ -234,7 +231,7 @@ def conference(asked: Twimlet) -> Reply:
     if said := asked.one("Message"):
         asked.tell(response, said)
     wanted, wait = asked.one("Music"), None
-    if wanted in music.BUCKETS:
+    if wanted in hold_music.BUCKETS:
         wait = asked.url("holdmusic", [("Bucket", f"com.twilio.music.{wanted}")])
     elif wanted:
         wait = asked.allowed(wanted, "Music")
@@ -247,25 +244,23 @@ def conference(asked: Twimlet) -> Reply:
 
 def voicemail(asked: Twimlet) -> Reply:
     language = asked.one("Language", asked.call.language)
-    call = Call(
-        asked.call.request, asked.call.settings, language if language in prompts.VOICES else prompts.ENGLISH
-    )
+    call = replace(asked.call, language=language if language in prompts.VOICES else prompts.ENGLISH)
     response = VoiceResponse()
     if said := asked.one("Message"):
         asked.tell(response, said)
     else:
         call.say(response, "twimlet_voicemail")
-    return voice_mail.record(call, response, transcribe=asked.one("Transcribe", "true").lower() != "false")
+    return record(call, response, transcribe=asked.one("Transcribe", "true").lower() != "false")
 
 
 def holdmusic(asked: Twimlet) -> Reply:
     call, response = asked.call, VoiceResponse()
     tracks: list[str] = []
     for each in asked.many("Bucket") + asked.many("Url"):
-        tracks += music.tracks(each.removeprefix("com.twilio.music.")) or [asked.allowed(each, "Bucket")]
-    tracks = tracks or music.tracks("classical")
+        tracks += hold_music.tracks(each.removeprefix("com.twilio.music.")) or [asked.allowed(each, "Bucket")]
+    tracks = tracks or hold_music.tracks("classical")
     rounds = call.count("rounds") + 1
-    # Another order each time round, and the same for the same request.
+    # Each round has an order of its own, which stays the same when Twilio repeats the request.
     random.Random(ascii((call.request.get("CallSid"), rounds))).shuffle(tracks)
     for track in tracks:
         response.play(track)
@@ -277,7 +272,7 @@ def holdmusic(asked: Twimlet) -> Reply:
 
 
 class Echoed(VoiceResponse):  # type: ignore[misc]
-    """TwiML that came as XML."""
+    """TwiML that was given as XML."""
 
     def __init__(self, element: Element) -> None:
         super().__init__()
@@ -288,29 +283,22 @@ class Echoed(VoiceResponse):  # type: ignore[misc]
 
 
 def echo(asked: Twimlet) -> Reply:
-    settings, url = asked.call.settings, asked.call.request.url
-    twiml = asked.one("Twiml")
-    return Reply(
-        Echoed(twiml_rules.parse(twiml, settings, "Twiml", base=url, limit=twiml_rules.MAX_DOCUMENT))
-    )
+    call, twiml = asked.call, asked.one("Twiml")
+    checked = rules.parse(twiml, call.settings, "Twiml", base=call.request.url, limit=rules.MAX_DOCUMENT)
+    return Reply(Echoed(checked))
 
 
-def _named(
-    flow: Callable[[Twimlet], Reply], *names: str
-) -> tuple[Callable[[Twimlet], Reply], frozenset[str]]:
-    return flow, frozenset(names)
-
-
-TWIMLETS = {
-    "message": _named(message, "Message"),
-    "menu": _named(menu, "Message", "Options"),
-    "forward": _named(forward, "PhoneNumber", "CallerId", "FailUrl", "Timeout", "AllowedCallers"),
-    "callme": _named(callme, "PhoneNumber", "Message", "FailUrl", "Timeout"),
-    "simulring": _named(simulring, "PhoneNumbers", "Message", "FailUrl", "Timeout"),
-    "findme": _named(findme, "PhoneNumbers", "Message", "FailUrl", "Timeout"),
-    "whisper": _named(whisper, "Message", "HumanCheck"),
-    "conference": _named(conference, "Moderators", "Password", "Message", "Music", "Name"),
-    "voicemail": _named(voicemail, "Email", "Message", "Transcribe", "Language"),
-    "holdmusic": _named(holdmusic, "Bucket", "Url", "Message"),
-    "echo": _named(echo, "Twiml"),
+TWIMLETS: dict[str, tuple[Callable[[Twimlet], Reply], set[str]]] = {
+    "message": (message, {"Message"}),
+    "menu": (menu, {"Message", "Options"}),
+    "forward": (forward, {"PhoneNumber", "CallerId", "FailUrl", "Timeout", "AllowedCallers"}),
+    "callme": (callme, {"PhoneNumber", "Message", "FailUrl", "Timeout"}),
+    "simulring": (simulring, {"PhoneNumbers", "Message", "FailUrl", "Timeout"}),
+    "findme": (findme, {"PhoneNumbers", "Message", "FailUrl", "Timeout"}),
+    "whisper": (whisper, {"Message", "HumanCheck"}),
+    "conference": (conference, {"Moderators", "Password", "Message", "Music", "Name"}),
+    "voicemail": (voicemail, {"Email", "Message", "Transcribe", "Language"}),
+    "holdmusic": (holdmusic, {"Bucket", "Url", "Message"}),
+    "echo": (echo, {"Twiml"}),
 }
+"""Each Twimlet with the names of its parameters."""

@@ -11,8 +11,8 @@ from bench.child import ROOT, ChildFailed
 from bench.peers import send_loop
 from bench.webhooks import APPS, PEERS
 from local.twilio import Double
-from shared.delivery.store import PARTITIONS
 from shared.services import Services
+from shared.storage.partitions import PARTITIONS
 from tests.azurite import Azurite
 from tests.settings import settings
 

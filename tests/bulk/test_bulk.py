@@ -41,7 +41,7 @@ async def loaded(services: Services, data: bytes, kind: str = "text/csv", **para
 
 
 async def bodies(services: Services) -> list[str]:
-    return sorted(each.body for each in (await services.messages.page(limit=200)).messages)
+    return sorted(each.body for each in (await services.messages.page(limit=200)).items)
 
 
 async def test_every_row_becomes_a_message_with_its_fields_filled_in(services: Services) -> None:
@@ -92,15 +92,15 @@ async def test_a_load_that_was_cut_off_goes_on_and_makes_nothing_twice(
     job = await bulk.progress(job_id, services)
     assert (job["state"], job["loaded"]) == ("done", 100)
     page = await services.messages.page(limit=200)
-    assert sorted(each.body for each in page.messages) == sorted(f"Hello {n}" for n in range(100))
-    due = [row for p in range(16) for row in await services.messages.agenda(f"{p:02x}", NOW)]
+    assert sorted(each.body for each in page.items) == sorted(f"Hello {n}" for n in range(100))
+    due = [row for p in range(16) for row in await services.messages.due(f"{p:02x}", NOW)]
     assert len(due) == 100
 
 
 async def test_who_has_opted_out_is_suppressed(services: Services) -> None:
     await recipients.opt_out(services.messages, "+12025550101", now=NOW, source="STOP")
     await loaded(services, csv("+12025550101,Ann,Hi", "+12025550102,Bob,Hi"))
-    states = {each.to: each.state for each in (await services.messages.page()).messages}
+    states = {each.to: each.state for each in (await services.messages.page()).items}
     assert states == {"+12025550101": State.SUPPRESSED, "+12025550102": State.PENDING}
 
 

@@ -12,15 +12,17 @@ import pytest_asyncio
 from local.twilio import Double
 from shared import errors
 from shared.calls import placing as calls
+from shared.calls import replay
+from shared.calls.call import Call
 from shared.calls.dead_letters import DeadLetter
-from shared.calls.ledger import CallLedger
 from shared.delivery import daily_limit as limits
 from shared.delivery.states import State
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.recipients import erasure
 from shared.services import Services
 from shared.sms import schedule
-from shared.sms.message import Message, shard
+from shared.sms.message import Message
+from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Write
 from shared.storage.tables import Table
 from tests.azurite import Azurite
@@ -76,14 +78,14 @@ async def limited(azurite: Azurite, double: Double, front: Front) -> AsyncIterat
 def table(limited: Services) -> Hooked:
     """The messages' table, with hooks."""
     hooked = Hooked(limited.tables.table("messages"))
-    limited.messages = MessageStore(hooked, limited.settings.erasure_key)
+    limited.messages = Store(hooked, limited.settings.erasure_key, Message)
     return hooked
 
 
 async def moved(services: Services, former: str, to: str = BOB, **changes: Any) -> Message:
     """A message to somebody that was edited to go to another."""
     (kept,) = await keep(services, to=former, **changes)
-    edited = await schedule.edit(kept.id, {"to": to}, services, now=NOW)
+    edited = await schedule.edit(kept.id, {"to": to}, services.messages, services.settings, now=NOW)
     assert edited.to == to
     return edited
 
@@ -263,7 +265,7 @@ async def test_a_count_that_keeps_changing_leaves_the_message_due(
 
 async def test_without_a_limit_nothing_is_counted(services: Services, double: Double) -> None:
     hooked = Hooked(services.tables.table("messages"))
-    services.messages = MessageStore(hooked)
+    services.messages = Store(hooked, Message)
     for stranger in STRANGERS[:3]:
         await moved(services, stranger)
     await drained(services)
@@ -280,7 +282,7 @@ NEXT_DAY = PLACED + timedelta(seconds=1)
 
 async def place(services: Services, call_id: str, now: datetime = PLACED, to: str = BOB) -> None:
     raw = json.dumps({"to": to, "say": "hello", "id": call_id}).encode()
-    await calls.place(raw, f"queue-{call_id}", services, now=now)
+    await placing.place(raw, f"queue-{call_id}", services.call_outbox, services.dead_letters, now=now)
 
 
 async def letters(services: Services) -> list[DeadLetter]:
@@ -290,7 +292,9 @@ async def letters(services: Services) -> list[DeadLetter]:
 
 async def replay(services: Services, letter: DeadLetter, now: datetime) -> None:
     raw = await calls.replay(letter.id, services, now=now)
-    await calls.place(raw.encode(), f"replay-{letter.id}", services, now=now)
+    await placing.place(
+        raw.encode(), f"replay-{letter.id}", services.call_outbox, services.dead_letters, now=now
+    )
 
 
 def rung(double: Double) -> int:
@@ -388,7 +392,7 @@ async def test_a_refusal_that_dies_halfway_is_not_lost(limited: Services, double
     await place(limited, "a")
     await place(limited, "b")
     hooked = Hooked(limited.tables.table("calls"))
-    limited.calls = CallLedger(hooked)
+    limited.calls = Store(hooked, Call)
     hooked.dies_at = "c|c"
     with pytest.raises(errors.StorageAway):
         await place(limited, "c")
@@ -421,7 +425,7 @@ async def test_calls_and_texts_count_apart(limited: Services, double: Double) ->
 
 async def test_a_call_costs_no_request_more_without_the_limit(services: Services) -> None:
     hooked = Hooked(services.tables.table("messages"))
-    services.messages = MessageStore(hooked)
+    services.messages = Store(hooked, Message)
     asked: list[str] = []
     real = services.calls.find
 
@@ -430,7 +434,13 @@ async def test_a_call_costs_no_request_more_without_the_limit(services: Services
         return await real(call_id)
 
     services.calls.find = find  # type: ignore[method-assign]
-    await calls.place(json.dumps({"to": BOB, "say": "hello"}).encode(), "q1", services, now=PLACED)
+    await placing.place(
+        json.dumps({"to": BOB, "say": "hello"}).encode(),
+        "q1",
+        services.call_outbox,
+        services.dead_letters,
+        now=PLACED,
+    )
     assert (asked, hooked.commits) == ([], [])
 
 

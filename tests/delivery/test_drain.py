@@ -13,16 +13,17 @@ import pytest_asyncio
 from local.azurite import StoragePorts
 from local.ports import free_ports
 from local.twilio import Double
-from shared import errors
-from shared.delivery import drain
+from shared import errors, timer
+from shared.delivery import drain, timings
 from shared.delivery.sender import Report, Sender
 from shared.delivery.states import State
-from shared.delivery.store import PARTITIONS, MessageStore, Rows, creation
+from shared.delivery.store import Store, creation
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
-from shared.sms.message import Message, new_id, shard
-from shared.storage.rows import Row, Write
+from shared.sms.message import Message, new_id
+from shared.storage.partitions import PARTITIONS, shard
+from shared.storage.rows import Row, Rows, Write
 from tests.front import Front
 from tests.indexed import astray
 from tests.sending import (
@@ -81,7 +82,7 @@ async def test_a_status_callback_carries_the_message_and_its_attempt(
 ) -> None:
     await keep(services)
     await drained(services)
-    (message,) = (await services.messages.page()).messages
+    (message,) = (await services.messages.page()).items
     callback = f"{services.settings.public_base_url}/api/sms/status?id={message.id}&attempt={message.attempt}"
     await double.settle_async()
     assert {each["url"] for each in double.deliveries(message.sid)} == {callback}
@@ -104,23 +105,23 @@ async def test_what_does_not_fit_into_the_time_is_named_for_other_instances(
     assert double.ledger()["messages"] == []
     assert report.to_do == sorted({message.partition for message in kept})
     for name in report.to_do:
-        await drain.one_shard(name.encode(), services, now=NOW)
+        await timer.one_shard(name.encode(), services.text_outbox, now=NOW)
     assert await states(services) == {"submitted": 40}
 
 
 async def test_a_tick_leaves_its_backlog_to_two_instances_in_halves(
     services: Services, double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drain, "TICK_SECONDS", 0)
+    monkeypatch.setattr(timer, "TICK_SECONDS", 0)
     kept = await keep(services, 30, to=person(1))
-    report = await drain.tick(services, now=NOW)
+    report = await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
     shard_left = kept[0].partition
     assert report.to_do == [f"{shard_left}/0", f"{shard_left}/1"]
-    first = await drain.one_shard(report.to_do[0].encode(), services, now=NOW)
+    first = await timer.one_shard(report.to_do[0].encode(), services.text_outbox, now=NOW)
     sent = {each["body"] for each in double.ledger()["messages"]}
     assert sent == {each.body for each in kept if int(each.id[-1], 16) % 2 == 0}
     assert first.to_do == []
-    await drain.one_shard(report.to_do[1].encode(), services, now=NOW)
+    await timer.one_shard(report.to_do[1].encode(), services.text_outbox, now=NOW)
     assert await states(services) == {"submitted": 30}
     await as_twilio_says(services, double)
 
@@ -133,7 +134,7 @@ async def test_both_halves_at_once_send_each_message_once_and_keep_to_a_stop(
     await recipients.opt_out(services.messages, person(2), now=NOW, source="STOP")
     now, shards = NOW + timedelta(minutes=2), {shard(person(1)), shard(person(2))}
     names = [name for each in shards for name in drain.halves(each)]
-    await asyncio.gather(*(drain.one_shard(name.encode(), services, now=now) for name in names))
+    await asyncio.gather(*(timer.one_shard(name.encode(), services.text_outbox, now=now) for name in names))
     assert await states(services) == {"submitted": 20, "suppressed": len(late)}
     await as_twilio_says(services, double)
 
@@ -142,9 +143,9 @@ async def test_both_halves_at_once_send_each_message_once_and_keep_to_a_stop(
 async def test_what_is_left_of_a_shard_goes_back_on_its_queue(
     services: Services, monkeypatch: pytest.MonkeyPatch, name: str, again: list[str]
 ) -> None:
-    monkeypatch.setattr(drain, "SHARD_SECONDS", 0)
+    monkeypatch.setattr(timer, "SHARD_SECONDS", 0)
     (first, *_) = await keep(services, 20, to=person(1))
-    report = await drain.one_shard(f"{first.partition}{name}".encode(), services, now=NOW)
+    report = await timer.one_shard(f"{first.partition}{name}".encode(), services.text_outbox, now=NOW)
     assert report.to_do == [each.format(first.partition) for each in again]
 
 
@@ -153,7 +154,7 @@ async def test_a_message_that_names_no_shard_does_nothing(
     services: Services, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     await keep(services, 3)
-    report = await drain.one_shard(name.encode(), services, now=NOW)
+    report = await timer.one_shard(name.encode(), services.text_outbox, now=NOW)
     assert (report.states, report.to_do) == ({}, [])
     assert "names no shard" in caplog.text
 
@@ -172,9 +173,9 @@ async def test_what_is_refused_for_good_ends(services: Services, double: Double)
     await keep(services, len(FINAL) + 1)
     await drained(services)
     page = await services.messages.page()
-    assert {each.code: each.state for each in page.messages} == {**FINAL, 0: "submitted"}
-    assert all(each.attempts == 1 for each in page.messages)
-    assert all(each.reason for each in page.messages if each.code)
+    assert {each.code: each.state for each in page.items} == {**FINAL, 0: "submitted"}
+    assert all(each.attempts == 1 for each in page.items)
+    assert all(each.reason for each in page.items if each.code)
     await drained(services, NOW + timedelta(days=1))
     posts = [each for each in double.exchanges() if each.method == "POST"]
     assert len(posts) == len(FINAL) + 1
@@ -191,14 +192,14 @@ async def test_what_is_our_own_fault_is_held_and_sent_once_it_is_mended(
     ]:  # a few at a time: each drain tries a wrong sender but so often
         await drained(services)
     page = await services.messages.page(state=State.HELD)
-    assert {each.code for each in page.messages} == set(HELD)
+    assert {each.code for each in page.items} == set(HELD)
     assert all(f"Twilio error {code}" in caplog.text for code in HELD)
     assert double.ledger()["messages"] == []
     await drained(services, NOW + timedelta(minutes=14))
     assert await states(services) == {"held": len(HELD)}
     await drained(services, LATER)
     page = await services.messages.page()
-    assert {(each.state, each.code, each.reason, each.retry) for each in page.messages} == {
+    assert {(each.state, each.code, each.reason, each.retry) for each in page.items} == {
         ("submitted", 0, "", None)
     }
     await as_twilio_says(services, double)
@@ -223,7 +224,7 @@ async def test_refused_credentials_stop_the_drain_and_burn_no_attempt(
     assert "credentials" in report.stopped
     assert report.to_do == []
     page = await services.messages.page(limit=100)
-    assert {(each.state, each.attempts) for each in page.messages} == {("pending", 0)}
+    assert {(each.state, each.attempts) for each in page.items} == {("pending", 0)}
     double.faults(credentials_refused=False)
     await drained(services, NOW + timedelta(minutes=10))
     assert await states(services) == {"submitted": 20}
@@ -235,7 +236,7 @@ async def test_a_throttled_message_waits_and_leaves_once(services: Services, dou
     await keep(services, 10)
     assert (await drained(services)).states == {"submitted": 7, "pending": 3}
     page = await services.messages.page(state=State.PENDING)
-    assert all(each.retry and each.retry > NOW for each in page.messages)
+    assert all(each.retry and each.retry > NOW for each in page.items)
     await drained(services, LATER)
     assert await fates(services) == {"left": 10}
     await as_twilio_says(services, double)
@@ -265,14 +266,14 @@ async def look(services: Services, after: timedelta) -> None:
 async def test_a_lost_answer_is_settled_by_the_list_and_never_repeated(
     services: Services, double: Double, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("shared.twilio_helper.TIMEOUT", 0.3)
+    monkeypatch.setattr("shared.twilio_client.TIMEOUT", 0.3)
     double.pace(step=60)
     double.plan(kind=kind)
     (first,) = await keep(services, due=datetime.now(UTC))
     await look(services, timedelta())
     message = await services.messages.get(first.id)
     assert (message.state, message.sid) == ("unknown", "")
-    monkeypatch.setattr("shared.twilio_helper.TIMEOUT", 15)
+    monkeypatch.setattr("shared.twilio_client.TIMEOUT", 15)
     await look(services, timedelta(seconds=30))
     assert await states(services) == {"unknown": 1}
     await look(services, timedelta(seconds=62))
@@ -288,7 +289,7 @@ async def test_a_lost_answer_is_settled_by_the_callback(
     await keep(services)
     await drained(services)
     await double.settle_async()
-    (message,) = (await services.messages.page()).messages
+    (message,) = (await services.messages.page()).items
     assert (message.state, message.reason) == ("delivered", "")
     await as_twilio_says(services, double)
     before = len(double.exchanges())
@@ -351,8 +352,8 @@ async def test_a_sender_that_died_leaves_nothing_that_is_sent_again(
     """A claim is written, and then nothing: the request may have left."""
     now = datetime.now(UTC)
     (first,) = await keep(services, due=now)
-    rows = await services.messages.agenda(first.partition, now)
-    lease = now + drain.LEASE
+    rows = await services.messages.due(first.partition, now)
+    lease = now + timings.LEASE
     await services.messages.claim(first.partition, rows, "dead", now=now, lease=lease)
     await look(services, timedelta(seconds=60))
     assert await states(services) == {"posting": 1}
@@ -362,7 +363,7 @@ async def test_a_sender_that_died_leaves_nothing_that_is_sent_again(
         await look(services, timedelta(minutes=minutes))
     assert await states(services) == {"unresolved": 1}
     assert double.ledger()["messages"] == []
-    assert await services.messages.agenda(first.partition, now + timedelta(days=1)) == []
+    assert await services.messages.due(first.partition, now + timedelta(days=1)) == []
 
 
 async def test_many_lost_answers_in_a_row_end_a_drain(services: Services, double: Double) -> None:
@@ -393,7 +394,9 @@ async def test_a_cancel_or_an_edit_that_races_with_a_drain_either_counts_or_is_t
 
     async def edit(message: Message) -> bool:
         try:
-            await schedule.edit(message.id, {"body": f"{message.body} edited"}, services, now=NOW)
+            await schedule.edit(
+                message.id, {"body": f"{message.body} edited"}, services.messages, services.settings, now=NOW
+            )
         except errors.Conflict:
             return False
         return True
@@ -477,7 +480,7 @@ async def test_callbacks_in_any_order_end_in_what_is_true(
     await drained(services)
     await double.settle_async()
     assert await states(services) == {"delivered": 14, "undelivered": 1}
-    (lost,) = (await services.messages.page(state=State.UNDELIVERED)).messages
+    (lost,) = (await services.messages.page(state=State.UNDELIVERED)).items
     assert (lost.code, lost.reason) == (30005, "the number is unknown, or no longer in service")
     await as_twilio_says(services, double)
     assert "two SIDs" not in caplog.text
@@ -493,7 +496,9 @@ async def test_the_price_is_shown_once_twilio_knows_it(
     (first,) = await keep(services)
     await drained(services)
     await double.settle_async()
-    assert (await schedule.show(first.id, services, now=NOW)).price == "-0.00790 USD"
+    assert (
+        await schedule.show(first.id, services.messages, services.twilio, now=NOW)
+    ).price == "-0.00790 USD"
 
 
 # When it may leave
@@ -529,7 +534,7 @@ async def test_what_quiet_hours_moved_can_be_canceled_and_is_found_by_a_stop(ser
     assert await states(services) == {"deferred": 2}
     assert (await schedule.cancel(first.id, services.messages, now=NOW)).state == "canceled"
     page = await services.messages.to(person(1))
-    assert {each.id for each in page.messages} == {first.id, second.id}
+    assert {each.id for each in page.items} == {first.id, second.id}
     await recipients.opt_out(services.messages, person(1), now=NOW, source="STOP")
     assert (await services.messages.get(second.id)).state == "suppressed"
 
@@ -555,7 +560,7 @@ async def test_in_the_night_in_which_the_hour_comes_twice_quiet_hours_end_once(
 
 async def series(services: Services) -> list[datetime]:
     page = await services.messages.page(limit=100)
-    return sorted(each.due for each in page.messages)
+    return sorted(each.due for each in page.items)
 
 
 async def test_a_series_goes_on_at_the_same_hour_through_dst(services: Services, double: Double) -> None:
@@ -624,12 +629,12 @@ async def test_a_claim_that_stalled_past_its_lease_does_not_leave_any_more(
 ) -> None:
     (first,) = await keep(services)
     store = services.messages
-    rows = await store.agenda(first.partition, NOW)
-    taken = await store.claim(first.partition, rows, "a1", now=NOW, lease=NOW + drain.LEASE)
+    rows = await store.due(first.partition, NOW)
+    taken = await store.claim(first.partition, rows, "a1", now=NOW, lease=NOW + timings.LEASE)
     thawed = NOW + timedelta(seconds=70)
     sender = Sender(store, services.twilio, services.settings, lambda: thawed)
     await sender.slots.take(1)
-    sender.start(first.partition, taken, NOW + drain.LEASE)
+    sender.start(first.partition, taken, NOW + timings.LEASE)
     await sender.finish()
     assert double.exchanges() == []
     assert await states(services) == {"pending": 1}
@@ -669,7 +674,7 @@ class Flaky:
 
 
 async def drained_over(services: Services, table: Flaky, now: datetime = NOW) -> Report:
-    store = MessageStore(table)
+    store = Store(table, Message)
     return await drain.drain(store, services.twilio, services.settings, now=now, seconds=60)
 
 
@@ -720,7 +725,7 @@ async def test_storage_that_is_away_is_one_clear_line(
     monkeypatch.setattr("shared.storage.tables.TIMEOUTS", {"retry_total": 0})
     away = StoragePorts(*free_ports(3)).connection_string()
     broken = Services(settings(AzureWebJobsStorage=away, TWILIO_BASE_URL=double.url))
-    report = await drain.tick(broken, now=NOW)
+    report = await timer.tick(broken.text_outbox, broken.call_outbox, now=NOW)
     await broken.close()
     assert report.stopped == "table storage does not answer"
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
@@ -741,5 +746,5 @@ async def test_a_tick_reads_what_is_due_and_not_what_waits(services: Services) -
 
     await keep(services, 50, due=NOW + timedelta(days=1))
     counting = Counting(services.messages.table)
-    await drain.drain(MessageStore(counting), services.twilio, services.settings, now=NOW, seconds=60)
+    await drain.drain(Store(counting, Message), services.twilio, services.settings, now=NOW, seconds=60)
     assert (counting.reads, counting.rows) == (len(PARTITIONS), 0)

@@ -5,15 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from shared.calls.ledger import PARTITION, Call
 
 from local.twilio import Double
+from shared import timer
 from shared.calls import placing as calls
-from shared.calls.ledger import PARTITION, Call
-from shared.delivery import drain
+from shared.delivery import timings
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
-from shared.sms.message import shard
+from shared.storage.partitions import shard
 from shared.storage.rows import Delete, Insert, Merge, stamp
 from tests.sending import NOW, drained, keep, person, waiting
 
@@ -41,10 +42,10 @@ async def test_a_due_row_that_cannot_be_read_keeps_no_other_from_leaving(
 async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(services: Services, double: Double) -> None:
     bad, other = await keep(services, 2, to=person(1))
     store, partition = services.messages, bad.partition
-    rows = await store.agenda(partition, NOW)
-    await store.claim(partition, rows, "dead", now=NOW, lease=NOW + drain.LEASE)
+    rows = await store.due(partition, NOW)
+    await store.claim(partition, rows, "dead", now=NOW, lease=NOW + timings.LEASE)
     await store.table.commit(partition, [Merge(f"m|{bad.id}", SPOILT)])
-    late = NOW + drain.LEASE + timedelta(seconds=1)
+    late = NOW + timings.LEASE + timedelta(seconds=1)
     await drained(services, late)
     assert (await store.get(other.id)).state is State.POSTING
 
@@ -68,7 +69,7 @@ async def test_a_row_that_makes_no_sense_keeps_no_other_from_leaving(
     bad, good = await keep(services, 2, to=person(1))
     place = f"q|{stamp(bad.due)}|m|{bad.id}"
     await services.messages.table.commit(bad.partition, [Merge(place, nonsense)])
-    await drain.tick(services, now=NOW)
+    await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
     assert [each["body"] for each in double.ledger()["messages"]] == [good.body]
     assert await waiting(services, bad)
     assert bad.id in caplog.text
@@ -83,7 +84,7 @@ async def test_a_count_that_is_none_ends_no_tick(
     count = Insert(f"n|{person(1)}|{NOW:%Y-%m-%d}", {"count": "many"})
     await services.messages.table.commit(shard(person(1)), [count])
     services.settings = replace(services.settings, daily_limit=5)
-    await drain.tick(services, now=NOW)
+    await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
     assert [each["to"] for each in double.ledger()["messages"]] == [other.to]
     assert "holds a row that cannot be read: ValueError" in caplog.text
     assert "many" not in caplog.text
@@ -107,7 +108,7 @@ async def test_after_a_stop_a_message_whose_row_was_spoilt_does_not_leave(
     assert double.ledger()["messages"] == []
     assert (await services.messages.get(bad.id)).state is State.SUPPRESSED
     await drained(services, NOW + timedelta(hours=4))
-    assert await services.messages.agenda(bad.partition, NOW + timedelta(days=1)) == []
+    assert await services.messages.due(bad.partition, NOW + timedelta(days=1)) == []
 
 
 async def test_a_look_up_gives_no_sid_away_that_a_row_nobody_can_read_may_have(

@@ -12,17 +12,17 @@ import pytest
 
 from local.twilio import Double
 from shared.delivery import paging as listing
-from shared.delivery import settle as reconcile
+from shared.delivery import timings
 from shared.delivery.states import RARE, State
-from shared.delivery.store import PARTITIONS, MessageStore, Page, Rows, creation
+from shared.delivery.store import Page, Store, creation
 from shared.errors import Malformed, NotFound
-from shared.recipients import timeline
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
 from shared.sms.message import Message, new_id
 from shared.sms.stats import Stats
-from shared.storage.rows import Merge, Put, Row, Write, stamp
+from shared.storage.partitions import PARTITIONS
+from shared.storage.rows import Merge, Put, Row, Rows, Write, stamp
 from tests.front import Front
 from tests.indexed import astray
 from tests.sending import LATER, NOW, drained, keep, listen, person
@@ -62,7 +62,7 @@ async def store_many(services: Services, count: int, state: State, *, since: dat
     return made
 
 
-async def pages(store: MessageStore, state: State | None, *, limit: int, **bounds: Any) -> list[Page]:
+async def pages(store: Store[Message], state: State | None, *, limit: int, **bounds: Any) -> list[Page]:
     """Every page of a list."""
     found = [await store.page(state=state, limit=limit, **bounds)]
     while found[-1].token:
@@ -71,15 +71,15 @@ async def pages(store: MessageStore, state: State | None, *, limit: int, **bound
 
 
 def ids(found: Sequence[Page]) -> list[str]:
-    return [message.id for page in found for message in page.messages]
+    return [message.id for page in found for message in page.items]
 
 
 async def test_five_that_failed_among_two_thousand_deliveries_are_ten_rows(services: Services) -> None:
     await store_many(services, 2000, State.DELIVERED, since=NOW)
     failed = await store_many(services, 5, State.FAILED, since=NOW + timedelta(minutes=20))
     counted = Counted(services.messages.table)
-    page = await MessageStore(counted).page(state=State.FAILED)
-    assert [each.id for each in page.messages] == [each.id for each in failed]
+    page = await Store(counted, Message).page(state=State.FAILED)
+    assert [each.id for each in page.items] == [each.id for each in failed]
     assert page.token == ""
     assert counted.rows == 10  # of each its place in the index, and itself
 
@@ -91,7 +91,7 @@ async def test_rare_ends_come_in_order_page_by_page(services: Services, state: S
         await store_many(services, 3, other, since=NOW)
     found = await pages(services.messages, state, limit=7)
     assert ids(found) == ended
-    assert [len(page.messages) for page in found] == [7] * 7 + [1]
+    assert [len(page.items) for page in found] == [7] * 7 + [1]
     some = {"after": NOW + timedelta(seconds=10), "before": NOW + timedelta(seconds=40)}
     assert ids(await pages(services.messages, state, limit=7, **some)) == ended[10:40]
 
@@ -118,11 +118,11 @@ async def test_a_page_reads_no_more_than_so_much_and_leads_on(
     counted, found, token = Counted(services.messages.table), list[Page](), ""
     while not found or token:
         counted.rows = 0
-        found.append(await MessageStore(counted).page(state=State.READ, limit=5, token=token))
+        found.append(await Store(counted, Message).page(state=State.READ, limit=5, token=token))
         assert counted.rows <= 16 * 10 + 5
         token = found[-1].token
     assert ids(found) == [each.id for each in read]
-    assert [] in [list(page.messages) for page in found]
+    assert [] in [list(page.items) for page in found]
     assert len(found) < 40
 
 
@@ -170,7 +170,7 @@ async def test_every_way_to_a_rare_end_enters_it_and_every_way_back_leaves_it(
     listen(front, services)
     await drained(services)
     await double.settle_async()
-    late = await store.create(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to))
+    late = await schedule.keep(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to))
     for state, message in (
         (State.CANCELED, canceled),
         (State.EXPIRED, expired),
@@ -183,14 +183,14 @@ async def test_every_way_to_a_rare_end_enters_it_and_every_way_back_leaves_it(
     assert await astray(store) == set()
     present = await store.get(lost.id)
     await store.change(present, replace(present, state=State.DELIVERED))
-    assert (await store.page(state=State.UNDELIVERED)).messages == ()
+    assert (await store.page(state=State.UNDELIVERED)).items == ()
     assert await astray(store) == set()
 
 
 async def test_what_is_unresolved_leaves_the_index_once_it_is_resent_or_settled(services: Services) -> None:
     store = services.messages
     one, other = await keep(services, 2, state=State.UNRESOLVED, attempt="a", posted=NOW)
-    assert len((await store.page(state=State.UNRESOLVED)).messages) == 2
+    assert len((await store.page(state=State.UNRESOLVED)).items) == 2
     await schedule.resend(one.id, store, now=NOW)
     assert ids([await store.page(state=State.UNRESOLVED)]) == [other.id]
     found = replace(other, state=State.UNDELIVERED, sid="SM" + "1" * 32)
@@ -207,7 +207,7 @@ async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
     await drained(services)
     await double.settle_async()
     await drained(services, LATER)
-    assert reconcile.ASK_AFTER[0] < LATER - NOW
+    assert timings.ASK_AFTER[0] < LATER - NOW
     assert ids([await services.messages.page(state=State.UNDELIVERED)]) == [message.id]
     assert await astray(services.messages) == set()
 
@@ -229,7 +229,7 @@ async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
     await services.messages.change(present, replace(present, state=State.UNRESOLVED))
     await draining
     assert (await services.messages.get(message.id)).state is end
-    assert (await services.messages.page(state=State.UNRESOLVED)).messages == ()
+    assert (await services.messages.page(state=State.UNRESOLVED)).items == ()
     assert await astray(services.messages) == set()
 
 
@@ -266,8 +266,8 @@ async def test_a_row_that_cannot_be_read_hides_no_other(
     assert ids([await store.page()]) == [good.id]
     assert ids([await store.page(state=State.FAILED)]) == [good.id]
     assert ids([await store.to(to)]) == [good.id]
-    assert [each.id for each in await store.many([bad.id, good.id])] == [good.id]
-    shown = await timeline.view(to, {}, services, now=now)
+    assert [each.id for each in await store.readable([bad.id, good.id])] == [good.id]
+    shown = await services.timeline.view(to, {}, now=now)
     assert [each["id"] for each in shown["entries"]] == [good.id]
     assert (await Stats(store.table).view(now=now + timedelta(minutes=1)))["past"]
     assert f"the row of message {bad.id} cannot be read: its column {column} " in caplog.text
@@ -304,6 +304,6 @@ async def test_a_call_that_cannot_be_read_hides_no_other(
         await calls.add(Call(id=name, to=person(1), created=now))
     await services.tables.table("calls").commit(PARTITION, [Merge("c|bad", {"created": "today"})])
     assert [each["id"] for each in (await calls.page())["calls"]] == ["good"]
-    shown = await timeline.view(person(1), {}, services, now=now)
+    shown = await services.timeline.view(person(1), {}, now=now)
     assert [each["id"] for each in shown["entries"]] == ["good"]
     assert "the row of call bad cannot be read: its column created is missing or wrong" in caplog.text

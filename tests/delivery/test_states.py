@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.calls import placing as calls
-from shared.calls.ledger import Call
+from shared.calls.call import Call
 from shared.delivery import sender as sending
 from shared.delivery.states import IN_DOUBT, TRANSITIONS, WAITING, State, advance, from_twilio
 from shared.sms import schedule

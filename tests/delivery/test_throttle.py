@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.twilio import Double
-from shared import errors
-from shared.delivery import drain
+from shared import errors, timer
 from shared.delivery import sender as sending
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.delivery.throttle import READY, Slots
 from shared.services import Services
 from shared.sms.message import Message
@@ -89,7 +88,7 @@ async def test_no_more_is_claimed_than_is_under_way_and_a_quarter(services: Serv
     assert await states(services) == {"submitted": 40}
 
 
-class Unsteady(MessageStore):
+class Unsteady(Store[Message]):
     """Claims go wrong: `wrong` is raised in turn, or nothing where it is None."""
 
     def __init__(self, services: Services, *wrong: Exception | None) -> None:
@@ -116,7 +115,7 @@ class Unsteady(MessageStore):
 
 
 def all_free(services: Services) -> bool:
-    slots = services.twilio.slots
+    slots = services.slots
     return (slots.claimed, slots.under_way) == (0, 0)
 
 
@@ -187,7 +186,7 @@ async def test_under_429_fewer_are_under_way_and_then_more_again(services: Servi
     await keep(services, 40)
     double.plan(kind="error", resource="messages", code=20429, times=3)
     limits: list[int] = []
-    slots, slower = services.twilio.slots, services.twilio.slots.slower
+    slots, slower = services.slots, services.slots.slower
 
     def noted() -> None:
         slower()
@@ -250,5 +249,5 @@ def test_turns_are_neither_lost_nor_made(steps: list[str]) -> None:
 
 
 async def test_a_tick_ends_although_nothing_is_due(services: Services) -> None:
-    report = await drain.tick(services, now=NOW)
+    report = await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
     assert (str(report), all_free(services)) == ("nothing due", True)

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared import errors
-from shared.delivery import drain
+from shared import errors, timer
 from shared.delivery.states import State
-from shared.delivery.store import PARTITIONS
+from shared.storage.partitions import PARTITIONS
 from tests.faults import baseline, call_steps, steps
 from tests.faults.audit import Verdict
 from tests.faults.baseline import Plain
@@ -113,7 +112,7 @@ async def _killing(
 async def _all_claimed(world: World) -> bool:
     """Is nothing due any more?"""
     for partition in PARTITIONS:
-        rows = await world.store.agenda(partition, world.clock.now(), limit=1)
+        rows = await world.store.due(partition, world.clock.now(), limit=1)
         if any(row.key.split("|")[2] == "m" for row in rows):
             return False
     return True
@@ -183,7 +182,7 @@ async def two_at_once(world: World, size: int) -> Outcome:
     world.clock.forward(seconds=5)
     workers = [Worker(world.job("drain")) for _ in range(2)]
     shards = [
-        drain.one_shard(partition.encode(), world.services, now=world.clock.now())
+        timer.one_shard(partition.encode(), world.services.text_outbox, now=world.clock.now())
         for partition in PARTITIONS * 3
     ]
     await asyncio.gather(*shards)

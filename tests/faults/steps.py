@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.delivery.states import State
-from shared.sms.message import Message, shard
+from shared.sms.message import Message
+from shared.storage.partitions import shard
 from tests.faults.audit import Verdict
 from tests.faults.workers import CRASHED, Job, Worker
 from tests.faults.world import UNSETTLED, World

@@ -9,13 +9,13 @@ from time import monotonic
 import pytest
 
 from shared import errors
-from shared.delivery import drain
-from shared.delivery import settle as reconcile
+from shared.delivery import timings
 from shared.delivery.states import State
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
-from shared.sms.message import Message, shard
+from shared.sms.message import Message
+from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Put, Row, Write, stamp
 from shared.storage.tables import Table
 from tests.faults import steps
@@ -50,7 +50,7 @@ class Hooked(Table):
 def table(world: World) -> Hooked:
     """The messages' table, with hooks."""
     hooked = Hooked(world.services.tables.table("messages"))
-    world.services.messages = MessageStore(hooked, world.services.settings.erasure_key)
+    world.services.messages = Store(hooked, world.services.settings.erasure_key, Message)
     return hooked
 
 
@@ -156,7 +156,7 @@ async def test_a_paced_drain_leaves_nothing_claimed_behind(world: World) -> None
     await world.start(MAX_PER_SECOND="5")
     messages = [await world.text(ANNA, f"Hello {n}") for n in range(40)]
     report = await world.drain(seconds=1)
-    states = [message.state for message in await world.store.many(each.id for each in messages)]
+    states = [message.state for message in await world.store.readable(each.id for each in messages)]
     assert states.count(State.PENDING) == 40 - report.states["submitted"]
     assert not report.to_do, "another instance would send at the same pace once more"
 
@@ -176,7 +176,9 @@ async def test_quiet_hours_after_a_retry_leave_a_message_that_can_be_canceled(wo
 
 async def test_a_series_whose_recipient_was_edited_goes_on(world: World) -> None:
     message = await world.text(ANNA, "Hello", repeat="FREQ=HOURLY")
-    await schedule.edit(message.id, {"to": STRANGER}, world.services, now=world.clock.now())
+    await schedule.edit(
+        message.id, {"to": STRANGER}, world.services.messages, world.services.settings, now=world.clock.now()
+    )
     for _ in range(3):
         await world.drain()
         await world.double.settle_async(30)
@@ -184,7 +186,7 @@ async def test_a_series_whose_recipient_was_edited_goes_on(world: World) -> None
     sent = [each for each in await world.messages() if each.state is State.DELIVERED]
     assert len(sent) == 3
     assert {each.to for each in sent} == {STRANGER}
-    listed = (await world.store.to(STRANGER)).messages
+    listed = (await world.store.to(STRANGER)).items
     assert {each.id for each in listed} == {each.id for each in await world.messages()}
     assert len(listed) == len({each.id for each in listed})
     for each in listed:
@@ -200,7 +202,9 @@ async def test_a_series_edited_to_fall_on_its_own_next_time_goes_on(world: World
     (second,) = [each for each in await world.messages() if each.state is State.PENDING]
     world.clock.forward(minutes=30)
     at = stamp(start + timedelta(minutes=40))
-    await schedule.edit(second.id, {"send_at": at}, world.services, now=world.clock.now())
+    await schedule.edit(
+        second.id, {"send_at": at}, world.services.messages, world.services.settings, now=world.clock.now()
+    )
     world.clock.forward(minutes=11)
     await world.drain()
     states = sorted(each.state for each in await world.messages())
@@ -478,7 +482,13 @@ async def test_editing_while_a_drain_claims_sends_the_text_before_or_after(world
     async def edit(message: Message) -> str:
         try:
             body = f"New {message.body}"
-            await schedule.edit(message.id, {"body": body}, world.services, now=world.clock.now())
+            await schedule.edit(
+                message.id,
+                {"body": body},
+                world.services.messages,
+                world.services.settings,
+                now=world.clock.now(),
+            )
         except errors.Conflict:
             return message.body
         return body
@@ -505,6 +515,6 @@ async def test_a_callback_of_another_attempt_is_not_taken_for_this_one(world: Wo
 
 def test_the_graces_are_in_order() -> None:
     """A lease outlasts a request, and a look-up gives up only after it has had time to be listed."""
-    assert drain.LEASE.total_seconds() > 3 * 15
-    assert drain.LEASE < reconcile.GRACE < reconcile.BLIND
-    assert timedelta(minutes=5) < reconcile.SKEW
+    assert timings.LEASE.total_seconds() > 3 * 15
+    assert timings.LEASE < timings.GRACE < timings.BLIND
+    assert timedelta(minutes=5) < timings.SKEW

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from shared import errors
-from shared.calls import placing as calls
-from shared.calls.ledger import CallLedger
+from shared.calls import replay
+from shared.calls.call import Call
+from shared.delivery import drain
 from shared.delivery.states import State
+from shared.delivery.store import Store
 from shared.storage.rows import Write
 from tests.faults import call_steps, steps
 from tests.faults.call_steps import deliver, queued, rung, settled
@@ -23,7 +25,7 @@ ANNA = PEOPLE[0]
 def table(world: World) -> Hooked:
     """The calls' table, with hooks."""
     hooked = Hooked(world.services.tables.table("calls"))
-    world.services.calls = CallLedger(hooked)
+    world.services.calls = Store(hooked, Call)
     return hooked
 
 
@@ -81,7 +83,7 @@ async def test_a_look_up_does_not_take_the_sid_of_a_call_that_is_just_being_plac
     world.double.faults(latency_ms=0)
     world.clock.forward(seconds=10)
     for _ in range(2):
-        await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
+        await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
     await placing
     assert await settled(world, "first") is State.UNRESOLVED
     assert await settled(world, "second") is State.COMPLETED
@@ -117,7 +119,7 @@ async def test_an_outcome_after_the_lease_was_settled_by_another_is_still_writte
         world.answers_callbacks = False
         world.double.faults(list_dark=True)
         world.clock.forward(minutes=2)
-        await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
+        await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
         assert (await world.services.calls.get("call")).state is State.UNKNOWN
 
     async def hold_the_outcome() -> None:
@@ -133,10 +135,12 @@ async def test_a_call_that_the_queue_gives_up_does_not_stay_pending(world: World
     world.double.faults(throttled=1.0)
     message = queued("call", ANNA)
     assert not await deliver(world, message)
-    await calls.bury(message["raw"], "call", world.services, now=world.clock.now())
+    await replay.bury(
+        message["raw"], "call", world.services.calls, world.services.dead_letters, now=world.clock.now()
+    )
     assert (await world.services.calls.get("call")).state is State.FAILED
     world.double.faults(throttled=0.0)
-    await calls.reopen("call", world.services.calls, now=world.clock.now())
+    await replay.reopen("call", world.services.calls, now=world.clock.now())
     assert await deliver(world, message)
     assert await call_steps.settled(world, "call") is State.COMPLETED
     assert len(rung(world, "call")) == 1

@@ -17,11 +17,10 @@ from typing import Any
 
 import twilio.rest.api  # noqa: F401  what a worker needs is imported before the fork
 
-from shared.calls import placing as calls
-from shared.calls.ledger import CallLedger
+from shared.calls.call import Call
 from shared.config import Settings
 from shared.delivery import drain
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
@@ -115,7 +114,7 @@ def _named(writes: Sequence[Write]) -> str:
 
 
 async def _drain(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await drain.drain(services.messages, services.twilio, services.settings, now=now, seconds=60, **arguments)
+    await drain.drain(services.text_outbox, now=now, seconds=60, **arguments)
 
 
 async def _drain_for_ever(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
@@ -123,9 +122,7 @@ async def _drain_for_ever(services: Services, now: datetime, arguments: Mapping[
     began = datetime.now(UTC)
     while True:
         at = now + (datetime.now(UTC) - began)
-        await drain.drain(
-            services.messages, services.twilio, services.settings, now=at, seconds=10, **arguments
-        )
+        await drain.drain(services.text_outbox, now=at, seconds=10, **arguments)
         await asyncio.sleep(0.05)
 
 
@@ -134,7 +131,7 @@ async def _create(services: Services, now: datetime, arguments: Mapping[str, Any
 
 
 async def _edit(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await schedule.edit(arguments["id"], arguments["changes"], services, now=now)
+    await schedule.edit(arguments["id"], arguments["changes"], services.messages, services.settings, now=now)
 
 
 async def _cancel(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
@@ -150,11 +147,13 @@ async def _opt_out(services: Services, now: datetime, arguments: Mapping[str, An
 
 
 async def _place(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await calls.place(arguments["raw"], arguments["message_id"], services, now=now)
+    await placing.place(
+        arguments["raw"], arguments["message_id"], services.call_outbox, services.dead_letters, now=now
+    )
 
 
 async def _reconcile_calls(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await calls.reconcile(services.calls, services.twilio, now=now, **arguments)
+    await drain.drain(services.call_outbox, seconds=60, now=now, **arguments)
 
 
 JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None]]] = {
@@ -190,8 +189,8 @@ async def _work(job: Job, pipe: Connection) -> None:
         return
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
-    services.messages = MessageStore(SteppedTable(services.tables.table("messages"), steps))
-    services.calls = CallLedger(SteppedTable(services.tables.table("calls"), steps))
+    services.messages = Store(SteppedTable(services.tables.table("messages", Message), steps))
+    services.calls = Store(SteppedTable(services.tables.table("calls"), steps), Call)
     services.twilio = SteppedTwilio(services.settings, steps)
     try:
         await JOBS[job.name](services, datetime.now(UTC) + job.offset, job.arguments)

@@ -11,17 +11,20 @@ from typing import Any
 import azure.functions as func
 
 from local.twilio import Double, Options, Pace
-from shared.calls import placing as calls
+from shared.calls import status as call_status
 from shared.config import Settings
 from shared.delivery import drain
 from shared.delivery.sender import Report
 from shared.delivery.states import State
-from shared.delivery.store import END, PARTITIONS, MessageStore, creation
+from shared.delivery.store import Store, creation
 from shared.services import Services
-from shared.sms import message, schedule
-from shared.sms import replies as messaging
+from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.sms.message import Message
-from shared.web import webhook
+from shared.storage.partitions import PARTITIONS
+from shared.storage.rows import END
+from shared.twiml.request import TwilioRequest
+from tests import webhooks
 from tests.azurite import Azurite
 from tests.faults.audit import Verdict, audit
 from tests.faults.workers import Job
@@ -88,7 +91,7 @@ class World:
             await self.services.close()
 
     @property
-    def store(self) -> MessageStore:
+    def store(self) -> Store[Message]:
         return self.services.messages
 
     async def _webhook(self, req: func.HttpRequest) -> func.HttpResponse:
@@ -96,23 +99,16 @@ class World:
         if not self.answers_callbacks:
             return func.HttpResponse(status_code=503)
         services = self.services
-        notes: dict[str, webhook.Note] = {
-            "sms/status": lambda request: schedule.reported(request, services.messages),
-            "voice/status": lambda request: calls.reported(request, services.calls),
+        notes: dict[str, Callable[[TwilioRequest], Awaitable[None]]] = {
+            "sms/status": lambda request: sms_status.reported(request, services.text_outbox),
+            "voice/status": lambda request: call_status.reported(request, services.call_outbox),
         }
         path = req.url.removeprefix(f"{self.front.url}/api/").partition("?")[0]
         if path in notes:
-            return await webhook.record(req, services, notes[path])
+            return await webhooks.record(req, services, notes[path])
         if path == "sms":
-            return await webhook.reply(
-                req,
-                services,
-                lambda request, known: messaging.inbound(request, known, services.messages),
-            )
-        step = path.removeprefix("voice/step/")
-        return await webhook.reply(
-            req, services, lambda request, known: calls.step(step, services, request, known)
-        )
+            return await webhooks.text(req, services)
+        return await webhooks.step(path.removeprefix("voice/step/"), req, services)
 
     def job(self, name: str, **arguments: Any) -> Job:
         """For a Worker: in this world, at its present time."""
@@ -130,7 +126,7 @@ class World:
         now, made = self.clock.now(), []
         for number in range(count):
             asked = {"to": PEOPLE[number % len(PEOPLE)], "body": f"Message {number}"}
-            made.append(message.parse(asked, self.services.settings, now=now)[0])
+            made.append(request.parse(asked, self.services.settings, now=now)[0])
         for partition in PARTITIONS:
             for batch in batched((each for each in made if each.partition == partition), 33, strict=False):
                 await self.store.table.commit(
@@ -158,7 +154,7 @@ class World:
         """Let ticks come, four minutes apart, until nothing waits or is in doubt; the minutes it took."""
         for minute in range(0, minutes, 4):
             await self.drain(partitions)
-            await calls.reconcile(self.services.calls, self.services.twilio, now=self.clock.now())
+            await drain.drain(self.services.call_outbox, seconds=60, now=self.clock.now())
             await self.double.settle_async(60)
             if await (settled or self.is_settled)():
                 return minute
@@ -172,7 +168,7 @@ class World:
 
     async def messages(self, ids: Sequence[str] | None = None) -> list[Message]:
         if ids is not None:
-            return await self.store.many(ids)
+            return await self.store.readable(ids)
         found: list[Message] = []
         for partition in PARTITIONS:
             rows = await self.store.table.read(partition, "m|", "m|" + END, limit=100_000)

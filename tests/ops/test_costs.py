@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from local.twilio import Double
 from ops import costs
 from ops.__main__ import app
+from shared import timer
 from shared.calls import placing as calls
 from shared.delivery import drain
 from shared.services import Services
@@ -76,9 +77,9 @@ async def test_a_message_by_itself(services: Services) -> None:
             {"to": "+12025550161", "body": "hello"}, services.messages, services.settings, now=NOW
         )
     with counting() as idle:
-        await drain.tick(services, now=NOW - timedelta(minutes=1))
+        await timer.tick(services.text_outbox, services.call_outbox, now=NOW - timedelta(minutes=1))
     with counting() as tick:
-        await drain.tick(services, now=NOW + timedelta(seconds=1))
+        await timer.tick(services.text_outbox, services.call_outbox, now=NOW + timedelta(seconds=1))
     sent = await services.messages.get(message.id)
     query = {"id": sent.id, "attempt": sent.attempt}
     with counting() as status:
@@ -98,7 +99,7 @@ async def test_many_messages_share_their_requests(services: Services) -> None:
     )
 
     with counting() as tick:
-        done = await drain.tick(services, now=NOW + timedelta(seconds=1))
+        done = await timer.tick(services.text_outbox, services.call_outbox, now=NOW + timedelta(seconds=1))
 
     assert done.states["submitted"] == 200
     assert_fits("SEND_IN_BURST", (tick.count - costs.IDLE_TICK) / 200, costs.SEND_IN_BURST)
@@ -108,7 +109,9 @@ async def test_a_call(services: Services) -> None:
     with counting() as accept:
         asked = await calls.accept({"to": "+12025550161", "say": "hello"}, services, now=NOW)
     with counting() as place:
-        await calls.place(asked.to_json().encode(), "m1", services, now=NOW)
+        await placing.place(
+            asked.to_json().encode(), "m1", services.call_outbox, services.dead_letters, now=NOW
+        )
     call = await services.calls.get(asked.id)
     query = {"id": call.id, "attempt": call.attempt}
     with counting() as status:

@@ -19,14 +19,13 @@ from ops.client import Api, Deployment
 from ops.doctor import Examination
 from ops.lately import SHOWN
 from ops.signature import MENDS
-from shared.calls import placing as calls
-from shared.calls.ledger import Call
-from shared.delivery import drain
+from shared import timer
+from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.sms import schedule
 from shared.sms.message import Message, new_id
-from shared.web import diagnosis
+from shared.storage import heartbeat
 from tests.azurite import Azurite, signed
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
@@ -46,7 +45,7 @@ async def refused(result: Any) -> str:
 
 
 async def beat(now: datetime, report: str = "nothing due") -> None:
-    await diagnosis.beat(running_services().messages.table, report, now=now)
+    await heartbeat.beat(running_services().messages.table, report, now=now)
 
 
 @pytest.mark.usefixtures("public")
@@ -427,10 +426,10 @@ async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: 
         double.plan(kind="error", code=21614, status=400, to=earlier["to"])
         before = now - timedelta(minutes=1)
         await schedule.create(earlier, services.messages, services.settings, now=before)
-        await drain.tick(services, now=before)
+        await timer.tick(services.text_outbox, services.call_outbox, now=before)
     double.plan(kind="error", code=21614, status=400, to=message["to"])
     created = await schedule.create(message, services.messages, services.settings, now=now)
-    await drain.tick(services, now=now)
+    await timer.tick(services.text_outbox, services.call_outbox, now=now)
 
     texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
 
@@ -449,9 +448,9 @@ async def test_a_held_message_is_shown_however_many_wait_before_it(
     services, to, now = running_services(), "+12025550182", datetime.now(UTC)
     waits = [Message(id=new_id(to, at), to=to, body="hello", due=at, created=now) for at in [now] * 20]
     for each in waits:
-        await services.messages.create(replace(each, retry=now + timedelta(days=1)))
+        await schedule.keep(replace(each, retry=now + timedelta(days=1)), services.messages)
     held = replace(waits[0], id=new_id(to, now), state=State.HELD, retry=now + timedelta(days=2))
-    await services.messages.create(replace(held, reason="the sender cannot send SMS"))
+    await schedule.keep(replace(held, reason="the sender cannot send SMS"), services.messages)
 
     texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
 
@@ -464,7 +463,13 @@ async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
     stamp = f"{now.timestamp():.6f}".replace(".", "")
     double.plan(kind="error", code=21214, status=400, resource="calls")
     request = {"to": "+12025550180", "say": "hello", "id": f"refused-{stamp}"}
-    await calls.place(json.dumps(request).encode(), "unused", services, now=now - timedelta(seconds=2))
+    await placing.place(
+        json.dumps(request).encode(),
+        "unused",
+        services.call_outbox,
+        services.dead_letters,
+        now=now - timedelta(seconds=2),
+    )
     lost = Call(
         id=f"lost-{stamp}",
         to="+12025550181",

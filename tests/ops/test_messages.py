@@ -138,7 +138,7 @@ async def test_a_file_whose_answer_was_lost_is_loaded_again_and_taken_once(
     assert "is not loaded a second time" in later.stdout
     assert "another --idempotency-key" in later.stdout
     page = await running_services().messages.page(state=State.PENDING, limit=200)
-    assert [each.body for each in page.messages].count("Hello once") == 1
+    assert [each.body for each in page.items].count("Hello once") == 1
 
 
 @pytest.mark.parametrize("more", [["--idempotency-key", "once more"], ["--partial"]])

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from shared.bulk import loader as bulk
-from shared.calls import placing as calls
+from shared.calls import placing
 from shared.delivery.states import State
 from shared.errors import NotFound, SettingsError
 from shared.recipients import erasure
@@ -56,8 +56,10 @@ async def test_no_row_holds_the_number_or_the_text_afterwards(services: Services
     await services.dead_letters.add(
         b'{"to": "+12025550101"}', "malformed", call_id="x", queue="outbound-calls", now=NOW
     )
-    await calls.accept({"to": WHO, "say": "your appointment", "id": "call-1"}, services, now=NOW)
-    done = await erasure.erase(WHO, services, now=NOW)
+    await placing.accept(
+        {"to": WHO, "say": "your appointment", "id": "call-1"}, services.calls, services.settings, now=NOW
+    )
+    done = await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert done == {
         "messages": 1,
         "calls": 1,
@@ -75,22 +77,22 @@ async def test_no_row_holds_the_number_or_the_text_afterwards(services: Services
 
 async def test_the_hash_still_suppresses(services: Services) -> None:
     await recipients.opt_out(services.messages, WHO, now=NOW, source="STOP")
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     again = await services.messages.get(await scheduled(services))
     assert again.state is State.SUPPRESSED
 
 
 async def test_the_hash_suppresses_the_rows_of_a_file_too(services: Services) -> None:
     await recipients.opt_out(services.messages, WHO, now=NOW, source="STOP")
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     data = f"to,body\n{WHO},Hi\n+12025550102,Hi".encode()
     await bulk.load(await bulk.accept(data, "text/csv", {}, services, now=NOW), services)
-    states = {each.to: each.state for each in (await services.messages.page()).messages}
+    states = {each.to: each.state for each in (await services.messages.page()).items}
     assert states == {WHO: State.SUPPRESSED, "+12025550102": State.PENDING}
 
 
 async def messages_to(services: Services) -> dict[str, State]:
-    return {each.to: each.state for each in (await services.messages.page(limit=200)).messages}
+    return {each.to: each.state for each in (await services.messages.page(limit=200)).items}
 
 
 async def nowhere_in_loads(services: Services, job_id: str) -> bool:
@@ -131,7 +133,7 @@ async def test_a_file_whose_load_has_stopped_loses_the_persons_rows_and_no_other
     job_id = await bulk.accept(data, kind, {}, services, now=NOW)
     await cut_off(services, job_id, monkeypatch, after=stored)
     await bulk.give_up(job_id, services)
-    done = await erasure.erase(WHO, services, now=NOW)
+    done = await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert done["bulk_loads"] == []
     assert await nowhere_in_loads(services, job_id)
     assert b"+12025550104" in await text(services, job_id)
@@ -151,8 +153,12 @@ async def test_a_file_that_waits_loses_them_too_and_is_no_worse_for_it(
     services: Services, data: bytes, kind: str
 ) -> None:
     job_id = await bulk.accept(data, kind, {}, services, now=NOW)
-    assert (await erasure.erase(WHO, services, now=NOW))["bulk_loads"] == []
-    assert (await erasure.erase(WHO, services, now=NOW))["bulk_loads"] == []
+    assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+        "bulk_loads"
+    ] == []
+    assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+        "bulk_loads"
+    ] == []
     assert await nowhere_in_loads(services, job_id)
     await bulk.load(job_id, services)
     job = await bulk.progress(job_id, services)
@@ -164,7 +170,9 @@ async def test_a_file_that_waits_loses_them_too_and_is_no_worse_for_it(
 async def test_two_who_are_erased_from_one_file_at_once_are_both_gone(services: Services) -> None:
     job_id = await bulk.accept(CSV, "text/csv", {}, services, now=NOW)
     who = (WHO, "+12025550102", "+12025550103")
-    await asyncio.gather(*(erasure.erase(each, services, now=NOW) for each in who))
+    await asyncio.gather(
+        *(erasure.erase(each, services.places, services.settings.erasure_key, now=NOW) for each in who)
+    )
     left = (await text(services, job_id)).decode()
     assert not any(each in left for each in who)
     await bulk.load(job_id, services)
@@ -177,7 +185,7 @@ async def test_who_is_erased_by_one_channel_keeps_the_rows_of_the_other(
 ) -> None:
     data = csv(f"{WHO},Ann,Hi", f"whatsapp:{WHO},Ann,Hi")
     job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
-    await erasure.erase(number, services, now=NOW)
+    await erasure.erase(number, services.places, services.settings.erasure_key, now=NOW)
     await bulk.load(job_id, services)
     assert (await messages_to(services)).keys() == {WHO, f"whatsapp:{WHO}"} - {number}
 
@@ -185,7 +193,7 @@ async def test_who_is_erased_by_one_channel_keeps_the_rows_of_the_other(
 async def test_a_wrong_row_of_somebody_else_still_fails_the_file(services: Services) -> None:
     data = csv("+12025550101,Ann,Hi", "12,Bob,Hi")
     job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     await bulk.load(job_id, services)
     job = await bulk.progress(job_id, services)
     assert (job["state"], job["reason"]) == ("failed", "nothing was stored: rows are wrong")
@@ -205,7 +213,7 @@ async def test_a_row_that_cannot_be_read_goes_where_it_names_the_number_in_any_w
     services: Services, data: bytes, kind: str
 ) -> None:
     job_id = await bulk.accept(data, kind, {}, services, now=NOW)
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert await nowhere_in_loads(services, job_id)
     assert b"+12025550102" in await text(services, job_id)
 
@@ -214,7 +222,7 @@ async def test_another_row_that_cannot_be_read_is_not_sent_for_an_erasure(servic
     """Taken out of a file, the row of one person leaves that of another as wrong as it was."""
     rows = b'{"to": "+12025550101", "body": "Hi"}\n{"to": "+12025550102", "body": "Gr\xfc\xdfe"}\n'
     job_id = await bulk.accept(rows, "application/x-ndjson", {"partial": "true"}, services, now=NOW)
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     await bulk.load(job_id, services)
     assert await messages_to(services) == {}
     job = await bulk.progress(job_id, services)
@@ -225,7 +233,7 @@ async def test_another_row_that_cannot_be_read_is_not_sent_for_an_erasure(servic
 async def test_a_short_number_is_found_however_it_is_written(services: Services, written: str) -> None:
     job_id = await bulk.accept(csv(f"{written},Ann,Hi"), "text/csv", {}, services, now=NOW)
     channel = "whatsapp:" if ":" in written else ""
-    await erasure.erase(f"{channel}+49301234", services, now=NOW)
+    await erasure.erase(f"{channel}+49301234", services.places, services.settings.erasure_key, now=NOW)
     assert written.encode() not in await text(services, job_id)
 
 
@@ -246,7 +254,7 @@ async def test_a_load_under_way_makes_no_message_that_outlives_the_erasure(
         count += 1
         if count == at + 1:
             monkeypatch.setattr(table, "commit", real)
-            reports.append(await erasure.erase(WHO, services, now=NOW))
+            reports.append(await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))
         return await real(partition, writes)
 
     monkeypatch.setattr(table, "commit", hooked)
@@ -258,7 +266,9 @@ async def test_a_load_under_way_makes_no_message_that_outlives_the_erasure(
         assert reports[0]["bulk_loads"] == [job_id]
         assert WHO not in await everything(services)
     # It was reported, so it is repeated; and then nothing more is.
-    assert (await erasure.erase(WHO, services, now=NOW))["bulk_loads"] == []
+    assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+        "bulk_loads"
+    ] == []
     assert WHO not in await everything(services)
     assert await nowhere_in_loads(services, job_id)
     assert OTHERS.items() <= (await messages_to(services)).items()
@@ -275,7 +285,9 @@ async def test_what_a_dying_load_stored_behind_the_erasure_goes_when_it_goes_on(
 
     async def hooked(partition: str, writes: list[Write]) -> list[str]:
         monkeypatch.setattr(table, "commit", real)
-        assert (await erasure.erase(WHO, services, now=NOW))["bulk_loads"] == [job_id]
+        assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+            "bulk_loads"
+        ] == [job_id]
         await real(partition, writes)
         raise RuntimeError("killed")
 
@@ -294,33 +306,39 @@ async def test_a_load_under_way_that_does_not_name_the_person_is_not_reported(
 ) -> None:
     job_id = await bulk.accept(csv("+12025550102,Bob,Hi"), "text/csv", {}, services, now=NOW)
     await cut_off(services, job_id, monkeypatch, after=0)
-    assert (await erasure.erase(WHO, services, now=NOW))["bulk_loads"] == []
-    assert (await erasure.erase("+12025550102", services, now=NOW))["bulk_loads"] == [job_id]
+    assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+        "bulk_loads"
+    ] == []
+    assert (await erasure.erase("+12025550102", services.places, services.settings.erasure_key, now=NOW))[
+        "bulk_loads"
+    ] == [job_id]
 
 
 async def test_what_waits_is_canceled(services: Services) -> None:
     message_id = await scheduled(services)
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert (await services.messages.get(message_id)).state is State.CANCELED
     due = NOW + timedelta(days=30)
-    assert not [row for n in range(16) for row in await services.messages.agenda(f"{n:02x}", due)]
+    assert not [row for n in range(16) for row in await services.messages.due(f"{n:02x}", due)]
 
 
 async def test_start_ends_an_opt_out_that_was_erased(services: Services) -> None:
     await recipients.opt_out(services.messages, WHO, now=NOW, source="STOP")
-    await erasure.erase(WHO, services, now=NOW)
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     await recipients.opt_in(services.messages, WHO)
     assert not await services.messages.opted_out(WHO)
 
 
 async def test_it_is_safe_to_repeat(services: Services) -> None:
     await scheduled(services)
-    await erasure.erase(WHO, services, now=NOW)
-    assert (await erasure.erase(WHO, services, now=NOW))["messages"] == 0
+    await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
+    assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
+        "messages"
+    ] == 0
 
 
 async def test_without_its_key_nothing_is_erased(azurite: Azurite) -> None:
     made = Services(settings(AzureWebJobsStorage=azurite.fresh_account()))
     with pytest.raises(SettingsError, match="ERASURE_KEY"):
-        await erasure.erase(WHO, made, now=NOW)
+        await erasure.erase(WHO, made.places, made.settings.erasure_key, now=NOW)
     await made.close()

@@ -1,6 +1,6 @@
 """shared/sms/replies.py and recipients.py: keywords, opting out and in, and what became of one's messages."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import azure.functions as func
@@ -10,12 +10,12 @@ from local.twilio import Double
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
-from shared.sms import replies as messaging
-from shared.sms.message import shard
+from shared.sms import replies
 from shared.sms.replies import Keyword
+from shared.storage.partitions import shard
 from shared.storage.rows import Delete
 from shared.twiml.request import TwilioRequest
-from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 from tests.sending import NOW, drained, keep, person, states
 from tests.settings import settings
@@ -42,12 +42,12 @@ def text(body: str, **form: str) -> TwilioRequest:
     ],
 )
 def test_a_keyword_is_the_whole_text(body: str, meant: Keyword) -> None:
-    assert messaging.keyword(text(body)) is meant
+    assert replies.keyword(text(body)) is meant
 
 
 def test_twilios_own_reading_comes_first() -> None:
-    assert messaging.keyword(text("arrêt", OptOutType="STOP")) is Keyword.STOP
-    assert messaging.keyword(text("stop", OptOutType="HELP")) is Keyword.HELP
+    assert replies.keyword(text("arrêt", OptOutType="STOP")) is Keyword.STOP
+    assert replies.keyword(text("stop", OptOutType="HELP")) is Keyword.HELP
 
 
 def words(twiml: str) -> list[str]:
@@ -55,7 +55,7 @@ def words(twiml: str) -> list[str]:
 
 
 def said(request: TwilioRequest, **changes: str) -> list[str]:
-    reply = messaging.reply(messaging.keyword(request), request, settings(**changes))
+    reply = replies.inbound(request, settings(**changes))
     return words(str(reply.twiml))
 
 
@@ -69,7 +69,8 @@ def test_stop_and_start_are_left_to_twilio_unless_the_setting_says_otherwise() -
 
 
 async def status(services: Services) -> str:
-    reply = await messaging.inbound(text("STATUS"), services.settings, services.messages)
+    asked = text("STATUS")
+    reply = replies.inbound(asked, services.settings, await replies.asked_about(asked, services.messages))
     return words(str(reply.twiml))[0]
 
 
@@ -88,13 +89,12 @@ async def test_an_inbound_text_is_answered_over_twilio(
     services: Services, double: Double, front: Front
 ) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await webhook.reply(
-            req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-        )
+        return await webhooks.text(req, services)
 
     front.handle = handle
     double.configure_number(sms_url=f"{front.url}/api/sms")
-    await keep(services, 3, to=person(1), due=NOW + timedelta(days=1))
+    # Due soon on the clock of the webhook, which is the real one.
+    await keep(services, 3, to=person(1), due=datetime.now(UTC) + timedelta(days=1))
     answered = await double.inbound_message_async(person(1), US, "hi there")
     assert answered.status == 200
     assert len(answered.replies) == 1

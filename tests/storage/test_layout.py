@@ -11,7 +11,7 @@ import pytest_asyncio
 from local.azurite import StoragePorts
 from local.ports import free_ports
 from shared.errors import OldStore, StorageAway
-from shared.storage.layout import COLUMN, KEY, PARTITION, TABLES, VERSION
+from shared.storage.layout import COLUMN, KEY, PARTITION, TABLES, VERSION, problem_of
 from shared.storage.rows import Insert
 from shared.storage.tables import Table, Tables
 from tests.azurite import Azurite
@@ -189,7 +189,7 @@ async def test_storage_that_is_away_is_no_old_store_and_is_asked_again(azurite: 
         with pytest.raises(StorageAway) as caught:
             await tables.table("messages").get("p", "a")
         assert not isinstance(caught.value, OldStore)
-        assert await tables.layout.problem() is None
+        assert await problem_of(lambda: tables.layout) is None
     async with a_process(azurite.fresh_account()) as tables:
         held, there = tables.layout._table, False
 
@@ -208,7 +208,7 @@ async def test_storage_that_is_away_is_no_old_store_and_is_asked_again(azurite: 
 async def test_health_does_not_wait_for_storage_that_hangs() -> None:
     async with hanging_storage() as connection, a_process(connection) as tables:
         async with asyncio.timeout(5):
-            assert await tables.layout.problem(seconds=0.2) is None
+            assert await problem_of(lambda: tables.layout, seconds=0.2) is None
 
 
 async def test_a_table_that_storage_still_deletes_is_away() -> None:

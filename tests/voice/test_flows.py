@@ -1,13 +1,12 @@
-"""shared/voice*.py: the call flows, step by step."""
+"""shared/voice: the call flows, step by step."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from shared.errors import NotFound
-from shared.twiml.effects import CallBack, OptOut, Text, Warn
-from shared.voice import menu as voice
-from shared.voice import prompts
+from shared.twiml.reply import CallBack, OptOut, Text, Warn
+from shared.voice import menu, prompts, steps
 from tests.flows import (
     ANNA,
     BEN,
@@ -48,9 +47,7 @@ def test_a_newcomers_menu_takes_a_message() -> None:
 def test_a_company_with_everything_set_offers_everything() -> None:
     answer = ask(company(), "voice")
     assert answer.heard.startswith("Thank you for calling Example & Sons.")
-    offered = [
-        english(f"option_{each.name}", key=each.key) for each in voice.OPTIONS if each.name != "language"
-    ]
+    offered = [english(f"option_{name}", key=key) for name, key in menu.OPTIONS.items() if name != "language"]
     assert all(option in answer.heard for option in offered)
     assert "한국어는 8번을 누르세요." in answer.heard
 
@@ -143,7 +140,7 @@ def test_withheld_numbers_may_be_blocked() -> None:
 
 def test_an_unknown_step_is_not_found() -> None:
     with pytest.raises(NotFound, match="no step 'nowhere'"):
-        voice.step("nowhere", request(PUBLIC), settings())
+        steps.step("nowhere", request(PUBLIC), settings())
 
 
 def test_the_address_is_texted_during_the_call() -> None:

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Settings
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import steps, twimlets
 from tests.flows import ANNA, BEN, CALLER, OURS, PUBLIC, Answer, ask, company, settings, walk
 
 FIELDS = [
@@ -79,7 +78,7 @@ GIVEN = st.lists(st.tuples(st.tuples(st.sampled_from(PARAMETERS), INDEXES).map("
 LIMIT = 1_800
 MEETING = 14_400
 COMPANIES = [settings(), company(), company(TEAM_RING="all", BUSINESS_HOURS="Mon 09:00-10:00")]
-STARTS = ["voice", "voice/client", "voice/step/outbound", *(f"voice/step/{name}" for name in voice.STEPS)]
+STARTS = ["voice", "voice/client", "voice/step/outbound", *(f"voice/step/{name}" for name in steps.STEPS)]
 
 
 def check(answer: Answer) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.config import Settings
 from shared.errors import NotFound
-from shared.twiml.effects import Text, Warn
+from shared.twiml.reply import Text, Warn
 from shared.voice import prompts, twimlets
 from tests.flows import (
     ANNA,

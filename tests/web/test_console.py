@@ -15,12 +15,13 @@ import pytest
 import pytest_asyncio
 
 from shared.bulk import loader as bulk
-from shared.calls.ledger import Call
+from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.delivery.store import creation
 from shared.errors import Contended
 from shared.sms import message
+from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Put, stamp
 from tests.browser import needs_chromium
 from tests.web.conftest import Edition
@@ -170,7 +171,7 @@ async def test_a_text_is_found_behind_more_than_the_app_reads_for_a_page(
     made[-1] = replace(made[-1], state=State.SENT)
     for batch in batched(made, 50, strict=False):
         writes = [write for each in batch for write in creation(each)]
-        await edition.stored.messages.table.commit(message.shard(to), writes)
+        await edition.stored.messages.table.commit(shard(to), writes)
     await console.click("button", "1 Sending last 24 hours")
     await console.find("button", f"{to}, sent: show the message")
     asked = [parse_qs(urlsplit(each["url"]).query) for each in console.requests]
@@ -496,6 +497,7 @@ async def plant(edition: Edition) -> None:
                 sender=KEY_ATTACK,
                 direction=direction,
                 created=now,
+                due=now,
                 state=State.FAILED,
                 reason=ATTACK,
                 answered_by=ATTACK,

@@ -7,9 +7,8 @@ import pytest_asyncio
 
 from local.phone.office import Office
 from local.twilio import NUMBER, Double, Number, Options, Pace
-from shared.calls import placing as calls
+from shared.config import CALL_QUEUE as QUEUE
 from shared.services import Services
-from shared.voice.queue import QUEUE
 from tests.listener import Answer, Listener
 from tests.settings import settings
 
@@ -32,13 +31,18 @@ async def services(walking: Double) -> AsyncIterator[Services]:
 
 
 async def test_nobody_waits_where_there_is_no_queue_yet(services: Services) -> None:
-    assert await calls.line(services) == {"queue": QUEUE, "size": 0, "average_wait": 0, "members": []}
+    assert await services.twilio.waiting(QUEUE) == {
+        "queue": QUEUE,
+        "size": 0,
+        "average_wait": 0,
+        "members": [],
+    }
 
 
 async def test_whoever_waits_is_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
     people = ["+12025550151", "+12025550152"]
     sids = [(await walking.inbound_call_async(person, NUMBER)).sid for person in people]
-    line = await calls.line(services)
+    line = await services.twilio.waiting(QUEUE)
     assert (line["queue"], line["size"]) == (QUEUE, 2)
     assert [(each["call_sid"], each["from"]) for each in line["members"]] == list(
         zip(sids, people, strict=True)

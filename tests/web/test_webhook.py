@@ -18,16 +18,14 @@ from local.azurite import StoragePorts
 from local.host.worker import Answer, Worker
 from local.ports import free_ports
 from shared import twilio_helper
-from shared.calls import placing as calls
 from shared.config import Settings
 from shared.errors import Forbidden
 from shared.services import Services
-from shared.sms import replies as messaging
-from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import menu, steps, twimlets
 from shared.web import webhook
+from tests import webhooks
 from tests.front import Front
 from tests.hanging import hanging_storage
 from tests.settings import settings
@@ -307,7 +305,7 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
     broken = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=storage_account))
     url = f"{front.url}/api/sms/status?id={'0' * 32}&attempt=a"
     report = request(url, [("MessageStatus", "sent"), ("MessageSid", "SM1"), ACCOUNT])
-    answer = await webhook.record(report, broken, lambda got: schedule.reported(got, broken.messages))
+    answer = await webhooks.record(report, broken, lambda got: sms_status.reported(got, broken.text_outbox))
     await broken.close()
     assert answer.status_code == 503
     assert "table storage does not answer" in caplog.text
@@ -316,23 +314,26 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
 async def test_while_storage_hangs_calls_are_answered_and_what_would_be_lost_is_503(
     front: Front, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.3)
     caller = [("From", "+12025550101"), ("To", "+12025550100"), ("CallSid", "CA" + "1" * 32), ACCOUNT]
     async with hanging_storage() as account:
         stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
 
-        async def status(path: str, flow: webhook.Flow, *more: tuple[str, str]) -> int:
-            answer = await webhook.reply(request(f"{front.url}/api/{path}", [*caller, *more]), stuck, flow)
+        async def status(path: str, flow: webhook.Flow) -> int:
+            answer = await webhooks.reply(request(f"{front.url}/api/{path}", caller), stuck, flow)
             return int(answer.status_code)
 
-        assert await status("voice", voice.greeting) == 200
-        for step in set(voice.STEPS) - {"outbound"}:
-            assert await status(f"voice/step/{step}", partial(calls.step, step, stuck)) == 200, step
+        async def told(body: str) -> int:
+            asked = request(f"{front.url}/api/sms", [*caller, ("Body", body)])
+            return int((await webhooks.text(asked, stuck)).status_code)
+
+        assert await status("voice", menu.greeting) == 200
+        for step in steps.STEPS:
+            assert await status(f"voice/step/{step}", partial(steps.step, step)) == 200, step
         assert await status("twimlets/message?Message=Sorry", partial(twimlets.twimlet, "message")) == 200
         assert "cannot be answered in time" not in caplog.text
-        inbound = partial(messaging.inbound, store=stuck.messages)
-        assert await status("sms", inbound, ("Body", "hi")) == 200
-        assert await status("sms", inbound, ("Body", "STOP")) == 503
+        assert await told("hi") == 200
+        assert await told("STOP") == 503
         assert caplog.text.count("cannot be answered in time") == 1
         await stuck.close()
 

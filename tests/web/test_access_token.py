@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -11,7 +12,7 @@ from local.twilio import Double, Options
 from shared.config import Settings
 from shared.errors import InvalidRequest, SettingsError, TooMany
 from shared.services import Services
-from shared.web import access_token as client_token
+from shared.web import access_token
 from tests import calling, openapi
 from tests.app import App
 from tests.azurite import Azurite
@@ -47,8 +48,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+async def mint(principal: str, services: Services, at: datetime | None = None) -> dict[str, Any]:
+    known = services.settings
+    return await access_token.mint(principal, known, services.twilio, services.limits, now=at or now())
+
+
 async def test_a_token_is_for_one_identity_and_one_app_and_ends(services: Services) -> None:
-    minted = await client_token.mint("", services, now=now())
+    minted = await mint("", services)
     claims = jwt.decode(minted["token"], SECRET, algorithms=["HS256"])
     assert jwt.get_unverified_header(minted["token"])["cty"] == "twilio-fpa;v=1"
     assert (claims["iss"], claims["sub"]) == (API_KEY, "AC" + "0" * 32)
@@ -63,7 +69,7 @@ async def test_a_token_is_for_one_identity_and_one_app_and_ends(services: Servic
 
 async def test_settings_say_who_it_is_for_and_how_long(keyed: Double, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, CLIENT_IDENTITY="front_desk", CLIENT_TOKEN_SECONDS="90"))
-    minted = await client_token.mint(PERSON, made, now=now())
+    minted = await mint(PERSON, made)
     claims = jwt.decode(minted["token"], SECRET, algorithms=["HS256"])
     assert minted["identity"] == claims["grants"]["identity"] == "front_desk"
     assert claims["exp"] - now().timestamp() <= 90
@@ -74,19 +80,17 @@ async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
     keyed: Double, azurite: Azurite
 ) -> None:
     made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED="True"))
-    minted = await client_token.mint(PERSON, made, now=now())
+    minted = await mint(PERSON, made)
     assert minted["identity"] == "jane_dot_doe_at_contoso_dot_com"
-    others = [
-        await client_token.mint(name, made, now=now()) for name in ("jane_dot_doe@contoso.com", "김@x.kr")
-    ]
+    others = [await mint(name, made) for name in ("jane_dot_doe@contoso.com", "김@x.kr")]
     assert [each["identity"] for each in others] == [
         "jane__dot__doe_at_contoso_dot_com",
         "_xae40__at_x_dot_kr",
     ]
-    long = await client_token.mint(f"{'a' * 120}@contoso.com", made, now=now())
+    long = await mint(f"{'a' * 120}@contoso.com", made)
     assert len(long["identity"]) <= 121
     with pytest.raises(InvalidRequest, match="sign in first") as refused:
-        await client_token.mint("", made, now=now())
+        await mint("", made)
     assert refused.value.status == 401
     await made.close()
 
@@ -98,21 +102,21 @@ async def test_while_the_sign_in_is_off_nobody_can_say_who_they_are(
     made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED=platform))
     for forged in (PERSON, ""):
         with pytest.raises(SettingsError, match="APP_SERVICE_AUTHENTICATION is true, but") as refused:
-            await client_token.mint(forged, made, now=now())
+            await mint(forged, made)
         assert "WEBSITE_AUTH_ENABLED" in str(refused.value)
     await made.close()
 
 
 async def test_without_the_setting_a_sign_in_changes_nothing(keyed: Double, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, WEBSITE_AUTH_ENABLED="True"))
-    assert (await client_token.mint(PERSON, made, now=now()))["identity"] == "agent"
+    assert (await mint(PERSON, made))["identity"] == "agent"
     await made.close()
 
 
 async def test_missing_settings_are_named(keyed: Double, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, TWILIO_API_KEY="", TWILIO_API_SECRET="", TWILIO_TWIML_APP_SID=""))
     with pytest.raises(SettingsError, match="missing app settings: TWILIO_API_KEY, TWILIO_TWIML_APP_SID"):
-        await client_token.mint("", made, now=now())
+        await mint("", made)
     await made.close()
 
 
@@ -125,7 +129,7 @@ async def test_a_restricted_key_is_refused_and_so_is_one_that_is_not_ours(
     ]:
         made = Services(set_up(keyed, azurite, TWILIO_API_KEY=key))
         with pytest.raises(SettingsError, match=f"TWILIO_API_KEY {why}"):
-            await client_token.mint("", made, now=now())
+            await mint("", made)
         await made.close()
 
 
@@ -133,7 +137,7 @@ async def test_the_key_is_looked_up_once_by_the_description_of_twilio(
     services: Services, keyed: Double
 ) -> None:
     for _ in range(3):
-        await client_token.mint("", services, now=now())
+        await mint("", services)
     asked = [each for each in keyed.exchanges() if each.path.startswith("/v1/Keys/")]
     assert len(asked) == 1
     assert not openapi.problems(asked)
@@ -143,21 +147,21 @@ async def test_a_twilio_that_is_away_does_not_keep_anybody_from_a_token(
     keyed: Double, azurite: Azurite
 ) -> None:
     made = Services(set_up(keyed, azurite, TWILIO_BASE_URL="http://127.0.0.1:9"))
-    assert (await client_token.mint("", made, now=now()))["identity"] == "agent"
+    assert (await mint("", made))["identity"] == "agent"
     await made.close()
 
 
 async def test_tokens_are_rationed_by_identity_and_minute(services: Services) -> None:
     at = now().replace(second=50)
-    for _ in range(client_token.PER_MINUTE):
-        await client_token.mint("", services, now=at)
+    for _ in range(access_token.PER_MINUTE):
+        await mint("", services, at)
     with pytest.raises(TooMany) as refused:
-        await client_token.mint("", services, now=at)
+        await mint("", services, at)
     assert refused.value.retry_after == 10
     other = Services(services.settings)  # another instance
     with pytest.raises(TooMany):
-        await client_token.mint("", other, now=at)
-    await client_token.mint("", other, now=at + timedelta(seconds=10))
+        await mint("", other, at)
+    await mint("", other, at + timedelta(seconds=10))
     await other.close()
 
 
