@@ -1,4 +1,4 @@
-"""batching.py on Azurite: commits share transactions, and each is all or nothing on its own."""
+"""shared/storage/batching.py on Azurite: commits share transactions, and each stays all or nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from tests.waiting import until
 
 
 class Watched:
-    """A real table that notes the size of each transaction; `away` has so many of them fail unwritten."""
+    """A real table that remembers the size of each transaction. The next `away` of them fail unwritten."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -54,7 +54,7 @@ async def stored(table: Watched) -> Mapping[str, Row]:
     return {row.key: row for row in await table.read("p", "", "~", limit=1000)}
 
 
-async def test_who_comes_at_once_shares_a_transaction_and_who_comes_alone_has_one(watched: Watched) -> None:
+async def test_commits_at_once_share_a_transaction_and_one_alone_has_its_own(watched: Watched) -> None:
     batches = Batches(watched.commit)
     etags = await asyncio.gather(*(batches.commit("p", rows_of(number)) for number in range(20)))
     assert watched.sizes == [60]
@@ -72,7 +72,7 @@ async def test_no_transaction_is_larger_than_storage_takes(watched: Watched) -> 
     assert watched.sizes == [98, 98, 84]
 
 
-async def test_who_comes_while_a_commit_is_under_way_shares_the_next(watched: Watched) -> None:
+async def test_commits_that_come_while_one_is_under_way_share_the_next_transaction(watched: Watched) -> None:
     batches = Batches(watched.commit)
     commits = [asyncio.create_task(batches.commit("p", rows_of(0)))]
     await until(lambda: watched.sizes)
@@ -87,7 +87,7 @@ async def test_partitions_do_not_wait_for_each_other(watched: Watched) -> None:
     assert watched.sizes == [3, 3, 3]
 
 
-async def test_one_that_is_contended_stops_no_other(watched: Watched) -> None:
+async def test_a_contended_commit_fails_no_other(watched: Watched) -> None:
     batches = Batches(watched.commit)
     await batches.commit("p", rows_of(5))
     commits = (batches.commit("p", rows_of(number)) for number in range(10))
@@ -109,7 +109,7 @@ async def test_two_writes_of_one_row_are_made_one_after_the_other(watched: Watch
     assert (await stored(watched))["first"].text("by") == "one"
 
 
-async def test_while_storage_is_away_each_is_told_and_the_next_goes_on(watched: Watched) -> None:
+async def test_storage_that_is_away_fails_each_waiting_commit_and_the_next_goes_on(watched: Watched) -> None:
     batches = Batches(watched.commit)
     watched.away = 1
     commits = (batches.commit("p", rows_of(number)) for number in range(4))
@@ -119,7 +119,7 @@ async def test_while_storage_is_away_each_is_told_and_the_next_goes_on(watched: 
     assert sorted(await stored(watched)) == ["001|0", "001|1", "001|2", "first"]
 
 
-async def test_who_is_canceled_leaves_the_others_alone(watched: Watched) -> None:
+async def test_a_commit_that_is_canceled_leaves_the_others_alone(watched: Watched) -> None:
     batches = Batches(watched.commit)
     commits = [asyncio.create_task(batches.commit("p", rows_of(number))) for number in range(4)]
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_who_is_canceled_leaves_the_others_alone(watched: Watched) -> None
     await batches.commit("p", [Merge("first", {"still": "there"})])
 
 
-async def test_one_that_storage_refuses_for_itself_fails_no_other(watched: Watched) -> None:
+async def test_a_commit_that_storage_refuses_fails_no_other(watched: Watched) -> None:
     batches = Batches(watched.commit)
     too_large = [Insert("large", {"text": "x" * 40_000})]  # a text column holds 32,768 characters
     results = await asyncio.gather(
@@ -144,7 +144,7 @@ async def test_one_that_storage_refuses_for_itself_fails_no_other(watched: Watch
 
 
 class Held(Watched):
-    """Commits wait for the gate."""
+    """Its commits wait for the gate."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
@@ -156,7 +156,7 @@ class Held(Watched):
         return await self.table.commit(partition, writes)
 
 
-async def test_what_was_canceled_while_it_waited_is_not_made(watched: Watched) -> None:
+async def test_a_commit_that_was_canceled_while_it_waited_is_not_made(watched: Watched) -> None:
     held = Held(watched.table)
     batches = Batches(held.commit)
     first = asyncio.create_task(batches.commit("p", rows_of(0)))
@@ -170,7 +170,7 @@ async def test_what_was_canceled_while_it_waited_is_not_made(watched: Watched) -
     assert sorted(await stored(watched)) == ["000|0", "000|1", "000|2", "002|0", "002|1", "002|2", "first"]
 
 
-async def test_a_transaction_that_is_canceled_leaves_nobody_waiting(watched: Watched) -> None:
+async def test_a_transaction_that_is_canceled_leaves_no_commit_waiting(watched: Watched) -> None:
     held = Held(watched.table)
     batches = Batches(held.commit)
     commits = [asyncio.create_task(batches.commit("p", rows_of(0)))]
@@ -186,7 +186,7 @@ async def test_a_transaction_that_is_canceled_leaves_nobody_waiting(watched: Wat
 
 
 async def test_racers_on_one_row_have_one_winner(watched: Watched) -> None:
-    """As two workers, each with its own commits in hand."""
+    """As in eight worker processes, each with batches of its own."""
     etag = (await stored(watched))["first"].etag
     racers = [Batches(watched.commit) for _ in range(8)]
     race = (
