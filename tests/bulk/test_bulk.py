@@ -213,7 +213,7 @@ async def test_a_load_that_has_not_ended_is_discarded_once(worker: Worker) -> No
 async def test_a_worker_that_lost_the_job_keeps_its_queue_message(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue message comes twice. The newer worker loses the job, then the older dies: it must come again."""
+    """A queue message comes twice. The newer worker loses the job, then the older dies; it comes again."""
     monkeypatch.setattr(loader, "BATCH", 1)
     data = csv("+12025550101,Ann,Hi", "+12025550102,Bob,Hi", "+12025550103,Eve,Hi")
     job_id = await loading.accept(data, services)
