@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
     from shared.sms.message import Message
     from shared.twiml.reply import Effect
     from shared.twiml.request import TwilioRequest
+    from shared.web.webhook import Flow, Note
 
 log = logging.getLogger("switchboard")
 
@@ -25,7 +26,8 @@ CALLS, DRAIN, BULK = "outbound-calls", "sms-drain", "bulk-load"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 WEBHOOK = ["GET", "POST"]
 
-# Several messages at once; the worker library knows typing's List, and not list.
+# Queue messages, each kept as it is: the host would read a single text as JSON and write it anew, with other
+# dates. The worker library knows typing's List, and not list.
 Queued = func.Out[typing.List[str]]  # noqa: UP006
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -40,28 +42,39 @@ def settings() -> "Settings":
 # Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
 
 
-async def carry_out(effects: "Iterable[Effect]", now: "datetime") -> list[str]:
+async def carry_out(wanted: "Iterable[Effect]", now: "datetime") -> list[str]:
     """Do what a flow wants done besides its TwiML; the calls to place, as messages for the queue."""
-    from shared.web import effects as wanted
+    from shared.web import effects
 
-    return await wanted.carry_out(effects, services.messages, services.settings, now=now)
+    return await effects.carry_out(wanted, services.messages, services.settings, now=now)
+
+
+async def answer(req: func.HttpRequest, flow: "Flow", **options: typing.Any) -> func.HttpResponse:
+    """Check the signature, and answer with what the flow gives. options: as of webhook.reply."""
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, flow, carry_out, now=utcnow(), **options)
+
+
+async def note(req: func.HttpRequest, noted: "Note") -> func.HttpResponse:
+    """Check the signature, and note what a status callback says."""
+    from shared.web import webhook
+
+    return await webhook.record(req, settings, noted, now=utcnow())
 
 
 @app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
     from shared.voice import menu
-    from shared.web import webhook
 
-    return await webhook.reply(req, settings, menu.greeting, carry_out, now=utcnow())
+    return await answer(req, menu.greeting)
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
-    from shared.web import webhook
-
     step = req.route_params["step"]
     if step == "outbound":
         from shared.voice.outbound import outbound
@@ -69,63 +82,51 @@ async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
         async def words(request: "TwilioRequest") -> str:
             return (await services.calls.get(request.state("id"))).say
 
-        return await webhook.reply(req, settings, outbound, carry_out, now=utcnow(), read=words)
+        return await answer(req, outbound, read=words)
     from shared.voice import steps
 
-    return await webhook.reply(req, settings, partial(steps.step, step), carry_out, now=utcnow(), ring=ring)
+    return await answer(req, partial(steps.step, step), ring=ring)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
     from shared.voice import softphone
-    from shared.web import webhook
 
-    return await webhook.reply(req, settings, softphone.client, carry_out, now=utcnow())
+    return await answer(req, softphone.client)
 
 
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
     from shared.calls import status
-    from shared.web import webhook
 
-    return await webhook.record(
-        req, settings, lambda request: status.reported(request, services.call_outbox), now=utcnow()
-    )
+    return await note(req, lambda request: status.reported(request, services.call_outbox))
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
     from shared.sms import replies
-    from shared.web import webhook
 
-    async def asked_about(request: "TwilioRequest") -> object:
-        return await replies.asked_about(request, services.messages)
-
-    return await webhook.reply(req, settings, replies.inbound, carry_out, now=utcnow(), read=asked_about)
+    read = partial(replies.asked_about, store=lambda: services.messages)
+    return await answer(req, replies.inbound, read=read)
 
 
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
     from shared.sms import status
-    from shared.web import webhook
 
-    return await webhook.record(
-        req, settings, lambda request: status.reported(request, services.text_outbox), now=utcnow()
-    )
+    return await note(req, lambda request: status.reported(request, services.text_outbox))
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
     from shared.voice import twimlets
-    from shared.web import webhook
 
-    flow = partial(twimlets.twimlet, req.route_params["name"])
-    return await webhook.reply(req, settings, flow, carry_out, now=utcnow())
+    return await answer(req, partial(twimlets.twimlet, req.route_params["name"]))
 
 
 # Scheduled SMS.
@@ -255,15 +256,15 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("bulk", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
-async def bulk_create(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Take a file of messages."""
     from shared.bulk import intake
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
-        data, params, jobs, files = req.get_body(), dict(req.params), services.bulk_jobs, services.files
+        data, params, jobs, files = api.sent(req), dict(req.params), services.bulk_jobs, services.files
         job_id = await intake.accept(data, kind, params, jobs, files, now=utcnow())
-        load.set(intake.queue_message(job_id))
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(accept, 202)
@@ -287,13 +288,13 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("bulk/{id}/resume", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
-async def bulk_resume(req: func.HttpRequest, load: func.Out[str]) -> func.HttpResponse:
+async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Let a load that has not ended go on."""
     from shared.bulk import intake
 
     async def resume() -> dict[str, str]:
         job_id = await intake.resume(req.route_params["id"], services.bulk_jobs)
-        load.set(intake.queue_message(job_id))
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(resume, 202)
@@ -349,13 +350,13 @@ async def bury_outbound_call(message: func.QueueMessage) -> None:
 
 @app.route("calls", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
-async def call_create(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+async def call_create(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call on the queue."""
     from shared.calls import placing
 
     async def accept() -> dict[str, str]:
         request = await placing.accept(api.body(req), services.calls, services.settings, now=utcnow())
-        ring.set(request.to_json())
+        ring.set([request.to_json()])
         return {"id": request.id}
 
     return await api.respond(accept, 202)
@@ -402,13 +403,13 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("deadletters/{id}/replay", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
-async def dead_letter_replay(req: func.HttpRequest, ring: func.Out[str]) -> func.HttpResponse:
+async def dead_letter_replay(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call back on the queue, unless it may have left."""
     from shared.calls import replay
 
     async def put_back() -> dict[str, str]:
         letter_id = req.route_params["id"]
-        ring.set(await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow()))
+        ring.set([await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow())])
         return {"id": letter_id}
 
     return await api.respond(put_back, 202)

@@ -10,6 +10,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from local import commands, demo
+from local.host.errors import HostError
 from local.plan import CannotStart, Choices
 from local.running import NotRunning, Running
 from local.supervisor import supervise
@@ -141,6 +142,29 @@ def queue_call(
     except (NotRunning, commands.CommandFailed) as exc:
         raise _failed(exc) from exc
     console.print(f"message {message} is on the queue {commands.QUEUE}")
+
+
+@app.command()
+def keys(
+    context: typer.Context,
+    storage: Annotated[
+        str, typer.Option(help="The storage account's connection string; that of what runs, else Azurite's.")
+    ] = "",
+) -> None:
+    """Print the function keys that `func start --enableAuth` keeps in its storage account."""
+    try:
+        found = asyncio.run(commands.function_keys(storage or _storage_of(context.obj)))
+    except (commands.CommandFailed, HostError) as exc:
+        raise _failed(exc) from exc
+    for host_id, each in found.items():
+        console.print(f"{host_id}\n  x-functions-key: {each.default}\n  master key:      {each.master}")
+
+
+def _storage_of(data: Path) -> str:
+    try:
+        return Running.read(data).settings["AzureWebJobsStorage"]
+    except NotRunning:
+        return "UseDevelopmentStorage=true"
 
 
 @app.command("demo")

@@ -13,6 +13,8 @@ import aiohttp
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
+from local.host import core_tools
+from local.host.access import Keys
 from local.running import Running
 from shared.config import is_loopback
 
@@ -84,12 +86,23 @@ def queue_call(running: Running, to: str, *, say: str | None, url: str | None, t
     connection = running.settings["AzureWebJobsStorage"]
     with QueueClient.from_connection_string(connection, QUEUE, retry_total=0) as queue:
         try:
-            with suppress(ResourceExistsError):  # the host makes it as well, a moment after it is ready
+            with suppress(ResourceExistsError):  # the host does not make it
                 queue.create_queue()
             return str(queue.send_message(json.dumps(request)).id)
         except AzureError as exc:
             reason = str(exc).partition("\n")[0]
             raise CommandFailed(f"the queue {QUEUE} did not take it: {reason}") from exc
+
+
+async def function_keys(connection: str) -> dict[str, Keys]:
+    """Core Tools' keys in this storage account, by the id of their host. Raises NoKeys, CommandFailed."""
+    if found := await core_tools.stored(connection):
+        return found
+    raise CommandFailed(
+        f"there is no function key in the container {core_tools.CONTAINER}: `func start --enableAuth` makes "
+        "them at the first request that carries one, such as "
+        "curl -H 'x-functions-key: none' http://localhost:7071/admin/host/status"
+    )
 
 
 def _absolute(url: str, origin: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local import azurite, panel, ports, running
+from local.host import core_tools
 from local.parts import Part, PartFailed, Parts
 from local.plan import CannotStart, Choices, Plan, check_ports, make_plan
 from shared.config import Settings, is_loopback
@@ -45,6 +47,7 @@ async def supervise(choices: Choices, console: Console) -> int:
         with console.status("Starting " + ", ".join(part.name for part in parts)):
             if not await _unless(stop, together.start(parts, _PATIENCE)):
                 return 0
+            plan = await _with_the_host_s_keys(plan)
         running.write(plan)
         output.release()
         panel.show(plan, console)
@@ -62,6 +65,17 @@ async def supervise(choices: Choices, console: Console) -> int:
         running.forget(plan)
         await together.stop()
     return 0
+
+
+async def _with_the_host_s_keys(plan: Plan) -> Plan:
+    """The plan with the keys that Core Tools know, where they are the host; ours are others."""
+    if not (plan.keys and plan.choices.func):
+        return plan
+    try:
+        keys = await core_tools.first_keys(plan.url, plan.settings["AzureWebJobsStorage"])
+    except core_tools.NoKeys as exc:
+        raise PartFailed("host", f"keeps its function keys to itself: {exc}", ()) from exc
+    return replace(plan, keys=keys)
 
 
 async def _unless(stop: asyncio.Event, work: Awaitable[object]) -> bool:
@@ -159,6 +173,7 @@ def _host(plan: Plan, base: Mapping[str, str]) -> Part:
     environ = {**base, **plan.given, "FUNCTIONS_WORKER_RUNTIME": "python"}
     folder = choices.app_dir if choices.func else _ROOT
     if choices.func:
+        environ |= core_tools.ENVIRON
         command = _core_tools(plan)
     else:
         command = [

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from azure.storage.blob import ResourceTypes, Services, generate_account_sas
+from azure.storage.queue import QueueClient
 
 from local import azurite, ports
 
@@ -51,6 +52,13 @@ def signed(connection: str, permission: str, *, queues: bool = True) -> str:
     )
     endpoints = [f"{name}={value}" for name, value in known.items() if name.endswith("Endpoint")]
     return ";".join([*endpoints, f"SharedAccessSignature={signature}"])
+
+
+def make_queues(connection: str, *names: str) -> None:
+    """The queues that an app's triggers listen to: the host makes none."""
+    for name in names:
+        with QueueClient.from_connection_string(connection, name) as queue:
+            queue.create_queue()
 
 
 @contextmanager

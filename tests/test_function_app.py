@@ -1,5 +1,6 @@
 """function_app.py: a table of contents that is indexed without settings, and each of whose entries runs."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -71,6 +72,11 @@ def test_every_function_is_indexed_as_the_design_has_it(worker: Worker) -> None:
     assert (timer["schedule"], timer.get("runOnStartup", False)) == ("%SMS_SCHEDULE%", False)
 
 
+def test_no_output_is_a_text_that_the_host_would_rewrite() -> None:
+    """It reads an Out[str] as JSON and writes it anew: dates change, an array becomes several messages."""
+    assert "Out[str]" not in (ROOT / "function_app.py").read_text()
+
+
 def test_nothing_but_signed_webhooks_health_and_pages_is_open(worker: Worker) -> None:
     levels = {each.name: each.trigger.properties.get("authLevel") for each in worker.functions}
     anonymous = {name for name, level in levels.items() if level == "ANONYMOUS"}
@@ -127,6 +133,40 @@ def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("function", "method"),
+    [
+        ("message_create", "POST"),
+        ("message_edit", "PATCH"),
+        ("call_create", "POST"),
+        ("recipient_erase", "POST"),
+        ("bulk_create", "POST"),
+    ],
+)
+async def test_whoever_sends_a_body_in_chunks_is_asked_for_content_length(
+    worker: Worker, function: str, method: str
+) -> None:
+    """The host drops such a body: the function gets the header, and nothing else."""
+    headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    result = await worker.http(function, method, "http://localhost:7071/api/x", headers, b"", {"id": "a"})
+    assert result.answer is not None
+    error = result.answer.json()["error"]
+    assert (result.answer.status, error["code"]) == (400, "no_content_length")
+    assert "Content-Length" in error["message"]
+
+
+async def test_a_compressed_body_is_refused_by_name(app: App) -> None:
+    """The host does not unpack it."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = gzip.compress(b'{"to": "+12025550101", "body": "Hi"}')
+    for function in ("message_create", "bulk_create"):
+        result = await app.worker.http(function, "POST", f"{app.origin}/api/x", headers, body)
+        assert result.answer is not None
+        error = result.answer.json()["error"]
+        assert (result.answer.status, error["code"]) == (415, "compressed")
+        assert "Content-Encoding: gzip" in error["message"]
 
 
 def test_importing_the_app_pulls_in_nothing_heavy() -> None:

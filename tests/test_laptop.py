@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 import pytest_asyncio
 from azure.core.exceptions import ClientAuthenticationError
 from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient
 from dotenv import dotenv_values
 
@@ -31,6 +33,7 @@ from tests.processes import (
     listening,
     needs_proc,
 )
+from tests.azurite import Azurite
 from tests.waiting import until
 
 HOST_JSON = json.loads((ROOT / "host.json").read_text())
@@ -295,19 +298,83 @@ async def test_through_a_tunnel_keys_are_enforced_and_printed(app_dir: Path, tmp
         assert (code, "ringing" in output) == (0, True)
 
 
-async def test_core_tools_are_the_host_if_asked_for(app_dir: Path, tmp_path: Path) -> None:
-    """A `func` that stands in for Core Tools: it takes their arguments, and is our host behind them."""
-    tools = tmp_path / "tools"
+@asynccontextmanager
+async def with_core_tools(app_dir: Path, folder: Path, *options: str) -> AsyncIterator[Laptop]:
+    """A laptop edition that finds a `func` on PATH, which takes the arguments of Core Tools."""
+    tools = folder / "tools"
     tools.mkdir()
-    host = f"python -m local.host --app-dir {app_dir} --port $3"
-    (tools / "func").write_text(f'#!/bin/sh\necho "func $* in $PWD"\ncd {ROOT}\nexec {host}\n')
+    (tools / "func").write_text(
+        f'#!/bin/sh\ncd {ROOT}\nTMPDIR={tools} exec python -m tests.core_tools {app_dir} "$@"\n'
+    )
     (tools / "func").chmod(0o755)
     path = f"{tools}{os.pathsep}{with_this_python()['PATH']}"
     where = LaptopPorts.free()
-    options = [*where.options, "--func", "--auth"]
-    async with running(app_dir, tmp_path / "data", {"PATH": path}, options, where) as laptop:
-        await laptop.printed(f"func start --port {where.port} --enableAuth in {app_dir}")
+    asked = [*where.options, "--func", *options]
+    async with running(app_dir, folder / "data", {"PATH": path}, asked, where) as laptop:
+        yield laptop
+
+
+async def test_core_tools_are_the_host_if_asked_for(app_dir: Path, tmp_path: Path) -> None:
+    async with with_core_tools(app_dir, tmp_path) as laptop:
+        await laptop.printed(f"func start --port {laptop.where.port} in {app_dir}")
         assert "Core Tools (func start)" in laptop.output
+        assert "x-functions-key" not in laptop.output
+
+
+async def test_the_keys_of_core_tools_are_printed_and_open_the_app(tmp_path: Path) -> None:
+    async with with_core_tools(ROOT, tmp_path, "--auth") as laptop:
+        await laptop.printed(f"func start --port {laptop.where.port} --enableAuth in {ROOT}")
+        key = (await laptop.printed(r"x-functions-key: (\S+)"))[1]
+        master = (await laptop.printed(r"master key: +(\S+)"))[1]
+        url = f"http://localhost:{laptop.where.port}"
+        async with aiohttp.ClientSession() as session:
+            for path, headers, expected in (
+                ("/api/messages", {}, 401),
+                ("/api/messages", {"x-functions-key": key}, 200),
+                ("/admin/host/status", {"x-functions-key": key}, 403),
+                ("/admin/host/status", {"x-functions-key": master}, 200),
+            ):
+                async with session.get(url + path, headers=headers) as response:
+                    assert response.status == expected
+        assert (await laptop.command("schedule", "+12025550101", "Hi"))[0] == 0
+        assert key in (await laptop.command("keys"))[1]
+        known = dotenv_values(laptop.data / "running.env")
+        listed = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ops", "messages", "list", "--json"),
+            cwd=ROOT,
+            env=environment({name: value or "" for name, value in known.items()}),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await listed.communicate()
+        assert (listed.returncode, b"+12025550101" in output) == (0, True)
+
+
+async def test_the_keys_of_a_func_start_by_hand_are_found_in_its_storage(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    account = azurite.fresh_account()
+
+    async def keys() -> tuple[int, str]:
+        async with started(ROOT, tmp_path, options=("keys", "--storage", account)) as laptop:
+            return await laptop.ended(), laptop.output
+
+    code, output = await keys()
+    assert (code, "the first request that carries one" in output) == (1, True)
+    with BlobServiceClient.from_connection_string(account) as service:
+        container = service.create_container("azure-webjobs-secrets")
+        document = {
+            "masterKey": {"name": "master", "value": "m-key", "encrypted": False},
+            "functionKeys": [{"name": "default", "value": "f-key", "encrypted": False}],
+        }
+        container.upload_blob("laptop-123456/host.json", json.dumps(document))
+        container.upload_blob("laptop-123456/voice_incoming.json", "{}")
+    code, output = await keys()
+    assert code == 0
+    assert [line.split() for line in output.splitlines()] == [
+        ["laptop-123456"],
+        ["x-functions-key:", "f-key"],
+        ["master", "key:", "m-key"],
+    ]
 
 
 async def test_core_tools_that_are_missing_are_asked_for(app_dir: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ async def text(req: func.HttpRequest, services: Services) -> func.HttpResponse:
     """Answer an inbound text."""
 
     async def asked_about(request: TwilioRequest) -> object:
-        return await replies.asked_about(request, services.messages)
+        return await replies.asked_about(request, lambda: services.messages)
 
     return await reply(req, services, replies.inbound, asked_about)
 

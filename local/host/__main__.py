@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from local.host import console
 from local.host.console import log
-from local.host.reload import own_command, run_reloading
+from local.host.reload import run_reloading
 from local.host.settings import RESPONSE_LIMIT
 
 
@@ -27,8 +28,6 @@ def main(
         float, typer.Option(help="Seconds until an HTTP function without an answer gets 504.", min=0.1)
     ] = RESPONSE_LIMIT.total_seconds(),
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what the worker library logs.")] = False,
-    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
-    hold: Annotated[bool, typer.Option("--hold", hidden=True)] = False,
 ) -> None:
     """Serve a Python function app the way Azure Functions would, on this machine alone.
 
@@ -38,11 +37,11 @@ def main(
     console.set_up(verbose=verbose)
     app_dir, data = app_dir.resolve(), data.resolve()
     try:
-        listening = socket.socket(fileno=fd) if fd is not None else _listen(port)
+        listening = _listen(port)
     except OSError as exc:
         log.error("cannot listen on 127.0.0.1:%d: %s; choose another with --port", port, exc.strerror)
         raise typer.Exit(1) from exc
-    if reload and fd is None:
+    if reload:
         listening.set_inheritable(True)
         arguments = [
             *("--app-dir", str(app_dir), "--data", str(data), "--grace", str(grace)),
@@ -50,20 +49,15 @@ def main(
             *(["--auth"] if auth else []),
             *(["--verbose"] if verbose else []),
         ]
-        code = asyncio.run(run_reloading(own_command(arguments), listening.fileno(), app_dir, grace))
-        raise typer.Exit(code)
-    # Only now: the process that merely watches the code needs none of it, and starts the sooner.
+        command = [sys.executable, "-m", "local.host.process", *arguments]
+        raise typer.Exit(asyncio.run(run_reloading(command, listening.fileno(), app_dir, grace)))
+    # Imported only now: the process that watches the code needs none of it, and starts sooner without.
     from local.host.host import HostOptions
-    from local.host.serving import serve
+    from local.host.process import serve
 
-    options = HostOptions(
-        app_dir=app_dir,
-        data=data,
-        auth=auth,
-        grace=grace,
-        response_limit=timedelta(seconds=response_limit),
-    )
-    raise typer.Exit(asyncio.run(serve(options, listening, has_parent=fd is not None, hold=hold)))
+    limit = timedelta(seconds=response_limit)
+    options = HostOptions(app_dir=app_dir, data=data, auth=auth, grace=grace, response_limit=limit)
+    raise typer.Exit(asyncio.run(serve(options, listening, has_parent=False, hold=False)))
 
 
 def _listen(port: int) -> socket.socket:

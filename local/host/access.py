@@ -10,12 +10,14 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from local.host import http_request
 from shared.config import is_loopback
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
@@ -57,12 +59,12 @@ class Keys:
             json.dump({"master": keys.master, "default": keys.default}, file)
         return keys
 
-    def open(self, level: str, key: str) -> bool:
-        """Does this key open a function of this level? Takes as long for a wrong key as for a right one."""
+    def level(self, key: str) -> str:
+        """What this key opens: `admin`, `function`, or `anonymous` for a wrong one, which takes as long."""
         given = key.encode(errors="surrogateescape")
         is_master = hmac.compare_digest(given, self.master.encode())
         is_default = hmac.compare_digest(given, self.default.encode())
-        return level == "anonymous" or is_master or (level == "function" and is_default)
+        return "admin" if is_master else "function" if is_default else "anonymous"
 
 
 def must_enforce(environ: Mapping[str, str]) -> str | None:
@@ -104,18 +106,32 @@ class Gate:
             return True
         if not self.enforced:
             return not self._from_another_site(request)
-        key = request.headers.get("x-functions-key") or request.query.get("code", "")
-        return self.keys.open(level, key)
+        return self._key_level(request) in ("admin", level)
 
-    def admits_admin(self, request: web.Request) -> bool:
-        """This machine, by a loopback name, nothing forwarded; with the master key where keys are on."""
-        return (
-            _is_loopback_peer(request.remote)
-            and host_name(request.host) in _LOOPBACK_NAMES
-            and not _is_forwarded(request)
-            and not self._from_another_site(request)
-            and self.admits(request, "admin")
-        )
+    def refuses_admin(self, request: web.Request) -> HTTPStatus | None:
+        """Why /admin stays closed to this request, as a status; None if it is open.
+
+        It is for this machine, by a loopback name, with nothing forwarded. Where keys are on, it takes the
+        master key. As in the real host, no key and a wrong one get 401; a function key gets 403, since it is
+        known and opens too little (PolicyNames.AdminAuthLevel, AuthenticationLevelHandler).
+        """
+        if (
+            not _is_loopback_peer(request.remote)
+            or host_name(request.host) not in _LOOPBACK_NAMES
+            or _is_forwarded(request)
+            or self._from_another_site(request)
+        ):
+            return HTTPStatus.FORBIDDEN
+        known = self._key_level(request) if self.enforced else "admin"
+        refusals = {"function": HTTPStatus.FORBIDDEN, "anonymous": HTTPStatus.UNAUTHORIZED}
+        return refusals.get(known)
+
+    def _key_level(self, request: web.Request) -> str:
+        """A header that is there hides the query, even an empty one (GetAuthorizationKeyInfoAsync)."""
+        key = request.headers.get("x-functions-key")
+        if key is None:
+            key = http_request.first(http_request.query(request.raw_path.partition("?")[2]), "code")
+        return self.keys.level(key or "")
 
     def _from_another_site(self, request: web.Request) -> bool:
         """A page of someone else's that is open in the developer's browser."""

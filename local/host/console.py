@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from local.host import current
+from local.host import invocation_context
 
 log = logging.getLogger("host")
 
@@ -33,7 +33,9 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        source = getattr(record, "function", "") or current.function() or record.name.partition(".")[0]
+        source = (
+            getattr(record, "function", "") or invocation_context.function() or record.name.partition(".")[0]
+        )
         message = record.getMessage().rstrip()
         if record.levelno >= logging.WARNING:
             message = f"{record.levelname.lower()}: {message}"

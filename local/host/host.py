@@ -18,10 +18,10 @@ from local.host.console import log
 from local.host.errors import HostError
 from local.host.invoker import Invoker
 from local.host.queues import QueueListener
-from local.host.schedule import TimerStatuses
 from local.host.server import Server
 from local.host.settings import RESPONSE_LIMIT, QueueSettings
 from local.host.storage import QueueStorage
+from local.host.timer_status import TimerStatuses
 from local.host.timers import TimerLoop, WallClock
 from local.host.triggers import App, QueueTrigger, TimerTrigger, describe
 from local.host.worker import QueuedMessage, Result, Worker
@@ -69,17 +69,18 @@ class Host:
             server.application(),
             access_log=None,
             handle_signals=False,
+            # A body that is compressed arrives as it is.
+            auto_decompress=False,
             max_line_size=16_384,
             max_field_size=32_768,
             shutdown_timeout=options.grace,
         )
         await self._runner.setup()
         self._run(*(each.listen() for each in self._listeners))
-        # Whoever sees the host answer may put a message on a queue at once, and a timer that is past due
-        # would find no storage while that is still starting.
+        # A timer that is past due would find no storage while that is still starting.
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_WITH_STORAGE):
-                await asyncio.gather(*(each.has_queue.wait() for each in self._listeners))
+                await asyncio.gather(*(each.has_looked.wait() for each in self._listeners))
         statuses = TimerStatuses(options.data / "timers")
         self._timers = [TimerLoop(each, statuses, self._on_time, WallClock()) for each in app.timers]
         self._run(*(each.run() for each in self._timers))
@@ -141,7 +142,9 @@ class Host:
         function = trigger.function
         return await self._invoker.start(function, lambda: self._worker.queue(function.name, message), what)
 
-    async def _on_time(self, trigger: TimerTrigger, past_due: bool, status: Mapping[str, str]) -> Result:
+    async def _on_time(
+        self, trigger: TimerTrigger, past_due: bool, status: Mapping[str, str] | None
+    ) -> Result:
         function = trigger.function
         what = "timer, past due" if past_due else "timer"
         return await self._invoker.start(

@@ -1,6 +1,7 @@
 """Storage queue listeners, with the real host's rules for retrying and giving up.
 
-Source: QueueListener, QueueProcessor and QueueListenerFactory in azure-webjobs-sdk's queue extension.
+Source: QueueListener, QueueProcessor and QueueListenerFactory in the queue extension (azure-sdk-for-net,
+Microsoft.Azure.WebJobs.Extensions.Storage.Queues), in the version that extension bundle 4.38 has: 5.3.7.
 """
 
 import asyncio
@@ -34,8 +35,9 @@ def poison_queue(queue: str) -> str | None:
 class QueueListener:
     """Takes messages off one queue and hands them to its function, many at once.
 
-    lease: how long a message stays invisible while its function runs; renewed at half time. has_queue: set
-    once the queue is there.
+    A queue that is not there is not made: the listener looks again until somebody else has made it.
+    lease: how long a message stays invisible while its function runs; renewed at half time. has_looked: set
+    once storage has answered.
     """
 
     def __init__(
@@ -55,40 +57,50 @@ class QueueListener:
         self._client = storage.client(trigger.connection, trigger.queue)
         self._arrivals = storage.arrivals(trigger.connection, trigger.queue)
         self._handling: set[asyncio.Task[None]] = set()
-        self.has_queue = asyncio.Event()
+        self.has_looked = asyncio.Event()
+        self._is_missing = False
+        self._outage = 0.0
         self._stopping = False
 
     async def listen(self) -> None:
-        """Until `stop`. What is in hand then goes on; see `finish`."""
-        pause, outage = _SHORTEST_PAUSE, 0.0
+        """Until `stop`. Messages that were taken by then are still handled; see `finish`."""
+        pause = _SHORTEST_PAUSE
         longest = max(self._settings.max_polling_interval.total_seconds(), _SHORTEST_PAUSE)
-        is_made = False
         while not self._stopping:
             self._arrivals.clear()
             try:
-                if not is_made:
-                    await self._storage.create(self._trigger.connection, self._trigger.queue)
-                    is_made = True
-                    self.has_queue.set()
-                found = await self._take_batch()
-            except ResourceNotFoundError:
-                is_made = False
-                continue
+                found = await self._look()
             except AzureError as exc:
-                outage = min(max(outage * 2, _SHORTEST_OUTAGE_PAUSE), _LONGEST_OUTAGE_PAUSE)
-                # While everything is starting, storage may take a moment: that is no news.
-                if outage >= 1:
-                    text, reason = "storage is away, trying again in %.0f s: %s", str(exc).partition("\n")[0]
-                    self._log(text, outage, reason, level=logging.WARNING)
-                await self._rest(outage)
+                await self._rest(self._longer_outage(exc))
                 continue
-            if outage >= 1:
-                self._log("storage is back")
-            outage = 0.0
             busy = found or await self._rest(pause)
             pause = _SHORTEST_PAUSE if busy else min(pause * 2, longest)
             while len(self._handling) > self._settings.new_batch_threshold and not self._stopping:
                 await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _look(self) -> int:
+        """Take what is there: how many messages. The real host logs a missing queue each time it looks."""
+        try:
+            found, is_missing = await self._take_batch(), False
+        except ResourceNotFoundError:
+            found, is_missing = 0, True
+        if is_missing and not self._is_missing:
+            text = "404: the queue %s is not there, and the host does not make it"
+            self._log(text, self._trigger.queue, level=logging.WARNING)
+        if self._outage >= 1:
+            self._log("storage is back")
+        self._is_missing, self._outage = is_missing, 0.0
+        self.has_looked.set()
+        return found
+
+    def _longer_outage(self, exc: AzureError) -> float:
+        """How long to wait, in seconds, before storage is tried again."""
+        self._outage = min(max(self._outage * 2, _SHORTEST_OUTAGE_PAUSE), _LONGEST_OUTAGE_PAUSE)
+        # While everything is starting, storage may take a moment: that is no news.
+        if self._outage >= 1:
+            text, reason = "storage is away, trying again in %.0f s: %s", str(exc).partition("\n")[0]
+            self._log(text, self._outage, reason, level=logging.WARNING)
+        return self._outage
 
     def stop(self) -> None:
         """Take no further batch. A batch that is being fetched still comes, and is handled."""
@@ -96,7 +108,7 @@ class QueueListener:
         self._arrivals.set()
 
     async def finish(self) -> None:
-        """Wait until every message in hand is settled; call it once its functions have ended."""
+        """Wait until every message that was taken is settled; call it once its functions have ended."""
         if self._handling:
             await asyncio.wait(self._handling)
 
@@ -122,11 +134,15 @@ class QueueListener:
         return True
 
     async def _handle(self, message: QueueMessage) -> None:
-        """Run the function for one message, then delete, release or give up the message."""
+        """Run the function for one message, then delete, release or give up the message.
+
+        A message of a poison queue is skipped without a word after its last try, and stays until it expires
+        (BeginProcessingMessageAsync). From version 5.3.8 on it comes back every ten minutes instead.
+        """
         tries = message.dequeue_count or 1
         most = self._settings.max_dequeue_count
         try:
-            if tries > most and poison_queue(self._trigger.queue):
+            if tries > most:
                 await self._give_up(message, f"it was taken {tries} times")
                 return
             try:

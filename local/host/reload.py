@@ -6,7 +6,6 @@ a request that comes in between waits instead of being refused.
 
 import asyncio
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,8 +113,3 @@ async def _end(child: asyncio.subprocess.Process, grace: float) -> None:
     except TimeoutError:
         child.kill()
         await child.wait()
-
-
-def own_command(arguments: Sequence[str]) -> list[str]:
-    """This module's package again, with other arguments."""
-    return [sys.executable, "-m", "local.host", *arguments]

@@ -7,7 +7,6 @@ constraint is one of CONSTRAINTS.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from local.host.errors import NotIndexed
 
@@ -72,10 +71,9 @@ class Template:
                 raise NotIndexed(f"route {text!r}: {{{each.name}}} may only stand at the end")
         return cls(text, segments)
 
-    def match(self, raw_path: str) -> dict[str, str] | None:
-        """The route parameters, percent-decoded, if this template matches the path as it was sent."""
-        # ASP.NET decodes all but an encoded slash, which stays as it is.
-        values = [unquote(re.sub("%2f", "%252F", part, flags=re.I)) for part in _split(raw_path)]
+    def match(self, path: str) -> dict[str, str] | None:
+        """The route parameters, if this template matches the path, decoded as http_request.path does it."""
+        values = _split(path)
         found: dict[str, str] = {}
         for number, segment in enumerate(self.segments):
             if segment.is_catch_all:
@@ -94,8 +92,8 @@ class Template:
         return _overlap(self.segments, other.segments)
 
 
-def _split(raw_path: str) -> list[str]:
-    parts = raw_path.removeprefix("/").split("/")
+def _split(path: str) -> list[str]:
+    parts = path.removeprefix("/").split("/")
     # One slash at the end makes no difference; an empty segment in the middle does.
     return parts[:-1] if parts[-1] == "" else parts
 

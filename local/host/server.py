@@ -6,12 +6,14 @@ What a function is handed, and what a caller gets back, is as the real host does
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from local.host import http_request
 from local.host.access import Gate
 from local.host.admin import Admin
 from local.host.console import log
@@ -24,6 +26,25 @@ from local.host.worker import Answer
 _LONGEST_URL = 8192
 _HOP_BY_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
 _SAME_SITE = {1: "Lax", 2: "Strict", 3: "None"}
+_HOMEPAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head><title>Your Azure Function App is up and running.</title></head>
+<body>
+<h1>Your Functions 4.0 app is up and running</h1>
+<p>Microsoft's host shows a page of its own here. AzureWebJobsDisableHomepage=true removes it.</p>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that belongs to a function. path: decoded."""
+
+    path: str
+    headers: Mapping[str, str]
+    route_params: Mapping[str, str]
 
 
 class Server:
@@ -64,24 +85,33 @@ class Server:
             return _plain(
                 HTTPStatus.REQUEST_URI_TOO_LONG, f"A URL is at most {_LONGEST_URL} characters long."
             )
-        path = request.raw_path.partition("?")[0]
-        if path == "/":
-            return _plain(HTTPStatus.OK, "The Functions host of Switchboard's laptop edition is running.")
-        if path.lower().startswith("/admin"):
-            if not self._gate.admits_admin(request):
+        try:
+            path = http_request.path(request.raw_path.partition("?")[0])
+            headers = _headers(request)
+        except http_request.BadRequest as exc:
+            log.warning("%s 400: %s", request.method, exc)
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
+        return await self._route(request, path, headers)
+
+    async def _route(self, request: web.Request, path: str, headers: Mapping[str, str]) -> web.StreamResponse:
+        if f"{path.lower()}/".startswith("/admin/"):
+            if refusal := self._gate.refuses_admin(request):
                 return _plain(
-                    HTTPStatus.FORBIDDEN,
-                    "/admin is for this machine alone, with the master key if keys are on.",
+                    refusal, "/admin is for this machine alone, with the master key if keys are on."
                 )
             return await self._admin.answer(request, path)
         for trigger in self._app.http:
             if trigger.takes(request.method) and (found := trigger.template.match(path)) is not None:
-                return await self._serve(request, trigger, found)
-        return web.Response(status=HTTPStatus.NOT_FOUND)
+                return await self._serve(request, trigger, _Asked(path, headers, found))
+        return self._homepage() if path == "/" else web.Response(status=HTTPStatus.NOT_FOUND)
 
-    async def _serve(
-        self, request: web.Request, trigger: HttpTrigger, route_params: Mapping[str, str]
-    ) -> web.StreamResponse:
+    def _homepage(self) -> web.Response:
+        """Microsoft's page, unless AzureWebJobsDisableHomepage is true (HomepageMiddleware)."""
+        if self._settings.homepage:
+            return web.Response(text=_HOMEPAGE, content_type="text/html")
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _serve(self, request: web.Request, trigger: HttpTrigger, asked: _Asked) -> web.StreamResponse:
         name = trigger.function.name
         if not self._gate.admits(request, trigger.level):
             status = HTTPStatus.UNAUTHORIZED if self._gate.enforced else HTTPStatus.FORBIDDEN
@@ -98,23 +128,22 @@ class Server:
         self._outstanding += 1
         try:
             if self._turn is None:
-                return await self._invoke(request, trigger, route_params)
+                return await self._invoke(request, trigger, asked)
             async with self._turn:
-                return await self._invoke(request, trigger, route_params)
+                return await self._invoke(request, trigger, asked)
         finally:
             self._outstanding -= 1
 
-    async def _invoke(
-        self, request: web.Request, trigger: HttpTrigger, route_params: Mapping[str, str]
-    ) -> web.StreamResponse:
-        function = trigger.function
+    async def _invoke(self, request: web.Request, trigger: HttpTrigger, asked: _Asked) -> web.StreamResponse:
+        function, headers = trigger.function, asked.headers
+        # The host looks at Content-Length alone: what is sent in chunks does not arrive.
         body = await request.read() if request.content_length else b""
-        headers = _headers(request)
-        url = f"{_scheme(request)}://{headers.get('host', '')}{request.raw_path}"
+        query = "".join(request.raw_path.partition("?")[1:])
+        url = f"{_scheme(request)}://{headers.get('host', '')}{http_request.url_path(asked.path)}{query}"
         task = self._invoker.start(
             function,
             lambda: self._invoker.worker.http(
-                function.name, request.method, url, headers, body, route_params
+                function.name, request.method, url, headers, body, asked.route_params
             ),
             f"{request.method} {_shown(request)}",
         )
@@ -131,14 +160,7 @@ class Server:
 
 
 def _headers(request: web.Request) -> dict[str, str]:
-    """Names in lower case, repeated ones joined, as ASP.NET's StringValues are.
-
-    aiohttp keeps bytes that are not UTF-8 as surrogates, which the worker's messages cannot hold.
-    """
-    headers: dict[str, str] = {}
-    for name, raw in request.headers.items():
-        key, value = name.lower(), raw.encode(errors="surrogateescape").decode(errors="replace")
-        headers[key] = f"{headers[key]},{value}" if key in headers else value
+    headers = http_request.headers(request.headers.items())
     # AppServiceHeaderFixupMiddleware in azure-functions-host.
     if disguised := headers.get("disguised-host"):
         headers["host"] = disguised

@@ -35,12 +35,17 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """extensions.http; None means no limit. max_body: bytes, from FUNCTIONS_REQUEST_BODY_SIZE_LIMIT."""
+    """extensions.http; None means no limit.
+
+    max_body: bytes, from FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. homepage: whether `/` shows a page, which
+    AzureWebJobsDisableHomepage switches off.
+    """
 
     route_prefix: str = "api"
     max_outstanding: int | None = None
     max_concurrent: int | None = None
     max_body: int = 104_857_600
+    homepage: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def _http(section: "_Section", environ: Mapping[str, str]) -> HttpSettings:
         section.limit("maxOutstandingRequests"),
         section.limit("maxConcurrentRequests"),
         int(limit) if limit.isdecimal() else default.max_body,
+        environ.get("AzureWebJobsDisableHomepage", "").lower() != "true",
     )
 
 

@@ -1,4 +1,4 @@
-"""Timer functions, run when they are due. Source: TimerListener and ScheduleMonitor in azure-webjobs-sdk."""
+"""Timer functions, run when they are due. Source: TimerListener in azure-webjobs-sdk-extensions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,11 +8,11 @@ from typing import Protocol
 
 from local.host.console import log
 from local.host.errors import InvocationFailed
-from local.host.schedule import TimerStatus, TimerStatuses, on_start
+from local.host.timer_status import TimerStatus, TimerStatuses, on_start
 from local.host.triggers import TimerTrigger
 from local.host.worker import Result
 
-type Fire = Callable[[TimerTrigger, bool, Mapping[str, str]], Awaitable[Result]]
+type Fire = Callable[[TimerTrigger, bool, Mapping[str, str] | None], Awaitable[Result]]
 
 
 class Clock(Protocol):
@@ -34,7 +34,11 @@ class WallClock:
 
 
 class TimerLoop:
-    """Runs one timer function, never twice at once; ticks missed during a long run are not made up for."""
+    """Runs one timer function, never twice at once.
+
+    After a run that lasted beyond the next occurrence, the function runs again at once, once, however many
+    occurrences went by.
+    """
 
     def __init__(self, trigger: TimerTrigger, statuses: TimerStatuses, fire: Fire, clock: Clock) -> None:
         self._trigger = trigger
@@ -73,15 +77,20 @@ class TimerLoop:
         return not self._stopping
 
     async def _tick(self, status: TimerStatus, *, past_due: bool) -> TimerStatus:
+        """Run the function; the next run is counted from this one's beginning (InvokeJobFunction)."""
         began = self._clock.now()
         # A failure is logged already; the real host does not repeat a timer that failed either.
         with suppress(InvocationFailed):
-            await self._fire(self._trigger, past_due, status.as_json())
+            await self._fire(
+                self._trigger, past_due, status.as_json() if self._trigger.is_monitored else None
+            )
+        if not past_due:
+            # A clock that was set back must not run one occurrence twice.
+            began = max(began, status.next)
+        done = TimerStatus(began, self._trigger.schedule.after(began), began)
         # Written after the run: a crash in the middle runs it again.
-        now = self._clock.now()
-        done = TimerStatus(began, self._trigger.schedule.after(began), now)
         self._save(done)
-        return done if done.next >= now else TimerStatus(began, self._trigger.schedule.after(now), now)
+        return done
 
     def _save(self, status: TimerStatus) -> None:
         if self._trigger.is_monitored:

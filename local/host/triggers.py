@@ -46,7 +46,7 @@ class QueueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """is_monitored: a run that was missed is made up for."""
+    """is_monitored: a run that was missed while the host was down is made up for."""
 
     function: Function
     schedule: Schedule
@@ -160,7 +160,8 @@ def _timer(function: Function, environ: Mapping[str, str]) -> TimerTrigger:
         schedule = Schedule(text)
     except ValueError as exc:
         raise NotIndexed(f"{function.name}: schedule {text!r} {exc}") from exc
-    return TimerTrigger(function, schedule, properties.get("useMonitor") is not False)
+    is_monitored = schedule.has_monitor and properties.get("useMonitor") is not False
+    return TimerTrigger(function, schedule, is_monitored)
 
 
 def _output(binding: Binding, environ: Mapping[str, str]) -> QueueOutput:

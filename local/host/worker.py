@@ -16,11 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import azure_functions_runtime as runtime
 
-from local.host import current, protocol
+from local.host import binding_data, http_request, invocation_context, outputs, protocol
 from local.host.errors import InvocationFailed, NotIndexed
 
 
@@ -112,7 +111,7 @@ class Worker:
             sys.path.insert(0, folder)
         os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
         runtime.start_threadpool_executor()
-        current.knows_invocation(runtime.invocation_id_cv)
+        invocation_context.knows_invocation(runtime.invocation_id_cv)
         protos = protocol.load()
         reply = await runtime.worker_init_request(
             _request(worker_init_request=protos.WorkerInitRequest(function_app_directory=folder))
@@ -156,9 +155,8 @@ class Worker:
         Header names in lower case, query values joined by commas and left out when empty, a body only where
         there is one (GrpcMessageConversionExtensions.ToRpcHttp in azure-functions-host).
         """
-        query: dict[str, str] = {}
-        for key, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
-            query[key] = f"{query[key]},{value}" if key in query else value
+        found = http_request.query(url.partition("?")[2])
+        query = {key: http_request.joined(values) for key, values in found.items()}
         protos = protocol.load()
         message = protos.RpcHttp(
             method=method,
@@ -176,24 +174,17 @@ class Worker:
         if isinstance(message, str):
             message = QueuedMessage(message)
         expires = message.expires_at or message.inserted_at + timedelta(days=7)
-        metadata = {
+        own: dict[str, binding_data.Value] = {
             "QueueTrigger": message.body,
-            "Id": message.id,
             "DequeueCount": message.dequeue_count,
+            "ExpirationTime": expires,
+            "Id": message.id,
+            "InsertionTime": message.inserted_at,
+            "NextVisibleTime": message.next_visible_at or message.inserted_at,
             "PopReceipt": message.pop_receipt,
-            "InsertionTime": message.inserted_at.isoformat(),
-            "ExpirationTime": expires.isoformat(),
-            "NextVisibleTime": (message.next_visible_at or message.inserted_at).isoformat(),
         }
-        typed = protocol.load().TypedData
-        return await self.invoke(
-            name,
-            typed(string=message.body),
-            {
-                key: typed(string=value) if isinstance(value, str) else typed(json=json.dumps(value))
-                for key, value in metadata.items()
-            },
-        )
+        data = protocol.load().TypedData(string=message.body)
+        return await self.invoke(name, data, binding_data.metadata(message.body, own))
 
     async def timer(
         self, name: str, past_due: bool = False, schedule_status: Mapping[str, str] | None = None
@@ -216,13 +207,13 @@ class Worker:
             input_data=[protos.ParameterBinding(name=function.trigger.name, data=data)],
             trigger_metadata=dict(metadata or {}),
         )
-        current.names[invocation.invocation_id] = name
-        token = current.running.set(name)
+        invocation_context.names[invocation.invocation_id] = name
+        token = invocation_context.running.set(name)
         try:
             reply = await runtime.invocation_request(_request(invocation_request=invocation))
         finally:
-            current.running.reset(token)
-            del current.names[invocation.invocation_id]
+            invocation_context.running.reset(token)
+            del invocation_context.names[invocation.invocation_id]
         if reply.result.status != protos.StatusResult.Success:
             failure = reply.result.exception
             raise InvocationFailed(name, failure.message, failure.stack_trace)
@@ -262,12 +253,16 @@ def _binding(raw: str) -> Binding:
 
 
 def _result(function: Function, reply: Any) -> Result:
-    outputs = {each.name: _messages(each.data) for each in reply.output_data}
+    values = {each.name: each.data for each in reply.output_data}
+    answer = None
     if function.trigger.type == "httpTrigger":
-        return Result(_answer(reply.return_value), outputs)
-    if reply.return_value.WhichOneof("data"):
-        outputs["$return"] = _messages(reply.return_value)
-    return Result(None, outputs)
+        answer = _answer(reply.return_value)
+    elif reply.return_value.WhichOneof("data"):
+        values["$return"] = reply.return_value
+    try:
+        return Result(answer, {name: outputs.messages(data) for name, data in values.items()})
+    except ValueError as exc:
+        raise InvocationFailed(function.name, f"its output was not written: {exc}", "") from exc
 
 
 def _answer(value: Any) -> Answer:
@@ -275,15 +270,3 @@ def _answer(value: Any) -> Answer:
         http = value.http
         return Answer(int(http.status_code), dict(http.headers), bytes(http.body.bytes), tuple(http.cookies))
     return Answer(200, {"content-type": "text/plain; charset=utf-8"}, value.string.encode())
-
-
-def _messages(data: Any) -> tuple[str, ...]:
-    """The queue messages in one output value: a text, or a JSON list of them."""
-    kind = data.WhichOneof("data")
-    if kind == "bytes":
-        return (data.bytes.decode(),)
-    if kind == "json":
-        value = json.loads(data.json)
-        items = value if isinstance(value, list) else [value]
-        return tuple(each if isinstance(each, str) else json.dumps(each) for each in items)
-    return (data.string,) if kind == "string" else ()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 from shared import errors
 from shared.calls.call import Call
 from shared.calls.dead_letters import DeadLetters
-from shared.calls.request import CallRequest
+from shared.calls.request import CallRequest, message_id
 from shared.config import Settings
 from shared.delivery.outbox import Known, Listed, Outbox
 from shared.delivery.states import OPTED_OUT, WAITING, State, from_twilio
@@ -141,22 +142,26 @@ async def accept(
 
 
 async def place(
-    raw: bytes, message_id: str, calls: Outbox[Call], dead_letters: DeadLetters, *, now: datetime
+    raw: bytes, metadata_id: str, calls: Outbox[Call], dead_letters: DeadLetters, *, now: datetime
 ) -> None:
     """Ring the number in one queue message. Raises StorageAway where the queue shall bring it again.
 
     What retrying cannot help goes to the dead letters at once. What is refused for now waits, as texts do.
+    metadata_id: the message's id as the trigger has it.
     """
     from shared.delivery.single import send_now
 
+    own_id = message_id(raw, metadata_id)
     try:
-        request = CallRequest.parse(raw, message_id, calls.settings)
+        request = CallRequest.parse(raw, own_id, calls.settings)
     except errors.InvalidRequest as exc:
-        await dead_letters.add(raw, str(exc), call_id=message_id, queue=QUEUE, now=now)
+        await dead_letters.add(raw, str(exc), call_id=own_id, queue=QUEUE, now=now)
         return
     call, store = call_of(request, now), calls.store
-    # Where nobody gave it an id, only an earlier delivery can have entered it: not worth a look.
-    present = None if request.id == message_id else await store.find(request.id)
+    # Where nobody gave it an id, only an earlier delivery can have entered it. That is not worth a look,
+    # unless calls are counted: what has rung counts on that day alone.
+    is_new = request.id == own_id and not calls.kind.daily_limit
+    present = None if is_new else await store.find(request.id)
     if present and present.state not in WAITING:
         log.info("call %s is not rung again: it is %s", present.id, present.state)
         return
@@ -176,7 +181,11 @@ async def place(
 
 
 async def _ended(store: Store[Call], present: Call | None, call: Call) -> None:
-    await (store.change(present, call) if present else store.add(call))
+    if present:
+        await store.change(present, call)
+    else:
+        with suppress(errors.Contended):  # an earlier delivery has entered it
+            await store.add(call)
 
 
 async def _is_over_the_limit(calls: Outbox[Call], call: Call, now: datetime) -> bool:

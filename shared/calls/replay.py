@@ -14,13 +14,13 @@ from shared.delivery.store import Store
 
 
 async def bury(
-    raw: bytes, message_id: str, store: Store[Call], dead_letters: DeadLetters, *, now: datetime
+    raw: bytes, queue_id: str, store: Store[Call], dead_letters: DeadLetters, *, now: datetime
 ) -> None:
-    """Keep what the host gave up, with the last reason known."""
-    call_id = message_id
+    """Keep what the host gave up, with the last reason known. queue_id: as storage has it."""
+    call_id = queue_id
     with suppress(errors.InvalidRequest):
         named = decode(raw).get("id")
-        call_id = named if isinstance(named, str) and Call.is_id(named) else message_id
+        call_id = named if isinstance(named, str) and Call.is_id(named) else call_id
     call = await store.find(call_id)
     reason = "it was tried several times, and failed before it came to the ledger"
     if call:

@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from shared import phone_numbers
@@ -86,6 +87,21 @@ class CallRequest:
 
 
 FIELDS = ("to", "say", "url", "twiml", "from", "id", "machine_detection", "timeout", "time_limit", "record")
+
+
+def message_id(raw: bytes, metadata_id: str) -> str:
+    """The id of a queue message that names none: the host's, unless the sender could have written that one.
+
+    The host lays a JSON body's top-level fields over the trigger's metadata, whatever their case
+    (azure-webjobs-sdk, BindingDataProvider), and what is written there may not fit a row key.
+    """
+    try:
+        fields = {name.lower() for name in decode(raw)}
+    except InvalidRequest:
+        fields = set()
+    if "id" not in fields and Call.is_id(metadata_id):
+        return metadata_id
+    return sha256(raw).hexdigest()[:32]
 
 
 def decode(raw: bytes) -> dict[str, Any]:

@@ -13,56 +13,53 @@ from operator import itemgetter
 from shared.delivery import keys
 from shared.delivery.record import Delivery
 from shared.delivery.states import RARE, WAITING, State
-from shared.delivery.store import Store
+from shared.storage.partitions import shard_names
 from shared.storage.rows import END, Row, Rows, stamp
 
 MOST = 500
 """Rows of one partition that a page looks at: sixteen times as many take a second or less."""
 
 
-async def page[T: Delivery](
-    store: Store[T],
+async def page(
+    table: Rows,
+    record: type[Delivery],
     *,
     state: State | None,
     after: datetime | None,
     before: datetime | None,
     token: str,
     limit: int,
-) -> tuple[list[T], str]:
-    """At most `limit` texts or calls, and the token of the next page, or "".
+) -> tuple[list[Row], str]:
+    """The rows of at most `limit` texts or calls, and the token of the next page, or "".
 
     What waits is listed by when it is due, soonest first. Texts are listed by when they were first due,
     oldest first; calls by when they were accepted, the last first, and `after` is when they were accepted.
     """
-    common = state not in WAITING | RARE
-    rows, following = await _merged(
-        store.table,
-        {partition: _prefix(store, state, partition) for partition in store.partitions},
-        *_range(store, state, after, before, token),
-        state=None if common and not store.record.by_person else state,
+    is_indexed = record.by_person or state in WAITING | RARE
+    return await _merged(
+        table,
+        {partition: _prefix(record, state, partition) for partition in shard_names(record.shards)},
+        *_range(record, state, after, before, token),
+        state=state if is_indexed else None,
         limit=limit,
     )
-    if state is None and store.record.by_person:
-        return list(store.read(rows)), following
-    found = await store.readable(keys.last(row.key) for row in rows)
-    return [each for each in found if state is None or each.state is state], following
 
 
-def _prefix[T: Delivery](store: Store[T], state: State | None, partition: str) -> str:
+def _prefix(record: type[Delivery], state: State | None, partition: str) -> str:
     """What the keys of a list begin with, before what they are sorted by."""
     if state in WAITING:
         return keys.DUE
-    own = partition if store.record.by_person else ""
+    own = partition if record.by_person else ""
     if state in RARE:
         return keys.ends(state) + own
-    return keys.RECORDS + own if store.record.by_person else keys.ACCEPTED
+    return keys.RECORDS + own if record.by_person else keys.ACCEPTED
 
 
-def _range[T: Delivery](
-    store: Store[T], state: State | None, after: datetime | None, before: datetime | None, token: str
+def _range(
+    record: type[Delivery], state: State | None, after: datetime | None, before: datetime | None, token: str
 ) -> tuple[str, str]:
     """What follows the prefix of a key lies between these two."""
-    if not store.record.by_person and state not in WAITING:
+    if not record.by_person and state not in WAITING:
         high = keys.accepted(after, "").removeprefix(keys.ACCEPTED) if after and state is None else END
         return token, high
     time = stamp if state in WAITING else keys.first_due

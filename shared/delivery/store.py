@@ -213,13 +213,19 @@ class Store[T: Delivery]:
         token: str = "",
         limit: int = 50,
     ) -> Page[T]:
-        """Some of all: by paging.py, which says in which order."""
+        """Some of all, or of those in one state, in the order that paging.py says."""
         from shared.delivery import paging
 
-        items, following = await paging.page(
-            self, state=state, after=after, before=before, token=token, limit=limit
+        rows, following = await paging.page(
+            self.table, self.record, state=state, after=after, before=before, token=token, limit=limit
         )
-        return Page(f"{self.record.what}s", tuple(items), following)
+        if state is None and self.record.by_person:  # these rows are the records themselves
+            return self._page(self.read(rows), following)
+        found = await self.readable(keys.last(row.key) for row in rows)
+        return self._page((each for each in found if state is None or each.state is state), following)
+
+    def _page(self, items: Iterable[T], token: str) -> Page[T]:
+        return Page(f"{self.record.what}s", tuple(items), token)
 
     async def to(
         self, person: str, *, since: datetime | None = None, token: str = "", limit: int = 50
@@ -228,8 +234,8 @@ class Store[T: Delivery]:
         rows = await self.conversation(person, since=since, after=token, most=limit + 1)
         places = {row.key for row in rows[:limit]}
         found = await self.readable(dict.fromkeys(keys.last(row.key) for row in rows[:limit]))
-        shown = tuple(item for item in found if keys.place(item.person, item.due, item.id) in places)
-        return Page(f"{self.record.what}s", shown, rows[limit - 1].key if len(rows) > limit else "")
+        shown = (item for item in found if keys.place(item.person, item.due, item.id) in places)
+        return self._page(shown, rows[limit - 1].key if len(rows) > limit else "")
 
     async def conversation(
         self,

@@ -83,7 +83,6 @@ class Slots:
                 turn.set_result(None)
 
 
-
 class Pace:
     """At most so many a second, evenly; no limit where the rate is None."""
 

@@ -1,16 +1,19 @@
 """Replies to inbound SMS: keywords, and an acknowledgement for anything else."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from twilio.twiml.messaging_response import MessagingResponse
 
 from shared.config import Settings
-from shared.delivery.states import WAITING
-from shared.delivery.store import Store
-from shared.sms.message import Message
 from shared.twiml.reply import Effect, OptIn, OptOut, Reply
 from shared.twiml.request import TwilioRequest
+
+if TYPE_CHECKING:
+    from shared.delivery.store import Store
+    from shared.sms.message import Message
 
 # Twilio docs: Support for opt-out keywords (SMS STOP filtering).
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "REVOKE", "OPTOUT"})
@@ -43,15 +46,15 @@ def keyword(request: TwilioRequest) -> Keyword:
     return Keyword.OTHER
 
 
-async def asked_about(request: TwilioRequest, store: Store[Message]) -> tuple[Message, ...]:
+async def asked_about(request: TwilioRequest, store: "Callable[[], Store[Message]]") -> "tuple[Message, ...]":
     """The sender's messages of the last seven days and of the future, if the text asks for its STATUS."""
     if keyword(request) is not Keyword.STATUS:
         return ()
     since = request.now - timedelta(days=7)
-    return (await store.to(request.get("From"), since=since, limit=200)).items
+    return (await store().to(request.get("From"), since=since, limit=200)).items
 
 
-def inbound(request: TwilioRequest, settings: Settings, messages: tuple[Message, ...] = ()) -> Reply:
+def inbound(request: TwilioRequest, settings: Settings, messages: "tuple[Message, ...]" = ()) -> Reply:
     """Twilio: a text came in. Answer its sender, or opt the sender out or in. messages: for STATUS."""
     sender, meant = request.get("From"), keyword(request)
     response = MessagingResponse()
@@ -80,7 +83,9 @@ def inbound(request: TwilioRequest, settings: Settings, messages: tuple[Message,
     return Reply(response, effects)
 
 
-def _status(messages: tuple[Message, ...], now: datetime) -> str:
+def _status(messages: "tuple[Message, ...]", now: datetime) -> str:
+    from shared.delivery.states import WAITING
+
     waiting = sorted((each for each in messages if each.state in WAITING), key=lambda each: each.next)
     done = [each for each in messages if each.sid]
     if waiting:

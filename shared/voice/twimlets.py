@@ -52,17 +52,17 @@ class Twimlet:
 
     def numbers(self, name: str, most: int = 10) -> list[str]:
         """Numbers in E.164 that we may call. Raises InvalidRequest naming the parameter."""
-        settings = self.call.settings
-        region = phone_numbers.home(settings)
-        return [
-            phone_numbers.permitted(text, settings, name, region=region) for text in self.many(name, most)
-        ]
+        known, region = self.call.settings, phone_numbers.home(self.call.settings)
+        return [phone_numbers.permitted(text, known, name, region=region) for text in self.many(name, most)]
+
+    def parsed(self, name: str) -> list[str]:
+        """Numbers in E.164, whether we may call them or not. Raises InvalidRequest naming the parameter."""
+        region = phone_numbers.home(self.call.settings)
+        return [phone_numbers.parse(text, name, region=region) for text in self.many(name)]
 
     def lists_caller(self, name: str) -> bool:
         """Whether the caller is one of these numbers."""
-        region = phone_numbers.home(self.call.settings)
-        listed = (phone_numbers.parse(text, name, region=region) for text in self.many(name))
-        return self.call.request.get("From") in listed
+        return self.call.request.get("From") in self.parsed(name)
 
     def again(self, **state: object) -> str:
         """The URL of this Twimlet's next step, with its parameters and `state`."""
@@ -71,16 +71,18 @@ class Twimlet:
 
     def url(self, name: str, query: Iterable[tuple[str, str]]) -> str:
         carried = urlencode([pair for pair in query if pair[1]], errors="replace")
-        return f"{self.call.settings.public_base_url}/api/twimlets/{name}" + (
-            f"?{carried}" if carried else ""
-        )
+        address = f"{self.call.settings.public_base_url}/api/twimlets/{name}"
+        return f"{address}?{carried}" if carried else address
 
-    def tell(self, verb: Any, message: str) -> None:
-        """Play a message that is a URL; say any other."""
-        if message.startswith("http"):
-            verb.play(self.allowed(message, "Message"))
-        else:
-            prompts.say(verb, message, prompts.of_text(message, self.call.settings))
+    def tell(self, verb: Any, most: int = 100) -> bool:
+        """Play each Message that is a URL, say any other. Returns whether there is one."""
+        messages = self.many("Message", most)
+        for message in messages:
+            if message.startswith("http"):
+                verb.play(self.allowed(message, "Message"))
+            else:
+                prompts.say(verb, message, prompts.of_text(message, self.call.settings))
+        return bool(messages)
 
     def allowed(self, url: str, name: str) -> str:
         return rules.check_url(url, self.call.settings, name, base=self.call.request.url)
@@ -106,8 +108,7 @@ def _parameters(pairs: Sequence[tuple[str, str]], names: set[str]) -> list[tuple
 
 def message(asked: Twimlet) -> Reply:
     response = VoiceResponse()
-    for each in asked.many("Message"):
-        asked.tell(response, each)
+    asked.tell(response)
     return Reply(response)
 
 
@@ -118,72 +119,64 @@ def menu(asked: Twimlet) -> Reply:
         response.redirect(asked.allowed(options[call.digits], f"Options[{call.digits}]"))
         return Reply(response)
     if call.digits:
-        call.say(response, "twimlet_menu_wrong")
+        call.say(response, "not_understood")
     rounds = call.count("rounds") + 1
     if rounds > ROUNDS:
         return call.end(response, "goodbye")
     longest = max(map(len, options), default=1)
     gather = response.gather(num_digits=longest, action=asked.again(rounds=rounds), finish_on_key="")
-    for each in asked.many("Message"):
-        asked.tell(gather, each)
+    asked.tell(gather)
     response.redirect(asked.again(rounds=rounds))
     return Reply(response)
 
 
 def forward(asked: Twimlet) -> Reply:
-    if asked.call.request.state("Dial"):
-        return _dialed(asked)
     if asked.many("AllowedCallers") and not asked.lists_caller("AllowedCallers"):
         warning = Warn("twimlet forward: not an allowed caller")
         return asked.call.end(VoiceResponse(), "twimlet_forward_refused", warning)
-    return _dial(asked, asked.numbers("PhoneNumber", 1), timeout=20)
+    return _dial(asked, asked.numbers("PhoneNumber", 1))
 
 
 def callme(asked: Twimlet) -> Reply:
-    if asked.call.request.state("Dial"):
-        return _dialed(asked)
-    return _dial(asked, asked.numbers("PhoneNumber", 1), timeout=20, whisper=True)
+    return _dial(asked, asked.numbers("PhoneNumber", 1), whisper=True)
 
 
 def simulring(asked: Twimlet) -> Reply:
-    if asked.call.request.state("Dial"):
-        return _dialed(asked)
-    return _dial(asked, asked.numbers("PhoneNumbers"), timeout=20, whisper=True, human=True)
+    return _dial(asked, asked.numbers("PhoneNumbers"), whisper=True, human="1")
 
 
 def findme(asked: Twimlet) -> Reply:
-    if asked.call.request.state("Dial") and asked.call.request.dial_answered:
+    count, request = asked.call.count("Next"), asked.call.request
+    waiting = asked.numbers("PhoneNumbers")[count:]
+    if not waiting or (request.state("Dial") and request.dial_answered):
         return _dialed(asked)
-    waiting = asked.numbers("PhoneNumbers")[asked.call.count("Next") :]
-    if not waiting:
-        return _dialed(asked)
-    return _dial(asked, waiting[:1], timeout=60, whisper=True, human=True, after=asked.call.count("Next") + 1)
+    return _dial(asked, waiting[:1], timeout=60, whisper=True, human="1", after=count + 1)
 
 
 def _dial(
     asked: Twimlet,
     numbers: list[str],
     *,
-    timeout: int,
+    timeout: int = 20,
     whisper: bool = False,
-    human: bool = False,
+    human: str = "",
     after: int | None = None,
 ) -> Reply:
+    """Ring the numbers at once. after: how many were rung before, if more are to be rung in turn."""
+    if asked.call.request.state("Dial") and after is None:
+        return _dialed(asked)
     if not numbers:
         raise InvalidRequest("PhoneNumber", "must be a phone number")
     if failed := asked.one("FailUrl"):
         asked.allowed(failed, "FailUrl")
     response = VoiceResponse()
-    caller_id = asked.one("CallerId")
     dial = response.dial(
         action=asked.again(Dial="true", **({} if after is None else {"Next": after})),
         timeout=asked.seconds("Timeout", timeout),
         time_limit=asked.call.settings.call_time_limit,
-        caller_id=phone_numbers.parse(caller_id, "CallerId", region=phone_numbers.home(asked.call.settings))
-        if caller_id
-        else None,
+        caller_id=next(iter(asked.parsed("CallerId")), None),
     )
-    said = [("Message", asked.one("Message")), ("HumanCheck", "1" if human else "")]
+    said = [("Message", asked.one("Message")), ("HumanCheck", human)]
     for number in numbers:
         dial.number(number, url=asked.url("whisper", said) if whisper else None)
     return Reply(response)
@@ -206,9 +199,7 @@ def whisper(asked: Twimlet) -> Reply:
         return Reply(response)
     if "Digits" not in call.request.form:
         gather = response.gather(num_digits=1, action=asked.again())
-        if said := asked.one("Message"):
-            asked.tell(gather, said)
-        else:
+        if not asked.tell(gather, 1):
             call.say(gather, "twimlet_whisper", caller=prompts.spelled(call.request.get("From")))
         if asked.one("HumanCheck", "0").lower() in {"0", "false"}:
             return Reply(response)
@@ -228,8 +219,7 @@ def conference(asked: Twimlet) -> Reply:
         call.say(gather, "twimlet_conference_password")
         response.redirect(asked.again(tries=tries + 1))
         return Reply(response)
-    if said := asked.one("Message"):
-        asked.tell(response, said)
+    asked.tell(response, 1)
     wanted, wait = asked.one("Music"), None
     if wanted in hold_music.BUCKETS:
         wait = asked.url("holdmusic", [("Bucket", f"com.twilio.music.{wanted}")])
@@ -246,9 +236,7 @@ def voicemail(asked: Twimlet) -> Reply:
     language = asked.one("Language", asked.call.language)
     call = replace(asked.call, language=language if language in prompts.VOICES else prompts.ENGLISH)
     response = VoiceResponse()
-    if said := asked.one("Message"):
-        asked.tell(response, said)
-    else:
+    if not asked.tell(response, 1):
         call.say(response, "twimlet_voicemail")
     return record(call, response, transcribe=asked.one("Transcribe", "true").lower() != "false")
 
@@ -264,8 +252,7 @@ def holdmusic(asked: Twimlet) -> Reply:
     random.Random(ascii((call.request.get("CallSid"), rounds))).shuffle(tracks)
     for track in tracks:
         response.play(track)
-        for each in asked.many("Message"):
-            asked.tell(response, each)
+        asked.tell(response)
     if rounds < ROUNDS:
         response.redirect(asked.again(rounds=rounds))
     return Reply(response)

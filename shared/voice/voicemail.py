@@ -41,20 +41,14 @@ def record(call: CallContext, response: VoiceResponse, *, transcribe: bool = Tru
 
 def saved(call: CallContext) -> Reply:
     """The message is recorded, and the caller is still there or has hung up: text the owner."""
-    sid, owner = recording(call), call.settings.owner_number
-    if not (sid and owner):
-        return call.end(VoiceResponse(), "voicemail_saved")
-    team = prompts.for_team(call.settings)
     minutes, seconds = divmod(whole(call.request.get("RecordingDuration")), 60)
-    body = prompts.text(
-        "voicemail_text",
-        team,
-        caller=_caller(call),
-        when=call.local_time,
-        length=f"{minutes}:{seconds:02}",
-        link=f"{call.settings.public_base_url}/api/console#recording={sid}",
+    link = f"{call.settings.public_base_url}/api/console#recording={recording(call)}"
+    when, length = call.local_time, f"{minutes}:{seconds:02}"
+    return call.end(
+        VoiceResponse(),
+        "voicemail_saved",
+        *_to_owner(call, "voicemail", "voicemail_text", when=when, length=length, link=link),
     )
-    return call.end(VoiceResponse(), "voicemail_saved", Text(owner, body, id=f"voicemail-{sid}"))
 
 
 def recorded(call: CallContext) -> Reply:
@@ -69,20 +63,22 @@ def recorded(call: CallContext) -> Reply:
 def transcribed(call: CallContext) -> Reply:
     """Text the transcript to the owner. It is a second SMS, since Twilio needs minutes for it."""
     words = prompts.clean(call.request.get("TranscriptionText"), 1_000).strip()
-    sid, owner = recording(call), call.settings.owner_number
-    if not (sid and owner and words) or call.request.get("TranscriptionStatus") != "completed":
+    if not words or call.request.get("TranscriptionStatus") != "completed":
         return Reply(VoiceResponse())
-    body = prompts.text(
-        "voicemail_transcript", prompts.for_team(call.settings), caller=_caller(call), words=words
-    )
-    return Reply(VoiceResponse(), (Text(owner, body, id=f"transcript-{sid}"),))
+    return Reply(VoiceResponse(), _to_owner(call, "transcript", "voicemail_transcript", words=words))
+
+
+def _to_owner(call: CallContext, kind: str, prompt: str, **values: str) -> tuple[Text, ...]:
+    """A text to the owner about this recording, once for each kind; none without an owner or a recording."""
+    sid, owner = recording(call), call.settings.owner_number
+    if not (sid and owner):
+        return ()
+    caller = prompts.clean(call.person, 100) or "?"
+    body = prompts.text(prompt, prompts.for_team(call.settings), caller=caller, **values)
+    return (Text(owner, body, id=f"{kind}-{sid}"),)
 
 
 def recording(call: CallContext) -> str | None:
     """The SID of this request's recording: from its own field, or from the end of the recording's URL."""
     named = call.request.get("RecordingSid") or call.request.get("RecordingUrl").rpartition("/")[2]
     return named if re.fullmatch("RE[0-9a-fA-F]{32}", named) else None
-
-
-def _caller(call: CallContext) -> str:
-    return prompts.clean(call.person, 100) or "?"

@@ -76,7 +76,7 @@ def problem(exc: errors.SwitchboardError) -> func.HttpResponse:
 
 def body(req: func.HttpRequest) -> dict[str, Any]:
     """The JSON object in the body. Raises InvalidRequest: 413 over 64 KB, 400 if it is anything else."""
-    raw = req.get_body()
+    raw = sent(req)
     if len(raw) > MAX_BODY:
         raise errors.InvalidRequest(None, "the body is over 64 KB", code="too_large", status=413)
     try:
@@ -89,6 +89,32 @@ def body(req: func.HttpRequest) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise errors.InvalidRequest(None, "the body must be a JSON object", code="not_json", status=400)
     return value
+
+
+def sent(req: func.HttpRequest) -> bytes:
+    """The body as it was sent. Raises InvalidRequest where the host dropped it, or if it is compressed.
+
+    The Functions host hands a body over only if Content-Length says how long it is, and unpacks nothing
+    (ToRpcHttp in azure-functions-host).
+    """
+    raw: bytes = req.get_body()
+    encoding = req.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise errors.InvalidRequest(
+            None,
+            f"the body is compressed (Content-Encoding: {encoding[:20]}); send it as it is",
+            code="compressed",
+            status=415,
+        )
+    if not raw and req.headers.get("Transfer-Encoding"):
+        raise errors.InvalidRequest(
+            None,
+            "the body did not arrive, since it was sent in chunks (Transfer-Encoding): Azure Functions drops "
+            "such a body; send it with Content-Length",
+            code="no_content_length",
+            status=400,
+        )
+    return raw
 
 
 def address(req: func.HttpRequest) -> str:

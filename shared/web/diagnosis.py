@@ -10,8 +10,9 @@ from azure.core.exceptions import AzureError
 from shared.config import Settings
 from shared.errors import SwitchboardError
 from shared.storage.blobs import Blobs
+from shared.storage.connection import check_connection
 from shared.storage.heartbeat import PARTITION, last_beat
-from shared.storage.queue_access import check_connection, try_queues
+from shared.storage.queues import Queues
 from shared.storage.rows import Delete, Put, Rows, stamp
 from shared.twilio_helper import Twilio
 
@@ -41,10 +42,17 @@ async def diagnose(
         check_connection(settings.storage)
         await files().remove("no-such-file")
 
+    async def try_queues() -> None:
+        queues = Queues(settings)
+        try:
+            await queues.try_rights()
+        finally:
+            await queues.close()
+
     in_table, in_files, in_queues, at_twilio = await asyncio.gather(
         _problem(try_table()),
         _problem(try_files()),
-        _problem(try_queues(settings)),
+        _problem(try_queues()),
         _problem(twilio.messages_to(settings.from_number, limit=1)),
     )
     return {

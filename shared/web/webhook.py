@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 type Pairs = tuple[tuple[str, str], ...]
 type Flow = Callable[..., Reply]
 """A function of the request and the settings without any I/O; its third argument is what `read` returned."""
+type Note = Callable[[TwilioRequest], Awaitable[None]]
 type Read = Callable[[TwilioRequest], Awaitable[object]]
 type CarryOut = Callable[[Iterable[Effect], datetime], Awaitable[list[str]]]
 """Carries out effects, given the time. Returns the calls to place, as messages for the queue."""
@@ -62,11 +63,7 @@ async def reply(
 
 
 async def record(
-    req: func.HttpRequest,
-    settings: Callable[[], Settings],
-    note: Callable[[TwilioRequest], Awaitable[None]],
-    *,
-    now: datetime,
+    req: func.HttpRequest, settings: Callable[[], Settings], note: Note, *, now: datetime
 ) -> func.HttpResponse:
     """Check the signature of a status callback, and note what it says; 204."""
 

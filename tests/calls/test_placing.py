@@ -412,14 +412,26 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
     for number, (raw, _) in enumerate(BAD):
         await placing.place(raw, f"bad-{number}", services.call_outbox, services.dead_letters, now=NOW)
     await place(services, request())
-    found = {letter.call_id: letter for letter in await letters(services)}
+    found = {letter.body: letter for letter in await letters(services)}
     assert len(found) == len(BAD)
-    for number, (raw, reason) in enumerate(BAD):
-        letter = found[f"bad-{number}"]
-        assert reason in letter.reason, raw
-        assert letter.body == raw.decode("utf-8", "replace")
+    for raw, reason in BAD:
+        assert reason in found[raw.decode("utf-8", "replace")].reason, raw
     assert [each["to"] for each in double.ledger()["calls"]] == [PERSON]
     assert len((await services.calls.page()).items) == 1
+
+
+@pytest.mark.parametrize("overlaid", ["2026/11/28-17", "11/28/2026 15:00:00", "", "x" * 2000, "call-9"])
+@pytest.mark.parametrize("name", ["id", "Id", "ID"])
+async def test_what_a_sender_wrote_over_the_metadata_is_not_believed(
+    services: Services, double: Double, overlaid: str, name: str
+) -> None:
+    """The host lays a JSON body's fields over the trigger's metadata (tests/host/test_queue_metadata.py)."""
+    raw = json.dumps({"to": PERSON, "say": "x", name: overlaid}).encode()
+    await placing.place(raw, overlaid, services.call_outbox, services.dead_letters, now=NOW)
+    taken = name == "id" and overlaid == "call-9"
+    assert len(double.ledger()["calls"]) == taken
+    assert [letter.body for letter in await letters(services)] == [] if taken else [raw.decode()]
+    assert all(Call.is_id(letter.call_id) for letter in await letters(services))
 
 
 async def test_base64_is_taken_as_well_as_plain(services: Services, double: Double) -> None:
@@ -469,6 +481,30 @@ async def test_a_call_goes_through_the_queue_and_is_shown(app: App, double: Doub
     assert (shown["state"], shown["sid"]) == ("submitted", double.ledger()["calls"][0]["sid"])
     _, page = await app.get("call_list", "limit=200")
     assert call_id in {each["id"] for each in page["calls"]}
+
+
+@pytest.mark.parametrize("call_id", ["2026-11-28T10:00:00-05:00", "2026-11-28T09:00:00.500Z"])
+async def test_a_call_whose_id_looks_like_a_time_rings_once_under_that_id(
+    app: App, double: Double, call_id: str
+) -> None:
+    """The host reads an `Out[str]` as JSON, and writes such an id as another time."""
+    result = await app.send("call_create", "POST", {"to": PERSON, "say": "hello", "id": call_id})
+    (message,) = result.outputs["ring"]
+    assert json.loads(message)["id"] == call_id
+    for _ in range(2):
+        await app.worker.queue("place_outbound_call", message)
+    _, shown = await app.get("call_get", id=call_id)
+    assert (shown["state"], len(double.ledger()["calls"])) == ("submitted", 1)
+
+
+async def test_a_replayed_call_keeps_an_id_that_looks_like_a_time(app: App) -> None:
+    call_id = "2026-11-28T10:00:00-01:00"
+    asked = request(id=call_id, **{"from": "no number"})
+    await place(app.stored, asked, queue_id="replayed-time")
+    (letter,) = [each for each in await letters(app.stored) if "no number" in each.body]
+    result = await app.send("dead_letter_replay", "POST", id=letter.id)
+    assert result.answer is not None
+    assert (result.answer.status, json.loads(result.outputs["ring"][0])["id"]) == (202, call_id)
 
 
 @pytest.mark.parametrize(("wrong", "reason"), [each for each in WRONG if "id" not in each[0]])

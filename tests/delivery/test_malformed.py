@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from shared.calls.ledger import PARTITION, Call
 
 from local.twilio import Double
 from shared import timer
-from shared.calls import placing as calls
-from shared.delivery import timings
+from shared.calls.call import Call
+from shared.delivery import keys, timings
+from shared.delivery.drain import drain
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
@@ -125,7 +125,7 @@ async def test_a_look_up_gives_no_sid_away_that_a_row_nobody_can_read_may_have(
         [
             Merge(f"m|{first.id}", {"code": "none"}),
             Merge(f"m|{twin.id}", {"state": "unknown", "posted": stamp(now), "attempt": "a"}),
-            Insert(f"q|{stamp(now)}|u|{twin.id}", {"to": twin.to}),
+            Insert(keys.look_up(now, twin.id), {"to": twin.to}),
         ],
     )
     await drained(services, now + timedelta(minutes=2))
@@ -144,7 +144,7 @@ async def test_a_look_up_stays_while_its_message_cannot_be_read(services: Servic
     await store.change(await store.get(bad.id), unknown)
     await store.table.commit(
         bad.partition,
-        [Insert(f"q|{stamp(NOW)}|u|{bad.id}", {"to": bad.to}), Merge(f"m|{bad.id}", SPOILT)],
+        [Insert(keys.look_up(NOW, bad.id), {"to": bad.to}), Merge(f"m|{bad.id}", SPOILT)],
     )
     for minutes in (10, 20):
         await drained(services, NOW + timedelta(minutes=minutes))
@@ -155,17 +155,18 @@ async def test_a_look_up_stays_while_its_message_cannot_be_read(services: Servic
 
 
 async def test_a_call_that_cannot_be_read_keeps_no_other_from_being_settled(services: Services) -> None:
-    ledger = services.calls
+    store, settle = services.calls, services.call_outbox
     for name in ("bad", "good"):
-        call = Call(id=name, to=person(1), created=NOW, state=State.POSTING, posted=NOW, attempt=name)
-        await ledger.add(call, Insert(f"q|{stamp(NOW)}|{name}", {"attempt": name, "to": call.to}))
-    table = services.tables.table("calls")
-    await table.commit(PARTITION, [Merge("c|bad", {"created": "today"})])
+        call = Call(id=name, to=person(1), due=NOW, created=NOW, say="hello")
+        await store.claim_one(None, call, name, now=NOW, lease=NOW)
+    partition = Call.partition_of("bad")
+    assert partition == Call.partition_of("good")
+    await store.table.commit(partition, [Merge("m|bad", {"created": "today"})])
     for minutes in (10, 20):
-        await calls.reconcile(ledger, services.twilio, now=NOW + timedelta(minutes=minutes))
-    assert (await ledger.get("good")).state is State.UNRESOLVED
+        await drain(settle, now=NOW + timedelta(minutes=minutes), seconds=60)
+    assert (await store.get("good")).state is State.UNRESOLVED
 
-    await table.commit(PARTITION, [Merge("c|bad", {"created": stamp(NOW)})])
+    await store.table.commit(partition, [Merge("m|bad", {"created": stamp(NOW)})])
     for minutes in (30, 40):
-        await calls.reconcile(ledger, services.twilio, now=NOW + timedelta(minutes=minutes))
-    assert (await ledger.get("bad")).state is State.UNRESOLVED
+        await drain(settle, now=NOW + timedelta(minutes=minutes), seconds=60)
+    assert (await store.get("bad")).state is State.UNRESOLVED

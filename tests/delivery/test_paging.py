@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from local.twilio import Double
-from shared.delivery import paging as listing
-from shared.delivery import timings
+from shared.calls.call import Call
+from shared.delivery import paging, timings
 from shared.delivery.states import RARE, State
 from shared.delivery.store import Page, Store, creation
 from shared.errors import Malformed, NotFound
@@ -62,7 +62,9 @@ async def store_many(services: Services, count: int, state: State, *, since: dat
     return made
 
 
-async def pages(store: Store[Message], state: State | None, *, limit: int, **bounds: Any) -> list[Page]:
+async def pages(
+    store: Store[Message], state: State | None, *, limit: int, **bounds: Any
+) -> list[Page[Message]]:
     """Every page of a list."""
     found = [await store.page(state=state, limit=limit, **bounds)]
     while found[-1].token:
@@ -70,7 +72,7 @@ async def pages(store: Store[Message], state: State | None, *, limit: int, **bou
     return found
 
 
-def ids(found: Sequence[Page]) -> list[str]:
+def ids(found: Sequence[Page[Message]]) -> list[str]:
     return [message.id for page in found for message in page.items]
 
 
@@ -111,11 +113,11 @@ async def test_a_place_in_the_index_that_leads_nowhere_is_not_shown(services: Se
 async def test_a_page_reads_no_more_than_so_much_and_leads_on(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MOST", 10)
+    monkeypatch.setattr(paging, "MOST", 10)
     read = await store_many(services, 1, State.READ, since=NOW)
     await store_many(services, 400, State.DELIVERED, since=NOW + timedelta(seconds=1))
     read += await store_many(services, 2, State.READ, since=NOW + timedelta(hours=1))
-    counted, found, token = Counted(services.messages.table), list[Page](), ""
+    counted, found, token = Counted(services.messages.table), list[Page[Message]](), ""
     while not found or token:
         counted.rows = 0
         found.append(await Store(counted, Message).page(state=State.READ, limit=5, token=token))
@@ -135,13 +137,13 @@ async def test_messages_of_common_states_come_in_order_and_whole(services: Servi
     assert ids(await pages(store, State.SENT, limit=60)) == [each.id for each in other]
     found = await pages(store, State.PENDING, limit=7)
     assert ids(found) == [each.id for each in waiting]
-    assert found[0].messages[0].body == "hello"
+    assert found[0].items[0].body == "hello"
     everything = sorted((each.id for each in [*one, *other, *waiting]), key=lambda each: each[2:])
     assert ids(await pages(store, None, limit=25)) == everything
 
 
 async def test_no_token_holds_a_number(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MOST", 4)
+    monkeypatch.setattr(paging, "MOST", 4)
     for number in range(60):
         at = NOW + timedelta(seconds=number)
         await recipients.opt_out(services.messages, person(number), now=at, source="STOP")
@@ -170,7 +172,7 @@ async def test_every_way_to_a_rare_end_enters_it_and_every_way_back_leaves_it(
     listen(front, services)
     await drained(services)
     await double.settle_async()
-    late = await schedule.keep(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to))
+    late = await schedule.keep(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to), store)
     for state, message in (
         (State.CANCELED, canceled),
         (State.EXPIRED, expired),
@@ -297,13 +299,11 @@ async def test_a_row_whose_key_is_wrong_hides_no_other(
 async def test_a_call_that_cannot_be_read_hides_no_other(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from shared.calls.ledger import PARTITION, Call
-
     calls, now = services.calls, datetime.now(UTC)
     for name in ("good", "bad"):
-        await calls.add(Call(id=name, to=person(1), created=now))
-    await services.tables.table("calls").commit(PARTITION, [Merge("c|bad", {"created": "today"})])
-    assert [each["id"] for each in (await calls.page())["calls"]] == ["good"]
+        await calls.add(Call(id=name, to=person(1), due=now, created=now))
+    await calls.table.commit(Call.partition_of("bad"), [Merge("m|bad", {"created": "today"})])
+    assert [each.id for each in (await calls.page()).items] == ["good"]
     shown = await services.timeline.view(person(1), {}, now=now)
     assert [each["id"] for each in shown["entries"]] == ["good"]
     assert "the row of call bad cannot be read: its column created is missing or wrong" in caplog.text

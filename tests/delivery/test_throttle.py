@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from local.twilio import Double
 from shared import errors, timer
-from shared.delivery import sender as sending
+from shared.delivery import sender
 from shared.delivery.store import Store
 from shared.delivery.throttle import READY, Slots
 from shared.services import Services
@@ -92,7 +93,7 @@ class Unsteady(Store[Message]):
     """Claims go wrong: `wrong` is raised in turn, or nothing where it is None."""
 
     def __init__(self, services: Services, *wrong: Exception | None) -> None:
-        super().__init__(services.tables.table("messages"))
+        super().__init__(services.tables.table("messages"), Message)
         self.wrong = list(wrong)
         self.entered, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
@@ -114,6 +115,11 @@ class Unsteady(Store[Message]):
         return await super().claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
 
 
+def over(services: Services, store: Store[Message]) -> None:
+    """Let what is due be sent out of this store."""
+    services.text_outbox = replace(services.text_outbox, store=store)
+
+
 def all_free(services: Services) -> bool:
     slots = services.slots
     return (slots.claimed, slots.under_way) == (0, 0)
@@ -122,17 +128,18 @@ def all_free(services: Services) -> bool:
 async def test_every_slot_comes_back_where_half_of_a_claim_fails(services: Services) -> None:
     await keep(services, 8, to=person(1))
     for _ in range(3):
-        services.messages = Unsteady(services, errors.Contended("x"), None, errors.StorageAway("away"))
+        over(services, Unsteady(services, errors.Contended("x"), None, errors.StorageAway("away")))
         await drained(services)
         assert all_free(services)
-    services.messages = Unsteady(services)
+    over(services, Unsteady(services))
     await drained(services)
     assert (await states(services), all_free(services)) == ({"submitted": 8}, True)
 
 
 async def test_every_slot_comes_back_where_a_drain_is_canceled_while_it_claims(services: Services) -> None:
     await keep(services, 8, to=person(1))
-    services.messages = store = Unsteady(services)
+    store = Unsteady(services)
+    over(services, store)
     store.gate.clear()
     draining = asyncio.create_task(drained(services))
     await store.entered.wait()
@@ -150,7 +157,7 @@ async def test_what_has_no_turn_when_a_drain_ends_goes_back_and_is_not_in_doubt(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twilio is slow: what is under way is waited for, what stands ready is not."""
-    monkeypatch.setattr(sending, "TIMEOUT", -4.9)  # of which a drain waits five seconds more
+    monkeypatch.setattr(sender, "LAST_SENDS", 0.1)
     await keep(services, AT_ONCE + AT_ONCE // READY, to=person(1))
     watched(services).gate.clear()
     draining = asyncio.create_task(drained(services))

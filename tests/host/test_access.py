@@ -137,15 +137,20 @@ async def test_each_level_opens_to_its_keys_alone(app_dir: Path) -> None:
         assert await host.get("/api/open") == (200, "open")
         assert await host.get("/api/keyed") == (401, "")
         assert await status(host, "/api/keyed", x_functions_key="wrong") == 401
-        assert await status(host, "/api/keyed", x_functions_key="é") == 401
+        assert await status(host, "/api/keyed?code=%C3%A9") == 401
         assert await status(host, "/api/keyed", x_functions_key=keys["default"]) == 200
         assert await status(host, "/api/keyed", x_functions_key=keys["master"]) == 200
         assert await status(host, f"/api/keyed?code={keys['default']}") == 200
         assert await status(host, f"/api/keyed?code={keys['default']}x") == 401
         assert await status(host, "/api/mastered", x_functions_key=keys["default"]) == 401
         assert await status(host, "/api/mastered", x_functions_key=keys["master"]) == 200
-        assert await status(host, "/admin/host/status") == 403
-        assert await status(host, "/admin/host/status", x_functions_key=keys["default"]) == 403
+        # A header hides the query, even an empty one, and the query's name is one whatever its case.
+        assert await status(host, f"/api/keyed?CODE={keys['default']}") == 200
+        assert await status(host, f"/api/keyed?code={keys['default']}", x_functions_key="") == 401
+        for path in ("/admin/host/status", "/admin/functions/tick", "/Admin/nothing"):
+            assert await status(host, path) == 401
+            assert await status(host, path, x_functions_key="wrong") == 401
+            assert await status(host, path, x_functions_key=keys["default"]) == 403
         assert await status(host, "/admin/host/status", x_functions_key=keys["master"]) == 200
         # A key in a URL stays out of the log.
         await host.logged("keyed +GET /api/keyed 200")

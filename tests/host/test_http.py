@@ -1,6 +1,7 @@
 """What an HTTP function is handed, and what its caller gets back."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest_asyncio
 from azure.storage.queue import QueueClient
 from yarl import URL
 
-from tests.azurite import Azurite
+from tests.azurite import Azurite, make_queues
 from tests.host.process import QUICK_QUEUES, HostProcess, serving, write_app
 from tests.waiting import until
 
@@ -105,7 +106,9 @@ async def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> As
         APP,
         {"version": "2.0", "extensions": {"queues": QUICK_QUEUES, "http": {"maxOutstandingRequests": 3}}},
     )
-    environ = {"AzureWebJobsStorage": azurite.fresh_account(), "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000"}
+    account = azurite.fresh_account()
+    make_queues(account, "asked")
+    environ = {"AzureWebJobsStorage": account, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000"}
     async with serving(app_dir, environ, ["--no-reload", "--response-limit", "1.5"]) as running:
         yield running
 
@@ -129,21 +132,48 @@ async def test_header_names_are_lower_case_and_repeated_ones_are_joined(host: Ho
     assert not [name for name in seen["headers"] if name != name.lower()]
 
 
-async def test_a_header_that_is_not_utf_8_reaches_the_function_all_the_same(host: HostProcess) -> None:
+@pytest.mark.parametrize("value", [b"\xff", "é".encode()])
+async def test_a_header_beyond_ascii_is_400(host: HostProcess, value: bytes) -> None:
+    assert await raw_status(host, b"/api/echo", b"X-Odd: " + value) == 400
+
+
+@pytest.mark.parametrize("path", [b"/api/echo/%00", b"/api/echo/\xc3\xa9", b"/api/echo/a%2500b%00"])
+async def test_a_path_with_a_null_or_beyond_ascii_is_400(host: HostProcess, path: bytes) -> None:
+    assert await raw_status(host, path) == 400
+
+
+async def raw_status(host: HostProcess, path: bytes, header: bytes = b"X-Plain: 1") -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(host.url.rpartition(":")[2]))
-    lines = [b"GET /api/echo HTTP/1.1", b"Host: localhost", b"X-Odd: \xff\xc3\xa9", b"Connection: close"]
-    writer.write(b"\r\n".join([*lines, b"", b""]))
-    seen = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+    lines = [b"GET " + path + b" HTTP/1.1", b"Host: localhost", header, b"Connection: close", b"", b""]
+    writer.write(b"\r\n".join(lines))
+    answer = await reader.read()
     writer.close()
     await writer.wait_closed()
-    assert seen["headers"]["x-odd"] == "\ufffdé"
+    return int(answer.split()[1])
 
 
-async def test_the_url_keeps_path_and_query_as_they_were_sent(host: HostProcess) -> None:
-    path = "/api/echo/a%20b%2Fc?z=1&Body=It's+amazing%21&z=&y=%2B1"
-    seen = await echoed_raw(host, path)
-    assert seen["url"] == host.url + path
-    assert seen["route_params"] == {"name": "a b%2Fc"}
+@pytest.mark.parametrize(
+    ("sent", "name", "url"),
+    [
+        ("/api/echo/a%20b%2Fc", "a b%2Fc", "/api/echo/a%20b%2Fc"),
+        ("/api/x/../echo/up", "up", "/api/echo/up"),
+        ("/api/./x/%2e%2e/echo/up/", "up", "/api/echo/up/"),
+        ("/%61pi/echo/%7e%C3%A9", "~é", "/api/echo/~%C3%A9"),
+        ("/api/echo/a%ff%41", "a%ffA", "/api/echo/a%ffA"),
+        ("/api/echo/(a)+b;c=d", "(a)+b;c=d", "/api/echo/(a)+b;c=d"),
+    ],
+)
+async def test_a_path_is_decoded_and_resolved_before_it_is_routed(
+    host: HostProcess, sent: str, name: str, url: str
+) -> None:
+    seen = await echoed_raw(host, sent)
+    assert seen["url"] == host.url + url
+    assert seen["route_params"] == {"name": name}
+
+
+async def test_the_url_keeps_the_query_as_it_was_sent(host: HostProcess) -> None:
+    path = "/api/echo/a?z=1&Body=It's+amazing%21&z=&y=%2B1&x=%ff/../"
+    assert (await echoed_raw(host, path))["url"] == host.url + path
 
 
 async def echoed_raw(host: HostProcess, path: str) -> dict[str, Any]:
@@ -152,9 +182,42 @@ async def echoed_raw(host: HostProcess, path: str) -> dict[str, Any]:
         return seen
 
 
-async def test_repeated_query_values_are_joined_and_empty_ones_are_missing(host: HostProcess) -> None:
-    seen = await echoed_raw(host, "/api/echo?a=1&a=2&empty=&Message%5B0%5D=hi%20there")
-    assert seen["params"] == {"a": "1,2", "Message[0]": "hi there"}
+@pytest.mark.parametrize(
+    ("query", "params"),
+    [
+        ("a=1&a=2&empty=&Message%5B0%5D=hi%20there", {"a": "1,2", "Message[0]": "hi there"}),
+        ("A=1&a=2", {"A": "1,2"}),
+        ("a=1&a=&a=3", {"a": "1,3"}),
+        ("a=%ff&b=%C3%A9%c3(&c=%41%E2%82", {"a": "%ff", "b": "é%c3(", "c": "A%E2%82"}),
+        ("a=b+c%2B&&d&=e", {"a": "b c+", "": "e"}),
+        ("a=%zz%4", {"a": "%zz%4"}),
+    ],
+)
+async def test_query_values_are_joined_by_name_and_empty_ones_are_missing(
+    host: HostProcess, query: str, params: dict[str, str]
+) -> None:
+    assert (await echoed_raw(host, f"/api/echo?{query}"))["params"] == params
+
+
+async def test_a_compressed_body_arrives_as_it_is(host: HostProcess) -> None:
+    body = gzip.compress(b"hello")
+    headers = {"Content-Encoding": "gzip"}
+    seen = await echoed(host, "/api/echo", "POST", data=body, headers=headers)
+    assert (seen["body"].encode("latin-1"), seen["headers"]["content-encoding"]) == (body, "gzip")
+
+
+async def test_the_root_is_a_page_whatever_the_method(host: HostProcess) -> None:
+    for method in ("GET", "POST"):
+        async with host.session.request(method, host.url + "/") as response:
+            assert (response.status, response.content_type) == (200, "text/html")
+            assert "up and running" in await response.text()
+
+
+async def test_the_page_at_the_root_can_be_switched_off(tmp_path: Path) -> None:
+    app_dir = write_app(tmp_path / "app", APP)
+    environ = {"AzureWebJobsDisableHomepage": "True", "AzureWebJobsStorage": ""}
+    async with serving(app_dir, environ) as host:
+        assert await host.get("/") == (204, "")
 
 
 async def test_a_form_arrives_with_blanks_and_repeats(host: HostProcess) -> None:
@@ -253,7 +316,7 @@ async def test_queue_outputs_are_written_after_success_alone(host: HostProcess) 
         assert sorted(message.content for message in queue.receive_messages()) == [
             "first",
             "second",
-            '{"to": "me"}',
+            '{\n  "to": "me"\n}',
         ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from azure.storage.queue import QueueClient
 
 from local.ports import free_ports
-from tests.azurite import Azurite
+from tests.azurite import Azurite, make_queues
 from tests.host.process import HEADER, serving, started, write_app
 from tests.processes import children, is_alive, kill, needs_proc
 from tests.waiting import until
@@ -107,6 +107,7 @@ async def test_a_port_that_is_taken_is_named_with_its_option(tmp_path: Path) -> 
 
 async def test_running_functions_finish_before_the_host_ends(azurite: Azurite, tmp_path: Path) -> None:
     account = azurite.fresh_account()
+    make_queues(account, "slow")
     app_dir = write_app(tmp_path / "app", SLOW)
     async with serving(app_dir, {"AzureWebJobsStorage": account}) as host:
         with QueueClient.from_connection_string(account, "slow") as queue:
@@ -121,6 +122,7 @@ async def test_running_functions_finish_before_the_host_ends(azurite: Azurite, t
 
 async def test_what_does_not_finish_in_time_is_cut_off(azurite: Azurite, tmp_path: Path) -> None:
     account = azurite.fresh_account()
+    make_queues(account, "slow")
     app_dir = write_app(tmp_path / "app", SLOW)
     options = ("--no-reload", "--grace", "0.5")
     async with serving(app_dir, {"AzureWebJobsStorage": account}, options) as host:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from local.host.errors import InvocationFailed
@@ -241,6 +242,20 @@ async def test_a_poison_queue_has_no_poison_queue_of_its_own(azurite: Azurite) -
     assert left(account, "calls-poison") == 1
 
 
+async def test_a_poison_queue_s_message_is_skipped_after_its_last_try(azurite: Azurite) -> None:
+    account = azurite.fresh_account()
+    poison = Listening(account, fail, queue="calls-poison", lease=timedelta(seconds=1))
+    async with listening(poison):
+        poison.queue.send_message("nobody wants it")
+        # Each try takes a lease; then it is taken, and no longer handed over.
+        await until(lambda: len(poison.taken) == SETTINGS.max_dequeue_count)
+        for _ in range(2):
+            await until(lambda: list(poison.queue.peek_messages()))
+            await until(lambda: not list(poison.queue.peek_messages()))
+    assert len(poison.taken) == SETTINGS.max_dequeue_count
+    assert left(account, "calls-poison") == 1
+
+
 async def test_what_is_running_is_settled_when_the_listener_stops(azurite: Azurite) -> None:
     begun = asyncio.Event()
 
@@ -255,17 +270,21 @@ async def test_what_is_running_is_settled_when_the_listener_stops(azurite: Azuri
     assert left(account, "calls") == 0
 
 
-async def test_a_deleted_queue_is_made_again(azurite: Azurite) -> None:
-    async with listening(Listening(azurite.fresh_account(), succeed)) as calls:
+async def test_a_queue_that_is_not_there_is_not_made(
+    azurite: Azurite, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = azurite.fresh_account()
+    async with listening(Listening(account, succeed)) as calls:
         calls.queue.delete_queue()
-        while True:
-            try:
-                calls.queue.send_message("after")
-                break
-            except Exception:  # noqa: BLE001  until the listener has made it
-                await asyncio.sleep(0.05)
+        await until(lambda: "404: the queue calls is not there" in caplog.text)
+        with pytest.raises(ResourceNotFoundError):
+            await asyncio.to_thread(calls.queue.send_message, "lost")
+        # An output makes its queue, and the listener finds it.
+        await calls.storage.send("Storage", "calls", "after")
+        await until(lambda: calls.taken)
         await calls.emptied()
     assert [message.body for message in calls.taken] == ["after"]
+    assert caplog.text.count("404") == 1
 
 
 async def test_it_goes_on_when_storage_is_back(azurite: Azurite, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,19 +63,13 @@ BROKEN = {
         """,
         "take: this host has no blobTrigger binding; it has http, httpTrigger, queue",
     ),
-    "a schedule of five fields": (
+    "a schedule of seven fields": (
         """
-        @app.timer_trigger(arg_name="timer", schedule="*/5 * * * *")
+        @app.timer_trigger(arg_name="timer", schedule="0 0 9 * * * 2027")
         def tick(timer: func.TimerRequest) -> None: ...
         """,
-        "tick: schedule '*/5 * * * *' must have six fields (second minute hour day month day-of-week), has 5",
-    ),
-    "a schedule that never comes": (
-        """
-        @app.timer_trigger(arg_name="timer", schedule="0 0 0 30 2 *")
-        def tick(timer: func.TimerRequest) -> None: ...
-        """,
-        "tick: schedule '0 0 0 30 2 *' never comes round",
+        "tick: schedule '0 0 9 * * * 2027' must have six fields "
+        "(second minute hour day month day-of-week), or five without the second; has 7",
     ),
     "a timer that runs on start-up": (
         """

@@ -70,7 +70,8 @@ def test_stop_and_start_are_left_to_twilio_unless_the_setting_says_otherwise() -
 
 async def status(services: Services) -> str:
     asked = text("STATUS")
-    reply = replies.inbound(asked, services.settings, await replies.asked_about(asked, services.messages))
+    messages = await replies.asked_about(asked, lambda: services.messages)
+    reply = replies.inbound(asked, services.settings, messages)
     return words(str(reply.twiml))[0]
 
 

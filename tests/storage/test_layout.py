@@ -211,6 +211,12 @@ async def test_health_does_not_wait_for_storage_that_hangs() -> None:
             assert await problem_of(lambda: tables.layout, seconds=0.2) is None
 
 
+@pytest.mark.parametrize("connection", ["nonsense", "AccountName=a", "AccountName=a;AccountKey=%%%"])
+async def test_health_leaves_a_malformed_connection_string_to_the_diagnosis(connection: str) -> None:
+    known = settings(AzureWebJobsStorage=connection)
+    assert await problem_of(lambda: Tables.connect(known).layout) is None
+
+
 async def test_a_table_that_storage_still_deletes_is_away() -> None:
     """Azure takes 40 seconds and more to delete a table ("Delete Table"); meanwhile none can be made."""
     body = b'{"odata.error": {"code": "TableBeingDeleted", "message": {"value": "is being deleted"}}}'

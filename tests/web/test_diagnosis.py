@@ -17,7 +17,8 @@ from shared import timer
 from shared.config import Settings
 from shared.errors import StorageAway
 from shared.services import Services
-from shared.storage import queue_access
+from shared.storage import queues as queue_access
+from shared.storage.connection import Refused
 from shared.web import diagnosis
 from tests.azurite import Azurite, signed
 from tests.listener import Answer, Listener
@@ -41,6 +42,14 @@ async def diagnose(services: Services) -> dict[str, Any]:
         services.twilio,
         now=NOW,
     )
+
+
+async def try_queues(known: Settings) -> None:
+    queues = queue_access.Queues(known)
+    try:
+        await queues.try_rights()
+    finally:
+        await queues.close()
 
 
 async def test_all_is_well_before_the_first_tick(services: Services) -> None:
@@ -117,17 +126,15 @@ async def test_what_the_app_may_not_do_with_its_queues_is_named(
 ) -> None:
     connection = azurite.fresh_account()
     with QueueServiceClient.from_connection_string(connection) as service:
-        for name in queue_access.QUEUES:
+        for name in queue_access.NAMES:
             service.create_queue(name)
 
-    with pytest.raises(queue_access.Refused, match=f"the app cannot {says}: storage answers 403"):
-        await queue_access.try_queues(
-            settings(AzureWebJobsStorage=signed(connection, permission, queues=queues))
-        )
+    with pytest.raises(Refused, match=f"the app cannot {says}: storage answers 403"):
+        await try_queues(settings(AzureWebJobsStorage=signed(connection, permission, queues=queues)))
 
 
 async def test_the_rights_it_needs_suffice(azurite: Azurite) -> None:
-    await queue_access.try_queues(settings(AzureWebJobsStorage=signed(azurite.fresh_account(), "rwdlacup")))
+    await try_queues(settings(AzureWebJobsStorage=signed(azurite.fresh_account(), "rwdlacup")))
 
 
 async def test_a_wrong_key_is_named_and_not_shown(azurite: Azurite) -> None:
@@ -135,8 +142,8 @@ async def test_a_wrong_key_is_named_and_not_shown(azurite: Azurite) -> None:
     key = dict(each.split("=", 1) for each in connection.split(";") if each)["AccountKey"]
     wrong = connection.replace(key, "d3Jvbmc=")
 
-    with pytest.raises(queue_access.Refused, match="403") as caught:
-        await queue_access.try_queues(settings(AzureWebJobsStorage=wrong))
+    with pytest.raises(Refused, match="403") as caught:
+        await try_queues(settings(AzureWebJobsStorage=wrong))
 
     assert "d3Jvbmc" not in str(caught.value)
 
@@ -182,8 +189,8 @@ async def test_a_malformed_connection_string_is_named_and_not_shown(
 
     found = await diagnose(services)
 
-    with pytest.raises(queue_access.Refused, match=f"^AzureWebJobsStorage must {says}"):
-        await queue_access.try_queues(services.settings)
+    with pytest.raises(Refused, match=f"^AzureWebJobsStorage must {says}"):
+        await try_queues(services.settings)
     assert found["queues"].startswith(f"AzureWebJobsStorage must {says}")
     assert found["storage"] == found["files"] == found["queues"]
     assert found["twilio"] is None
@@ -194,7 +201,7 @@ async def test_a_malformed_connection_string_is_named_and_not_shown(
 @pytest.mark.parametrize("connection", [WHOLE, WHOLE.lower().replace("c2vjcmv0", "c2VjcmV0"), f"{WHOLE};"])
 async def test_a_whole_connection_string_is_tried(connection: str) -> None:
     with pytest.raises(AzureError, match=r"Cannot connect to host 127\.0\.0\.1:9"):
-        await queue_access.try_queues(settings(AzureWebJobsStorage=connection))
+        await try_queues(settings(AzureWebJobsStorage=connection))
 
 
 async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
@@ -205,7 +212,7 @@ async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
         calls.send_message("{}")
 
         for _ in range(2):
-            await queue_access.try_queues(settings(AzureWebJobsStorage=connection))
+            await try_queues(settings(AzureWebJobsStorage=connection))
 
         assert {queue.name for queue in queues.list_queues()} == {"outbound-calls", queue_access.OWN}
         (message,) = calls.peek_messages(5)
@@ -217,9 +224,7 @@ async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
 async def test_two_at_once_do_not_take_each_other_for_a_fault(azurite: Azurite) -> None:
     connection = azurite.fresh_account()
 
-    await asyncio.gather(
-        *(queue_access.try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5))
-    )
+    await asyncio.gather(*(try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5)))
 
 
 async def test_without_a_connection_string_the_identity_is_asked(
@@ -233,7 +238,7 @@ async def test_without_a_connection_string_the_identity_is_asked(
     by_identity = Settings.from_env({**environ, "AzureWebJobsStorage__accountName": "nowhere"})
 
     with pytest.raises(StorageAway, match="no such identity"):
-        await queue_access.try_queues(by_identity)
+        await try_queues(by_identity)
 
     (asked,) = listener.to("/token")
     assert "resource=https://storage.azure.com" in unquote(asked.url)

@@ -1,4 +1,7 @@
-"""One run of the host in this process: from its signals to its exit code."""
+"""One run of the host in this process: from its signals to its exit code.
+
+`python -m local.host.process` is what `python -m local.host` starts anew whenever the code changes.
+"""
 
 import asyncio
 import os
@@ -6,15 +9,37 @@ import signal
 import socket
 import sys
 import threading
+from datetime import timedelta
 from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from aiohttp import web
 from dotenv import load_dotenv
 
+from local.host import console
 from local.host.console import log, shortened
 from local.host.errors import HostError, NotIndexed
 from local.host.host import Host, HostOptions
 from local.host.reload import REFUSED
+
+
+def main(
+    app_dir: Annotated[Path, typer.Option()],
+    data: Annotated[Path, typer.Option()],
+    fd: Annotated[int, typer.Option()],
+    grace: Annotated[float, typer.Option()],
+    response_limit: Annotated[float, typer.Option()],
+    auth: Annotated[bool, typer.Option("--auth")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose")] = False,
+    hold: Annotated[bool, typer.Option("--hold")] = False,
+) -> None:
+    """Serve on the socket with this descriptor, which the process that watches the code has opened."""
+    console.set_up(verbose=verbose)
+    limit = timedelta(seconds=response_limit)
+    options = HostOptions(app_dir=app_dir, data=data, auth=auth, grace=grace, response_limit=limit)
+    raise typer.Exit(asyncio.run(serve(options, socket.socket(fileno=fd), has_parent=True, hold=hold)))
 
 
 async def serve(options: HostOptions, listening: socket.socket, *, has_parent: bool, hold: bool) -> int:
@@ -78,3 +103,7 @@ def _outlived(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         loop.call_soon_threadsafe(stop.set)
     except RuntimeError:
         return  # the loop has ended by itself
+
+
+if __name__ == "__main__":
+    typer.run(main)
