@@ -258,12 +258,13 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Take a file of messages."""
-    from shared.bulk import loader as bulk
+    from shared.bulk import intake
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
-        job_id = await bulk.accept(api.sent(req), kind, dict(req.params), services, now=utcnow())
-        load.set([bulk.queue_message(job_id)])
+        data, params, jobs, files = api.sent(req), dict(req.params), services.bulk_jobs, services.files
+        job_id = await intake.accept(data, kind, params, jobs, files, now=utcnow())
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(accept, 202)
@@ -272,28 +273,28 @@ async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
 @app.route("bulk", methods=["GET"])
 async def bulk_list(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """List the files whose load has not ended."""
-    from shared.bulk import loader as bulk
+    from shared.bulk import intake
 
-    return await api.respond(lambda: bulk.unfinished(services))
+    return await api.respond(lambda: intake.unfinished(services.bulk_jobs))
 
 
 @app.route("bulk/{id}", methods=["GET"])
 async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a file has been loaded, and what is wrong with its rows."""
-    from shared.bulk import loader as bulk
+    from shared.bulk import intake
 
-    return await api.respond(lambda: bulk.progress(req.route_params["id"], services))
+    return await api.respond(lambda: intake.progress(req.route_params["id"], services.bulk_jobs))
 
 
 @app.route("bulk/{id}/resume", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Let a load that has not ended go on."""
-    from shared.bulk import loader as bulk
+    from shared.bulk import intake
 
     async def resume() -> dict[str, str]:
-        job_id = await bulk.resume(req.route_params["id"], services)
-        load.set([bulk.queue_message(job_id)])
+        job_id = await intake.resume(req.route_params["id"], services.bulk_jobs)
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(resume, 202)
@@ -302,25 +303,26 @@ async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
 @app.route("bulk/{id}/discard", methods=["POST"])
 async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
     """Give up a load that has not ended, and its file."""
-    from shared.bulk import loader as bulk
+    from shared.bulk import intake
 
-    return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
+    job_id = req.route_params["id"]
+    return await api.respond(lambda: intake.discard(job_id, services.bulk_jobs, services.files))
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
-    """Check and load a file; raising keeps the message, and has it go on from where it was."""
-    from shared.bulk import loader as bulk
+    """Check and load a file. Raising keeps the message: the load then goes on from its last checkpoint."""
+    from shared.bulk import intake
 
-    await bulk.load(bulk.job_in(message.get_body()), services)
+    await services.bulk_loader.load(intake.job_in(message.get_body()))
 
 
 @app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
 async def bulk_give_up(message: func.QueueMessage) -> None:
-    """Say of a load that it has stopped."""
-    from shared.bulk import loader as bulk
+    """Stop a load that has failed five times."""
+    from shared.bulk import intake
 
-    await bulk.give_up(bulk.job_in(message.get_body()), services)
+    await intake.give_up(intake.job_in(message.get_body()), services.bulk_jobs, services.files)
 
 
 # Outbound calls.
@@ -485,14 +487,17 @@ async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: AR
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    """200, which names a setting that cannot take effect; 503 naming what is missing or wrong."""
     from shared.errors import SettingsError
+    from shared.storage.layout import problem_of
 
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:
         wrong = [f"{name} {problem}" for name, problem in exc.invalid]
         return api.answer({"status": "unhealthy", "missing": list(exc.missing), "invalid": wrong}, 503)
+    if problem := await problem_of(lambda: services.tables.layout):
+        return api.answer({"status": "unhealthy", "missing": [], "invalid": [problem]}, 503)
     if unusable:
         wrong = [f"{name} {problem}" for name, problem in unusable]
         return api.answer({"status": "degraded", "missing": [], "invalid": wrong})

@@ -15,7 +15,7 @@ import psutil
 from azure.data.tables.aio import TableServiceClient
 
 from bench import child, load
-from shared.bulk import loader as bulk
+from shared.bulk import intake, loader
 from shared.config import Settings
 from shared.delivery.store import creation
 from shared.services import Services
@@ -71,7 +71,10 @@ async def main() -> None:
         services, now = _services(storage), datetime.now(UTC)
         try:
             data = csv(count, now, length)
-            return {"id": await bulk.accept(data, "text/csv", {}, services, now=now), "bytes": len(data)}
+            return {
+                "id": await intake.accept(data, "text/csv", {}, services.bulk_jobs, services.files, now=now),
+                "bytes": len(data),
+            }
         finally:
             await services.close()
 
@@ -80,7 +83,7 @@ async def main() -> None:
         services = _services(storage)
 
         async def work() -> int:
-            done = await bulk.load(job, services)
+            done = await services.bulk_loader.load(job)
             assert done is not None
             assert (done.state, done.error_count) == ("done", 0)
             return done.loaded
@@ -104,7 +107,7 @@ async def main() -> None:
 
             async def work() -> int:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(bulk.AT_ONCE):
+                    for _ in range(loader.AT_ONCE):
                         group.create_task(worker())
                 return count
 

@@ -74,7 +74,7 @@ class CountedTables(Tables):
         self._counter = counter
 
     def table(self, name: str) -> Table:
-        found = CountedTable(self._service.get_table_client(name))
+        found = CountedTable(self._service.get_table_client(name), self.layout)
         found.counter = self._counter
         return found
 

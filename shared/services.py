@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shared.bulk.jobs import BulkJobs
+    from shared.bulk.loader import Loader
     from shared.calls.call import Call
     from shared.calls.dead_letters import DeadLetters
     from shared.config import Settings
@@ -69,9 +70,8 @@ class Services:
         """The calls."""
         from shared.calls.call import Call
         from shared.delivery.store import Store
-        from shared.storage.batching import Together
 
-        return Store(Together(self.tables.table("calls")), Call, self.settings.erasure_key)
+        return Store(self.tables.table("calls", batching=True), Call, self.settings.erasure_key)
 
     @cached_property
     def text_outbox(self) -> "Outbox[Message]":
@@ -112,10 +112,17 @@ class Services:
 
     @cached_property
     def bulk_jobs(self) -> "BulkJobs":
-        """The bulk loads."""
+        """The jobs of the bulk loads."""
         from shared.bulk.jobs import BulkJobs
 
         return BulkJobs(self.tables.table("bulk"))
+
+    @cached_property
+    def bulk_loader(self) -> "Loader":
+        """What loads a file."""
+        from shared.bulk.loader import Loader
+
+        return Loader(self.bulk_jobs, self.files, self.messages, self.settings)
 
     @cached_property
     def files(self) -> "Blobs":

@@ -1,4 +1,4 @@
-"""The heartbeat: a row that says when the timer last ran, and what it did."""
+"""The row in the table `messages` that says when the timer last ran. `ops doctor` and /diagnosis show it."""
 
 from datetime import datetime
 
@@ -9,5 +9,11 @@ HEARTBEAT = "heartbeat"
 
 
 async def beat(table: Rows, report: str, *, now: datetime) -> None:
-    """Note that the timer has run, and what it did."""
+    """Write that the timer has run, and what it did."""
     await table.commit(PARTITION, [Put(HEARTBEAT, {"at": stamp(now), "report": report})])
+
+
+async def last_beat(table: Rows) -> dict[str, str] | None:
+    """What the last `beat` wrote, as {"at", "report"}; None before the first."""
+    row = await table.get(PARTITION, HEARTBEAT)
+    return {"at": row.text("at"), "report": row.text("report")} if row else None

@@ -11,7 +11,7 @@ from shared.config import Settings
 from shared.errors import SwitchboardError
 from shared.storage.blobs import Blobs
 from shared.storage.connection import check_connection
-from shared.storage.heartbeat import HEARTBEAT, PARTITION
+from shared.storage.heartbeat import PARTITION, last_beat
 from shared.storage.queues import Queues
 from shared.storage.rows import Delete, Put, Rows, stamp
 from shared.twilio_helper import Twilio
@@ -55,7 +55,6 @@ async def diagnose(
         _problem(try_queues()),
         _problem(twilio.messages_to(settings.from_number, limit=1)),
     )
-    beat = None if in_table else await table().get(PARTITION, HEARTBEAT)
     return {
         "at": stamp(now),
         "public_base_url": settings.public_base_url,
@@ -66,7 +65,7 @@ async def diagnose(
         "files": in_files,
         "queues": in_queues,
         "twilio": at_twilio,
-        "heartbeat": {"at": beat.text("at"), "report": beat.text("report")} if beat else None,
+        "heartbeat": None if in_table else await last_beat(table()),
     }
 
 

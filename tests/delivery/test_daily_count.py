@@ -39,7 +39,7 @@ class Hooked(Table):
     """A table that remembers what it is asked, and dies at a commit of a key with `dies_at` in it."""
 
     def __init__(self, table: Table) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self.commits: list[tuple[str, Sequence[Write]]] = []
         self.gets: list[str] = []
         self.dies_at = ""

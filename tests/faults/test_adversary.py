@@ -33,7 +33,7 @@ class Hooked(Table):
     """A table with something before or after a commit. `before` and `after` are asked with its writes."""
 
     def __init__(self, table: Table) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self.before: Callable[[Sequence[Write]], Awaitable[None]] | None = None
         self.after: Callable[[Sequence[Write]], Awaitable[None]] | None = None
 

@@ -81,7 +81,7 @@ class Steps:
 
 class SteppedTable(Table):
     def __init__(self, table: Table, steps: Steps) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self._steps = steps
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:

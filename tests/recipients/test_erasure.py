@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from shared.bulk import loader as bulk
+from shared.bulk import loader
 from shared.calls import placing
 from shared.delivery.states import State
 from shared.errors import NotFound, SettingsError
@@ -18,6 +18,7 @@ from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
 from shared.storage.rows import Write
+from tests import loading
 from tests.azurite import Azurite
 from tests.loading import csv, cut_off, text
 from tests.settings import settings
@@ -86,7 +87,7 @@ async def test_the_hash_suppresses_the_rows_of_a_file_too(services: Services) ->
     await recipients.opt_out(services.messages, WHO, now=NOW, source="STOP")
     await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     data = f"to,body\n{WHO},Hi\n+12025550102,Hi".encode()
-    await bulk.load(await bulk.accept(data, "text/csv", {}, services, now=NOW), services)
+    await loading.load(await loading.accept(data, services), services)
     states = {each.to: each.state for each in (await services.messages.page()).items}
     assert states == {WHO: State.SUPPRESSED, "+12025550102": State.PENDING}
 
@@ -129,17 +130,17 @@ files = pytest.mark.parametrize(
 async def test_a_file_whose_load_has_stopped_loses_the_persons_rows_and_no_others(
     services: Services, monkeypatch: pytest.MonkeyPatch, data: bytes, kind: str, stored: int
 ) -> None:
-    monkeypatch.setattr(bulk, "PIECE", 1)
-    job_id = await bulk.accept(data, kind, {}, services, now=NOW)
+    monkeypatch.setattr(loader, "BATCH", 1)
+    job_id = await loading.accept(data, services, kind)
     await cut_off(services, job_id, monkeypatch, after=stored)
-    await bulk.give_up(job_id, services)
+    await loading.give_up(job_id, services)
     done = await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert done["bulk_loads"] == []
     assert await nowhere_in_loads(services, job_id)
     assert b"+12025550104" in await text(services, job_id)
-    await bulk.resume(job_id, services)
-    await bulk.load(job_id, services)
-    job = await bulk.progress(job_id, services)
+    await loading.resume(job_id, services)
+    await loading.load(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["state"], job["rows"], job["loaded"] + job["error_count"]) == ("done", 5, 5)
     assert {each["message"] for each in job["errors"]} <= {"its recipient was erased"}
     assert job["error_count"] == 2 or stored > 1
@@ -152,7 +153,7 @@ async def test_a_file_whose_load_has_stopped_loses_the_persons_rows_and_no_other
 async def test_a_file_that_waits_loses_them_too_and_is_no_worse_for_it(
     services: Services, data: bytes, kind: str
 ) -> None:
-    job_id = await bulk.accept(data, kind, {}, services, now=NOW)
+    job_id = await loading.accept(data, services, kind)
     assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
         "bulk_loads"
     ] == []
@@ -160,22 +161,22 @@ async def test_a_file_that_waits_loses_them_too_and_is_no_worse_for_it(
         "bulk_loads"
     ] == []
     assert await nowhere_in_loads(services, job_id)
-    await bulk.load(job_id, services)
-    job = await bulk.progress(job_id, services)
+    await loading.load(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["state"], job["rows"], job["loaded"], job["error_count"]) == ("done", 5, 3, 2)
     assert [each["message"] for each in job["errors"]] == ["its recipient was erased"] * 2
     assert await messages_to(services) == OTHERS
 
 
 async def test_two_who_are_erased_from_one_file_at_once_are_both_gone(services: Services) -> None:
-    job_id = await bulk.accept(CSV, "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(CSV, services)
     who = (WHO, "+12025550102", "+12025550103")
     await asyncio.gather(
         *(erasure.erase(each, services.places, services.settings.erasure_key, now=NOW) for each in who)
     )
     left = (await text(services, job_id)).decode()
     assert not any(each in left for each in who)
-    await bulk.load(job_id, services)
+    await loading.load(job_id, services)
     assert await messages_to(services) == {"+12025550104": State.PENDING}
 
 
@@ -184,18 +185,18 @@ async def test_who_is_erased_by_one_channel_keeps_the_rows_of_the_other(
     services: Services, number: str
 ) -> None:
     data = csv(f"{WHO},Ann,Hi", f"whatsapp:{WHO},Ann,Hi")
-    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(data, services)
     await erasure.erase(number, services.places, services.settings.erasure_key, now=NOW)
-    await bulk.load(job_id, services)
+    await loading.load(job_id, services)
     assert (await messages_to(services)).keys() == {WHO, f"whatsapp:{WHO}"} - {number}
 
 
 async def test_a_wrong_row_of_somebody_else_still_fails_the_file(services: Services) -> None:
     data = csv("+12025550101,Ann,Hi", "12,Bob,Hi")
-    job_id = await bulk.accept(data, "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(data, services)
     await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
-    await bulk.load(job_id, services)
-    job = await bulk.progress(job_id, services)
+    await loading.load(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["state"], job["reason"]) == ("failed", "nothing was stored: rows are wrong")
 
 
@@ -212,7 +213,7 @@ async def test_a_wrong_row_of_somebody_else_still_fails_the_file(services: Servi
 async def test_a_row_that_cannot_be_read_goes_where_it_names_the_number_in_any_way(
     services: Services, data: bytes, kind: str
 ) -> None:
-    job_id = await bulk.accept(data, kind, {}, services, now=NOW)
+    job_id = await loading.accept(data, services, kind)
     await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
     assert await nowhere_in_loads(services, job_id)
     assert b"+12025550102" in await text(services, job_id)
@@ -221,17 +222,17 @@ async def test_a_row_that_cannot_be_read_goes_where_it_names_the_number_in_any_w
 async def test_another_row_that_cannot_be_read_is_not_sent_for_an_erasure(services: Services) -> None:
     """Taken out of a file, the row of one person leaves that of another as wrong as it was."""
     rows = b'{"to": "+12025550101", "body": "Hi"}\n{"to": "+12025550102", "body": "Gr\xfc\xdfe"}\n'
-    job_id = await bulk.accept(rows, "application/x-ndjson", {"partial": "true"}, services, now=NOW)
+    job_id = await loading.accept(rows, services, "application/x-ndjson", params={"partial": "true"})
     await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW)
-    await bulk.load(job_id, services)
+    await loading.load(job_id, services)
     assert await messages_to(services) == {}
-    job = await bulk.progress(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["loaded"], job["error_count"]) == (0, 2)
 
 
 @pytest.mark.parametrize("written", ["+49 (0)30 1234", "+49301234", "+49 30-1234", "whatsapp:+49 (0)30/1234"])
 async def test_a_short_number_is_found_however_it_is_written(services: Services, written: str) -> None:
-    job_id = await bulk.accept(csv(f"{written},Ann,Hi"), "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(csv(f"{written},Ann,Hi"), services)
     channel = "whatsapp:" if ":" in written else ""
     await erasure.erase(f"{channel}+49301234", services.places, services.settings.erasure_key, now=NOW)
     assert written.encode() not in await text(services, job_id)
@@ -242,10 +243,10 @@ async def test_a_load_under_way_makes_no_message_that_outlives_the_erasure(
     services: Services, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """The erasure comes in before each transaction in turn, and behind the last."""
-    monkeypatch.setattr(bulk, "PIECE", 2)
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    monkeypatch.setattr(loader, "BATCH", 2)
+    monkeypatch.setattr(loader, "AT_ONCE", 1)
     await recipients.opt_out(services.messages, "+12025550199", now=NOW, source="STOP")  # makes the table
-    job_id = await bulk.accept(CSV, "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(CSV, services)
     table = services.messages.table
     real, count, reports = table.commit, 0, []
 
@@ -258,9 +259,9 @@ async def test_a_load_under_way_makes_no_message_that_outlives_the_erasure(
         return await real(partition, writes)
 
     monkeypatch.setattr(table, "commit", hooked)
-    await bulk.load(job_id, services)
+    await loading.load(job_id, services)
     monkeypatch.setattr(table, "commit", real)
-    job = await bulk.progress(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["state"], job["loaded"] + job["error_count"]) == ("done", 5)
     if reports:
         assert reports[0]["bulk_loads"] == [job_id]
@@ -279,7 +280,7 @@ async def test_what_a_dying_load_stored_behind_the_erasure_goes_when_it_goes_on(
 ) -> None:
     """The worst of both: erased in the middle of a piece, which is stored, and then the process dies."""
     await recipients.opt_out(services.messages, "+12025550199", now=NOW, source="STOP")  # makes the table
-    job_id = await bulk.accept(csv("+12025550101,Ann,Hi"), "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(csv("+12025550101,Ann,Hi"), services)
     table = services.messages.table
     real = table.commit
 
@@ -293,10 +294,10 @@ async def test_what_a_dying_load_stored_behind_the_erasure_goes_when_it_goes_on(
 
     monkeypatch.setattr(table, "commit", hooked)
     with pytest.raises(ExceptionGroup):
-        await bulk.load(job_id, services)
+        await loading.load(job_id, services)
     assert WHO in await everything(services)
-    await bulk.load(job_id, services)
-    job = await bulk.progress(job_id, services)
+    await loading.load(job_id, services)
+    job = await loading.progress(job_id, services)
     assert (job["state"], job["loaded"], job["error_count"]) == ("done", 0, 1)
     assert WHO not in await everything(services)
 
@@ -304,7 +305,7 @@ async def test_what_a_dying_load_stored_behind_the_erasure_goes_when_it_goes_on(
 async def test_a_load_under_way_that_does_not_name_the_person_is_not_reported(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await bulk.accept(csv("+12025550102,Bob,Hi"), "text/csv", {}, services, now=NOW)
+    job_id = await loading.accept(csv("+12025550102,Bob,Hi"), services)
     await cut_off(services, job_id, monkeypatch, after=0)
     assert (await erasure.erase(WHO, services.places, services.settings.erasure_key, now=NOW))[
         "bulk_loads"

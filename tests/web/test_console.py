@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from shared.bulk import loader as bulk
 from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
@@ -23,6 +22,7 @@ from shared.errors import Contended
 from shared.sms import message
 from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Put, stamp
+from tests import loading
 from tests.browser import needs_chromium
 from tests.web.conftest import Edition
 from tests.web.person import Person
@@ -245,7 +245,7 @@ async def stopped_upload(console: Person, edition: Edition, path: Path) -> str:
             await asyncio.sleep(0.01)
     while (await edition.get(f"bulk/{unfinished[0]}"))["state"] != "stopped":
         with suppress(Contended):  # its load writes how far it is
-            await bulk.give_up(unfinished[0], edition.stored)
+            await loading.give_up(unfinished[0], edition.stored)
     await console.sees("Stopped: loading failed five times.")
     return unfinished[0]
 

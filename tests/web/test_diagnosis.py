@@ -15,6 +15,7 @@ from local.host.worker import Worker
 from local.twilio import Double
 from shared import timer
 from shared.config import Settings
+from shared.errors import StorageAway
 from shared.services import Services
 from shared.storage import queues as queue_access
 from shared.storage.connection import Refused
@@ -236,7 +237,7 @@ async def test_without_a_connection_string_the_identity_is_asked(
     environ = {name: value for name, value in ENVIRON.items() if name != "AzureWebJobsStorage"}
     by_identity = Settings.from_env({**environ, "AzureWebJobsStorage__accountName": "nowhere"})
 
-    with pytest.raises(AzureError, match="no such identity"):
+    with pytest.raises(StorageAway, match="no such identity"):
         await try_queues(by_identity)
 
     (asked,) = listener.to("/token")
