@@ -338,7 +338,7 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
-    """Fetch a voicemail from Twilio, for whoever has a key."""
+    """Fetch a voicemail from Twilio."""
     from shared.web import api
 
     return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
@@ -381,7 +381,7 @@ async def dead_letter_discard(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: services.dead_letters.discard(req.route_params["id"]))
 
 
-# In the browser: the pages are static and anonymous, what they show comes through the routes with a key.
+# In the browser: the pages are static and anonymous; they get their data through the routes with a key.
 
 
 @app.route("stats", methods=["GET"])
@@ -411,7 +411,7 @@ async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
-    """What is due, sent, given up; schedule, edit, upload."""
+    """The console: see, schedule and edit messages, upload files, handle dead letters."""
     from shared.web import pages
 
     return pages.page("console", req.headers, settings)
@@ -430,7 +430,7 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """Try storage and Twilio, and say when the timer last ran."""
+    """Try storage and Twilio, and show when the timer last ran."""
     from shared.web import api, diagnosis
 
     now = utcnow()
@@ -447,7 +447,7 @@ async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: AR
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    """200, also when a setting cannot take effect; 503 when one is missing or wrong. It names each."""
     from shared.errors import SettingsError
     from shared.web import api
 
