@@ -1,6 +1,7 @@
 """What one tick of the timer does: send what is due, place what waits, settle what is in doubt."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,12 @@ from shared.storage import heartbeat
 from shared.storage.partitions import PARTITIONS
 
 if TYPE_CHECKING:
+    from shared.bulk.jobs import BulkJobs
     from shared.calls.call import Call
+    from shared.calls.dead_letters import DeadLetters
+    from shared.delivery.store import Store
+    from shared.storage.blobs import Blobs
+    from shared.storage.queues import Queues
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +45,40 @@ async def tick(texts: "Outbox[Message]", calls: "Outbox[Call]", *, now: datetime
     except errors.StorageAway as exc:
         report.stopped = report.stopped or str(exc)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What the host gave up: it lies in the poison queues until a tick keeps it where people see it."""
+
+    queues: "Queues"
+    calls: "Store[Call]"
+    dead_letters: "DeadLetters"
+    bulk_jobs: "BulkJobs"
+    files: "Blobs"
+
+    async def keep(self, *, now: datetime) -> None:
+        """Make the queues that are missing; keep what the host gave up, and only then delete it there.
+
+        A call becomes a dead letter, and a load stops. A message of `sms-drain` goes: the timer drains anyway.
+        """
+        from shared.bulk import intake
+        from shared.calls import replay
+        from shared.storage.queues import BULK, CALLS
+
+        try:
+            await self.queues.make_missing()
+            async for message in self.queues.given_up():
+                raw = message.text.encode()
+                if message.queue == CALLS:
+                    await replay.bury(raw, message.id, self.calls, self.dead_letters, now=now)
+                elif message.queue == BULK:
+                    await intake.give_up(intake.job_in(raw), self.bulk_jobs, self.files)
+                else:
+                    log.error("a message of %s was given up", message.queue)
+                await message.delete()
+        except errors.StorageAway as exc:
+            log.error("the poison queues are not emptied yet: %s", exc)
 
 
 async def one_shard(raw: bytes, texts: Outbox[Message], *, now: datetime) -> Report:
