@@ -60,7 +60,7 @@ class GivenUp:
     async def keep(self, *, now: datetime) -> None:
         """Make the queues that are missing; keep what the host gave up, and only then delete it there.
 
-        A call becomes a dead letter, and a load stops. A message of `sms-drain` goes: the timer drains anyway.
+        A call becomes a dead letter, and a load stops. A message of `sms-drain` goes: the timer drains too.
         """
         from shared.bulk import intake
         from shared.calls import replay
