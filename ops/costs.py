@@ -27,7 +27,7 @@ MEMORY_GB = 2
 LEAST_SECONDS = 1
 """Flex Consumption bills an instance that works for at least a second."""
 
-IDLE_TICK = 18
+IDLE_TICK = 41
 CREATE, SEND, STATUS = 4, 4, 2
 SEND_IN_BURST = 0.5
 """Table requests of one message among hundreds: claims and outcomes share transactions."""

@@ -15,10 +15,11 @@ from local.twilio import Double
 from ops import costs
 from ops.__main__ import app
 from shared import timer
-from shared.calls import placing as calls
-from shared.delivery import drain
+from shared.calls import placing
+from shared.calls import status as call_status
 from shared.services import Services
 from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
 from tests.azurite import Azurite
 from tests.settings import settings
@@ -51,8 +52,9 @@ def counting() -> Iterator[Counter]:
 @pytest_asyncio.fixture
 async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
     running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
-    await drain.tick(running, now=NOW)  # makes the tables
-    await calls.accept({"to": "+12025550101", "say": "x"}, running, now=NOW)
+    await timer.tick(running.text_outbox, running.call_outbox, now=NOW)  # makes the tables
+    request = {"to": "+12025550101", "say": "x"}
+    await placing.accept(request, running.calls, running.settings, now=NOW + timedelta(days=1))
     yield running
     await running.close()
 
@@ -84,7 +86,7 @@ async def test_a_message_by_itself(services: Services) -> None:
     query = {"id": sent.id, "attempt": sent.attempt}
     with counting() as status:
         fields = {"MessageSid": sent.sid, "MessageStatus": "sent", "To": sent.to}
-        await schedule.reported(report(query, fields), services.messages)
+        await sms_status.reported(report(query, fields), services.text_outbox)
 
     assert_fits("CREATE", create.count, costs.CREATE)
     assert_fits("IDLE_TICK", idle.count, costs.IDLE_TICK)
@@ -107,7 +109,8 @@ async def test_many_messages_share_their_requests(services: Services) -> None:
 
 async def test_a_call(services: Services) -> None:
     with counting() as accept:
-        asked = await calls.accept({"to": "+12025550161", "say": "hello"}, services, now=NOW)
+        request = {"to": "+12025550161", "say": "hello"}
+        asked = await placing.accept(request, services.calls, services.settings, now=NOW)
     with counting() as place:
         await placing.place(
             asked.to_json().encode(), "m1", services.call_outbox, services.dead_letters, now=NOW
@@ -116,7 +119,7 @@ async def test_a_call(services: Services) -> None:
     query = {"id": call.id, "attempt": call.attempt}
     with counting() as status:
         fields = {"CallSid": call.sid, "CallStatus": "ringing", "To": call.to, "From": call.sender}
-        await calls.reported(report(query, fields), services.calls)
+        await call_status.reported(report(query, fields), services.call_outbox)
 
     assert_fits("ACCEPT_CALL", accept.count, costs.ACCEPT_CALL)
     assert_fits("PLACE_CALL", place.count, costs.PLACE_CALL)

@@ -20,6 +20,7 @@ from ops.doctor import Examination
 from ops.lately import SHOWN
 from ops.signature import MENDS
 from shared import timer
+from shared.calls import placing
 from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
@@ -473,6 +474,7 @@ async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
     lost = Call(
         id=f"lost-{stamp}",
         to="+12025550181",
+        due=now - timedelta(seconds=1),
         created=now - timedelta(seconds=1),
         state=State.UNRESOLVED,
         reason="Twilio does not list it",
