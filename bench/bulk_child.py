@@ -122,16 +122,13 @@ def _services(storage: str) -> Services:
 
 def _transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
     partitions: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    now = datetime.now(UTC)
+    now, size = datetime.now(UTC), TRANSACTION_LIMIT
     for number, (_, each) in enumerate(guests(count, now)):
         made = replace(each, id=new_id(each.to, each.due, f"alone|{number}"))
-        for write in creation(made):
+        writes = creation(made)
+        size = TRANSACTION_LIMIT // len(writes) * len(writes)
+        for write in writes:
             assert isinstance(write, Insert)
             entity = {"PartitionKey": made.partition, "RowKey": write.key, **write.values}
             partitions[made.partition].append(("create", entity))
-    size = TRANSACTION_LIMIT // 3 * 3
     return [rows[at : at + size] for rows in partitions.values() for at in range(0, len(rows), size)]
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

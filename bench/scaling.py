@@ -84,7 +84,7 @@ def measure(
                 [max(each.simulated / each.real, each.real / each.simulated) for each in predicted]
             ),
             goal=Goal(TRUE_TO),
-            note="the ratio is that of the larger to the smaller; each process has its halves of the shards",
+            note="the ratio is that of the larger to the smaller; each process has its part of the shards",
         )
     )
     usual, raised = replace(AZURE, cpu=cpu), replace(RAISED, cpu=cpu)

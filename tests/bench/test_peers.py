@@ -87,5 +87,5 @@ async def test_the_sdk_alone_writes_the_rows_that_our_load_writes(azurite: Azuri
             (row.key[:2], row.values.get("to"), row.values.get("body"), sorted(row.values)) for row in rows
         ]
         found.append(sorted(kinds, key=repr))
-    assert len(found[0]) == 450
+    assert len(found[0]) == 600
     assert found[0] == found[1]
