@@ -140,10 +140,12 @@ async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
 
     if timer.past_due:
         log.warning("the timer is late: what fell due meanwhile is sent now")
-    report = await ticking.tick(services.text_outbox, services.call_outbox, now=utcnow())
+    now = utcnow()
+    report = await ticking.tick(services.text_outbox, services.call_outbox, now=now)
     log.info("drained: %s", report)
     if report.to_do:
         shards.set(report.to_do)
+    await services.given_up.keep(now=now)
 
 
 @app.queue_trigger(arg_name="message", queue_name=DRAIN, connection=STORAGE)
@@ -167,7 +169,7 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
     async def create() -> "Message":
         now = utcnow()
         message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
-        if schedule.leaves_now(message, services.settings, now=now):
+        if await schedule.wants_drain(message, services.messages, services.settings, now=now):
             shards.set([message.partition])
         return message
 
@@ -317,14 +319,6 @@ async def bulk_load(message: func.QueueMessage) -> None:
     await services.bulk_loader.load(intake.job_in(message.get_body()))
 
 
-@app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
-async def bulk_give_up(message: func.QueueMessage) -> None:
-    """Stop a load that has failed five times."""
-    from shared.bulk import intake
-
-    await intake.give_up(intake.job_in(message.get_body()), services.bulk_jobs, services.files)
-
-
 # Outbound calls.
 
 
@@ -335,16 +329,6 @@ async def place_outbound_call(message: func.QueueMessage) -> None:
 
     await placing.place(
         message.get_body(), message.id or "", services.call_outbox, services.dead_letters, now=utcnow()
-    )
-
-
-@app.queue_trigger(arg_name="message", queue_name=f"{CALLS}-poison", connection=STORAGE)
-async def bury_outbound_call(message: func.QueueMessage) -> None:
-    """Keep what the host gave up, with its reason."""
-    from shared.calls import replay
-
-    await replay.bury(
-        message.get_body(), message.id or "", services.calls, services.dead_letters, now=utcnow()
     )
 
 
@@ -380,7 +364,7 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
-    """Fetch a voicemail from Twilio, for whoever has a key."""
+    """Fetch a voicemail from Twilio."""
     return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
 
 
@@ -421,7 +405,7 @@ async def dead_letter_discard(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: services.dead_letters.discard(req.route_params["id"]))
 
 
-# In the browser: the pages are static and anonymous, what they show comes through the routes with a key.
+# In the browser: the pages are static and anonymous; they get their data through the routes with a key.
 
 
 @app.route("stats", methods=["GET"])
@@ -451,7 +435,7 @@ async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
-    """What is due, sent, given up; schedule, edit, upload."""
+    """The console: see, schedule and edit messages, upload files, handle dead letters."""
     from shared.web import pages
 
     return pages.page("console", req.headers, settings)
@@ -470,7 +454,7 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """Try storage and Twilio, and say when the timer last ran."""
+    """Try storage and Twilio, and show when the timer last ran."""
     from shared.web import diagnosis
 
     now = utcnow()
@@ -487,7 +471,7 @@ async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: AR
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """200, which names a setting that cannot take effect; 503 naming what is missing or wrong."""
+    """200, also when a setting cannot take effect; 503 when one is missing or wrong. It names each."""
     from shared.errors import SettingsError
     from shared.storage.layout import problem_of
 

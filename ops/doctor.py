@@ -285,7 +285,7 @@ class Examination:
                 "queues",
                 "fail",
                 f"given up, and not yet among the dead letters: {', '.join(poisoned)}",
-                "see the log of bury_outbound_call",
+                "a tick keeps them: see the log of send_due_sms",
             )
         most = max((depths.get(name, 0) for name in QUEUES), default=0)
         yield Finding("queues", "warn" if most > MANY else "ok", f"waiting: {waiting}")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from shared.sms.message import Message
     from shared.sms.stats import Stats
     from shared.storage.blobs import Blobs
+    from shared.storage.queues import Queues
     from shared.storage.tables import Table, Tables
+    from shared.timer import GivenUp
     from shared.twilio_helper import Twilio
 
 
@@ -131,6 +133,20 @@ class Services:
 
         return Blobs(self.settings, "bulk")
 
+    @cached_property
+    def queues(self) -> "Queues":
+        """The queues through the storage SDK."""
+        from shared.storage.queues import Queues
+
+        return Queues(self.settings)
+
+    @property
+    def given_up(self) -> "GivenUp":
+        """What the host gave up."""
+        from shared.timer import GivenUp
+
+        return GivenUp(self.queues, self.calls, self.dead_letters, self.bulk_jobs, self.files)
+
     @property
     def places(self) -> "Places":
         """Everywhere that something about a person may be."""
@@ -147,7 +163,7 @@ class Services:
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        for name in ("twilio", "tables", "files"):
+        for name in ("twilio", "tables", "files", "queues"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
 

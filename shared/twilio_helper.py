@@ -10,10 +10,9 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twilio.request_validator import RequestValidator
 
@@ -30,11 +29,9 @@ RETRIED = "#rc=3&rp=5xx,ct,rt"
 5xx or do not answer. By default it never repeats one (Twilio docs: Webhooks, connection overrides). Twilio
 neither sends nor signs a fragment."""
 FROM_API = "outbound-api"  # the direction of what we asked for; what TwiML sends or dials has another
-RECORDING = re.compile(r"RE[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A message or call that Twilio has accepted or listed. `created` is aware, UTC, to the second."""
 
     sid: str
@@ -136,7 +133,7 @@ class Twilio:
 
     async def recording(self, sid: str) -> bytes:
         """A recording, as a WAV file. Raises InvalidRequest for what is no recording SID, and NotFound."""
-        if not RECORDING.fullmatch(sid):
+        if not re.fullmatch("RE[0-9a-f]{32}", sid):
             raise errors.InvalidRequest("sid", "must be a recording SID, RE and 32 hexadecimal digits")
         from aiohttp import BasicAuth
 

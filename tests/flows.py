@@ -1,4 +1,4 @@
-"""Call flows without a server: form fields in, parsed TwiML and effects out."""
+"""Runs call flows without a server: form fields in, parsed TwiML and effects out."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def company(**environ: str) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request was answered, as Twilio would read it."""
+    """The answer to one request, as Twilio reads it."""
 
     twiml: ET.Element
     effects: tuple[Effect, ...]
@@ -123,9 +123,9 @@ def route(path: list[str], asked: TwilioRequest, known: Settings, say: str) -> R
 
 
 def walk(known: Settings, url: str, form: Mapping[str, str], key: str = "") -> Iterator[str]:
-    """The URLs that a call fetches whose caller presses `key` at every Gather, or never any.
+    """The URLs that a call fetches if its caller presses `key` at every Gather, or never any key.
 
-    Nobody answers a Dial, nothing is recorded, and the line is full. A page that is not there ends it.
+    Nobody answers a Dial, nothing is recorded, and the queue is full. An unknown step ends the call.
     """
     pending: list[tuple[str, dict[str, str]]] = [(url, {})]
     while pending:

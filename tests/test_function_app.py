@@ -56,7 +56,7 @@ HTTP = {
 QUEUES = {
     "drain_sms": "sms-drain",
     "place_outbound_call": "outbound-calls",
-    "bury_outbound_call": "outbound-calls-poison",
+    "bulk_load": "bulk-load",
 }
 OPEN = {name for name, (_, _, level) in HTTP.items() if level == "ANONYMOUS"}
 
@@ -117,7 +117,7 @@ async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
 
 async def test_a_queue_message_without_a_shape_breaks_nothing(worker: Worker) -> None:
     await worker.queue("place_outbound_call", QueuedMessage("not JSON", id="odd-1"))
-    await worker.queue("bury_outbound_call", QueuedMessage("not JSON", id="odd-2"))
+    await worker.queue("drain_sms", QueuedMessage("not JSON", id="odd-2"))
 
 
 def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:

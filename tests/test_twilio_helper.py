@@ -1,4 +1,4 @@
-"""shared/twilio_helper.py: every request has a time limit, and each answer its class."""
+"""shared/twilio_helper.py: every request has a time limit, and every answer of Twilio's has a class."""
 
 import asyncio
 from collections.abc import AsyncIterator

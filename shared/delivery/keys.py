@@ -12,6 +12,7 @@ t|PERSON|TIME|ID        the conversation of a person, in both directions, by tim
 a|TIME|ID               what was accepted, the last first
 x|STATE|ID              what came to a rare end (states.RARE), or is unresolved
 o|PERSON                an opt-out
+d|drain                 a message on sms-drain names this shard
 n|PERSON|DAY            how many left for a person on that day (UTC), where a limit is set
 n|PERSON|DAY|ID         that this one is counted there
 
@@ -32,6 +33,7 @@ from shared.delivery.states import State
 from shared.storage.rows import END, stamp
 
 DUE, HOUSEKEEPING, RECORDS, ACCEPTED, OPT_OUTS = "q|", "h|", "m|", "a|", "o|"
+DRAIN_REQUEST = "d|drain"
 ITEM, STOP, LEASE, LOOK_UP, ASK_AFTER = "m", "s", "l", "u", "f"
 
 _FAR = 10**14
@@ -119,7 +121,8 @@ def sid(sid: str) -> tuple[str, str]:
 
 
 def kind(key: str) -> str:
-    """ITEM, STOP, LEASE, LOOK_UP or ASK_AFTER, of a key in q| or h|; "" of a key that is wrong."""
+    """DRAIN_REQUEST = "d|drain"
+    ITEM, STOP, LEASE, LOOK_UP or ASK_AFTER, of a key in q| or h|; "" of a key that is wrong."""
     parts = key.split("|")
     return parts[2] if len(parts) > 3 else ""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twilio.twiml.messaging_response import MessagingResponse
 
 from shared.config import Settings
-from shared.twiml.reply import Effect, OptIn, OptOut, Reply
+from shared.twiml.reply import Effect, OptOut, Reply
 from shared.twiml.request import TwilioRequest
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def inbound(request: TwilioRequest, settings: Settings, messages: "tuple[Message
             effects = (OptOut(sender),)
             text = "You will get no more messages from us. Reply START to get them again."
         case Keyword.START:
-            effects = (OptIn(sender),)
+            effects = (OptOut(sender, ends=True),)
             text = "You will get messages again. Reply STOP to end them."
         case Keyword.HELP:
             text = (

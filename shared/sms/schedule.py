@@ -49,9 +49,16 @@ async def keep(new: Message, store: Store[Message], key: str = "", content: str 
     return made
 
 
-def leaves_now(message: Message, settings: Settings, *, now: datetime) -> bool:
-    """Whether its shard is to be drained at once. With MAX_PER_SECOND only the timer sends, at that rate."""
-    return message.state is State.PENDING and message.due <= now and not settings.max_per_second
+async def wants_drain(message: Message, store: Store[Message], settings: Settings, *, now: datetime) -> bool:
+    """Whether its shard is to be put on `sms-drain`, so that it leaves at once.
+
+    With MAX_PER_SECOND only the timer sends, at that rate.
+    """
+    if message.state is not State.PENDING or message.due > now or settings.max_per_second:
+        return False
+    from shared.delivery import drain_requests
+
+    return await drain_requests.request(store, message.partition, now=now)
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from shared.delivery.store import Store
 from shared.errors import Conflict, InvalidRequest
 from shared.sms import opt_outs, schedule
 from shared.sms.message import Message
-from shared.twiml.reply import CallBack, Effect, OptIn, OptOut, Text
+from shared.twiml.reply import CallBack, Effect, OptOut, Text
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ async def carry_out(
                     log.error("a text of a call flow cannot be sent: %s", exc)
             case CallBack():
                 calls.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
-            case OptOut():
-                await opt_outs.opt_out(messages, effect.address, now=now, source="asked for")
-            case OptIn():
-                await opt_outs.opt_in(messages, effect.address)
+            case OptOut(address, ends=True):
+                await opt_outs.opt_in(messages, address)
+            case OptOut(address):
+                await opt_outs.opt_out(messages, address, now=now, source="asked for")
             case _:
                 log.warning("a call flow warns: %s", effect.reason)
     return calls

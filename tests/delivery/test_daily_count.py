@@ -36,7 +36,7 @@ TOMORROW = NOW + timedelta(days=1)
 
 
 class Hooked(Table):
-    """A table that remembers what it is asked, and dies at a commit that writes a key with `dies_at` in it."""
+    """A table that remembers what it is asked, and dies at a commit of a key with `dies_at` in it."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table._client, table._layout)

@@ -56,7 +56,7 @@ async def store_many(services: Services, count: int, state: State, *, since: dat
         to, due = person(number % 97), since + timedelta(seconds=number)
         made.append(Message(id=new_id(to, due), to=to, body="hello", due=due, created=due, state=state))
     for partition in PARTITIONS:
-        for batch in batched((each for each in made if each.partition == partition), 33, strict=False):
+        for batch in batched((each for each in made if each.partition == partition), 25, strict=False):
             writes = [write for each in batch for write in creation(each)]
             await services.messages.table.commit(partition, writes)
     return made
@@ -154,6 +154,41 @@ async def test_no_token_holds_a_number(services: Services, monkeypatch: pytest.M
     assert of_stops
     assert all(token.endswith("Z|s||") for token in of_stops)
     assert not any("+" in page.token for page in found)
+
+
+# Calls
+
+
+async def call_pages(
+    store: Store[Call], state: State | None, *, limit: int, **bounds: Any
+) -> list[Page[Call]]:
+    found = [await store.page(state=state, limit=limit, **bounds)]
+    while found[-1].token:
+        found.append(await store.page(state=state, limit=limit, token=found[-1].token, **bounds))
+    return found
+
+
+async def test_calls_come_page_by_page_the_last_accepted_first(services: Services) -> None:
+    store, states = services.calls, [State.COMPLETED, State.FAILED, State.PENDING]
+    made: list[Call] = []
+    for number in range(30):
+        at = NOW + timedelta(seconds=number)
+        call = Call(
+            id=f"{number * 7 % 30:02}", to=person(number), due=at, created=at, state=states[number % 3]
+        )
+        made.insert(0, await store.add(call))
+
+    async def listed(state: State | None, **bounds: datetime) -> list[str]:
+        return [each.id for page in await call_pages(store, state, limit=4, **bounds) for each in page.items]
+
+    assert len({each.partition for each in made}) == len(store.partitions)
+    assert await listed(None) == [each.id for each in made]
+    assert await listed(None, after=NOW + timedelta(seconds=20)) == [each.id for each in made[:9]]
+    assert await listed(State.COMPLETED) == [each.id for each in made if each.state is State.COMPLETED]
+    assert await listed(State.PENDING) == [each.id for each in reversed(made) if each.state is State.PENDING]
+    assert sorted(await listed(State.FAILED)) == sorted(
+        each.id for each in made if each.state is State.FAILED
+    )
 
 
 # Into and out of the index

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
-from shared.delivery import drain
+from shared.calls import placing
 from shared.delivery.states import State
 from tests.faults.audit import accepted
 from tests.faults.steps import MOST, crashed_at, person
@@ -49,7 +49,7 @@ async def deliver(world: World, message: dict[str, Any]) -> bool:
 async def settled(world: World, call_id: str) -> State:
     """Let ticks come until the call is settled; its state."""
     for _ in range(15):
-        await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
+        await world.drain_calls()
         await world.double.settle_async(30)
         call = await world.services.calls.get(call_id)
         if call.state not in UNSETTLED:
@@ -72,7 +72,7 @@ async def exits(world: World) -> AsyncIterator[Case]:
             step = await crashed_at(world, number, side, "place", message)
             while not await deliver(world, message):
                 world.clock.forward(seconds=40)
-                await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
+                await world.drain_calls()
             state = await settled(world, call_id)
             assert await deliver(world, message)
             if not step:

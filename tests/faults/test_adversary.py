@@ -50,7 +50,7 @@ class Hooked(Table):
 def table(world: World) -> Hooked:
     """The messages' table, with hooks."""
     hooked = Hooked(world.services.tables.table("messages"))
-    world.services.messages = Store(hooked, world.services.settings.erasure_key, Message)
+    world.services.messages = Store(hooked, Message)
     return hooked
 
 
@@ -378,12 +378,12 @@ async def test_a_creation_that_races_with_a_stop_is_not_sent(world: World, table
     racing = await world.text(ANNA, "Hello")
     table.before = None
     world.clock.forward(seconds=5)
-    real = world.store.agenda
+    real = world.store.due
 
     async def short_pages(partition: str, now: datetime, *, after: str = "") -> list[Row]:
         return await real(partition, now, after=after, limit=1)
 
-    world.store.agenda = short_pages  # type: ignore[method-assign, assignment]
+    world.store.due = short_pages  # type: ignore[method-assign, assignment]
     await world.drain()
     assert await ends(world, racing, *backlog) == [State.SUPPRESSED] + [State.DELIVERED] * 3
     assert posts(world, racing.id) == 0

@@ -1,6 +1,7 @@
 """Scenarios made up to ring a person twice, or to lose a call."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from shared import errors
 from shared.calls import replay
 from shared.calls.call import Call
-from shared.delivery import drain
 from shared.delivery.states import State
 from shared.delivery.store import Store
+from shared.sms import opt_outs
 from shared.storage.rows import Write
 from tests.faults import call_steps, steps
 from tests.faults.call_steps import deliver, queued, rung, settled
@@ -83,7 +84,7 @@ async def test_a_look_up_does_not_take_the_sid_of_a_call_that_is_just_being_plac
     world.double.faults(latency_ms=0)
     world.clock.forward(seconds=10)
     for _ in range(2):
-        await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
+        await world.drain_calls()
     await placing
     assert await settled(world, "first") is State.UNRESOLVED
     assert await settled(world, "second") is State.COMPLETED
@@ -119,7 +120,7 @@ async def test_an_outcome_after_the_lease_was_settled_by_another_is_still_writte
         world.answers_callbacks = False
         world.double.faults(list_dark=True)
         world.clock.forward(minutes=2)
-        await drain.drain(world.services.call_outbox, seconds=60, now=world.clock.now())
+        await world.drain_calls()
         assert (await world.services.calls.get("call")).state is State.UNKNOWN
 
     async def hold_the_outcome() -> None:
@@ -134,16 +135,31 @@ async def test_an_outcome_after_the_lease_was_settled_by_another_is_still_writte
 async def test_a_call_that_the_queue_gives_up_does_not_stay_pending(world: World) -> None:
     world.double.faults(throttled=1.0)
     message = queued("call", ANNA)
-    assert not await deliver(world, message)
+    assert await deliver(world, message)
+    assert (await world.services.calls.get("call")).state is State.PENDING
     await replay.bury(
         message["raw"], "call", world.services.calls, world.services.dead_letters, now=world.clock.now()
     )
     assert (await world.services.calls.get("call")).state is State.FAILED
     world.double.faults(throttled=0.0)
+    world.clock.forward(minutes=11)
+    await world.drain_calls()
+    assert rung(world, "call") == []
     await replay.reopen("call", world.services.calls, now=world.clock.now())
     assert await deliver(world, message)
     assert await call_steps.settled(world, "call") is State.COMPLETED
     assert len(rung(world, "call")) == 1
+
+
+async def test_a_message_that_comes_again_for_who_has_opted_out_is_no_dead_letter(world: World) -> None:
+    """It names no id, so the second delivery is not known to be one."""
+    await opt_outs.opt_out(world.store, ANNA, now=world.clock.now(), source="STOP")
+    raw = json.dumps({"to": ANNA, "say": "Hello"}).encode()
+    for _ in range(2):
+        assert await deliver(world, {"raw": raw, "message_id": "q1"})
+    assert (await world.services.calls.get("q1")).state is State.SUPPRESSED
+    assert (await world.services.dead_letters.page())["dead_letters"] == []
+    assert rung(world, "q1") == []
 
 
 async def test_lost_answers_of_calls_are_settled_by_the_list_and_none_rings_twice(world: World) -> None:

@@ -17,13 +17,15 @@ from typing import Any
 
 import twilio.rest.api  # noqa: F401  what a worker needs is imported before the fork
 
+from shared.calls import placing
 from shared.calls.call import Call
 from shared.config import Settings
-from shared.delivery import drain
+from shared.delivery import drain, keys
 from shared.delivery.store import Store
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
+from shared.sms.message import Message
 from shared.storage.rows import Put, Write
 from shared.storage.tables import Table
 from shared.twilio_helper import Sent, Twilio
@@ -103,11 +105,13 @@ class SteppedTwilio(Twilio):
 
 def _named(writes: Sequence[Write]) -> str:
     """What a transaction does, for a person who reads the table of steps."""
-    kinds = [write.key.split("|") for write in writes]
-    if any(isinstance(write, Put) and "|l|" in write.key for write in writes):
+    if any(isinstance(write, Put) and keys.kind(write.key) == keys.LEASE for write in writes):
         return "the claim"
-    parts = sorted({parts[2] if parts[0] == "q" and len(parts) > 3 else parts[0] for parts in kinds})
-    return f"the write of {', '.join(parts)}"
+    kinds = {
+        keys.kind(write.key) if write.key[:2] in (keys.DUE, keys.HOUSEKEEPING) else write.key[0]
+        for write in writes
+    }
+    return f"the write of {', '.join(sorted(kinds))}"
 
 
 # What workers do
@@ -189,7 +193,7 @@ async def _work(job: Job, pipe: Connection) -> None:
         return
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
-    services.messages = Store(SteppedTable(services.tables.table("messages", Message), steps))
+    services.messages = Store(SteppedTable(services.tables.table("messages"), steps), Message)
     services.calls = Store(SteppedTable(services.tables.table("calls"), steps), Call)
     services.twilio = SteppedTwilio(services.settings, steps)
     try:

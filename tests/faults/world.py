@@ -13,12 +13,12 @@ import azure.functions as func
 from local.twilio import Double, Options, Pace
 from shared.calls import status as call_status
 from shared.config import Settings
-from shared.delivery import drain
+from shared.delivery.drain import drain
 from shared.delivery.sender import Report
 from shared.delivery.states import State
 from shared.delivery.store import Store, creation
 from shared.services import Services
-from shared.sms import schedule
+from shared.sms import request, schedule
 from shared.sms import status as sms_status
 from shared.sms.message import Message
 from shared.storage.partitions import PARTITIONS
@@ -100,8 +100,8 @@ class World:
             return func.HttpResponse(status_code=503)
         services = self.services
         notes: dict[str, Callable[[TwilioRequest], Awaitable[None]]] = {
-            "sms/status": lambda request: sms_status.reported(request, services.text_outbox),
-            "voice/status": lambda request: call_status.reported(request, services.call_outbox),
+            "sms/status": lambda got: sms_status.reported(got, services.text_outbox),
+            "voice/status": lambda got: call_status.reported(got, services.call_outbox),
         }
         path = req.url.removeprefix(f"{self.front.url}/api/").partition("?")[0]
         if path in notes:
@@ -128,21 +128,19 @@ class World:
             asked = {"to": PEOPLE[number % len(PEOPLE)], "body": f"Message {number}"}
             made.append(request.parse(asked, self.services.settings, now=now)[0])
         for partition in PARTITIONS:
-            for batch in batched((each for each in made if each.partition == partition), 33, strict=False):
+            for batch in batched((each for each in made if each.partition == partition), 25, strict=False):
                 await self.store.table.commit(
                     partition, [write for each in batch for write in creation(each)]
                 )
         return [each.id for each in made]
 
     async def drain(self, partitions: Sequence[str] = PARTITIONS, seconds: float = 60) -> Report:
-        return await drain.drain(
-            self.store,
-            self.services.twilio,
-            self.services.settings,
-            now=self.clock.now(),
-            seconds=seconds,
-            partitions=partitions,
+        return await drain(
+            self.services.text_outbox, now=self.clock.now(), seconds=seconds, partitions=partitions
         )
+
+    async def drain_calls(self) -> Report:
+        return await drain(self.services.call_outbox, now=self.clock.now(), seconds=60)
 
     async def settle(
         self,
@@ -154,7 +152,7 @@ class World:
         """Let ticks come, four minutes apart, until nothing waits or is in doubt; the minutes it took."""
         for minute in range(0, minutes, 4):
             await self.drain(partitions)
-            await drain.drain(self.services.call_outbox, seconds=60, now=self.clock.now())
+            await self.drain_calls()
             await self.double.settle_async(60)
             if await (settled or self.is_settled)():
                 return minute

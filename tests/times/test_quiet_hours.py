@@ -43,7 +43,7 @@ def test_quiet_hours_end(hours: str, now: datetime, until: datetime | None) -> N
 def test_quiet_hours_end_later_and_within_a_day(
     clock: tuple[int, int, int, int], zone: ZoneInfo, now: datetime
 ) -> None:
-    """Also where the hour in which they end comes twice."""
+    """This holds also if the hour in which they end comes twice."""
     until = quiet_hours.quiet_until("{:02}:{:02}-{:02}:{:02}".format(*clock), now, zone)
     assert until is None or now < until <= now + timedelta(hours=25)
 

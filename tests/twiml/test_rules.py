@@ -14,7 +14,7 @@ from tests.flows import PUBLIC, company, parse
 KNOWN = company()
 
 
-def test_allowed_twiml_is_written_out_anew() -> None:
+def test_allowed_twiml_is_serialized_again() -> None:
     twiml = (
         '<?xml version="1.0"?><!-- hi --><Response><Say>A &amp; B <break time="1s"/>C</Say>'
         f'<Gather action="{PUBLIC}/api/voice"><Play>https://media.example.com/a.mp3</Play></Gather>'
@@ -68,7 +68,7 @@ def test_what_is_not_allowed_is_named(inside: str, problem: str) -> None:
         ("<Dial>+12025550101<Conference>standup</Conference></Dial>", "1800"),
     ],
 )
-def test_a_dial_ends_when_ours_would_and_sooner_if_it_asks(dial: str, seconds: str) -> None:
+def test_a_dial_gets_our_time_limit_or_its_own_shorter_one(dial: str, seconds: str) -> None:
     written = parse(rules.check(f"<Response>{dial}</Response>", KNOWN))
     assert [each.get("timeLimit") for each in written.iter("Dial")] == [seconds]
 
@@ -80,7 +80,7 @@ def test_every_one_of_several_dials_gets_its_limit() -> None:
     assert [each.get("timeLimit") for each in written] == ["600"] * 3
 
 
-def test_where_calls_last_longer_than_meetings_meetings_do_too() -> None:
+def test_a_conference_lasts_at_least_as_long_as_a_call() -> None:
     assert company(CALL_TIME_LIMIT="20000").conference_time_limit == 20_000
 
 
@@ -91,7 +91,7 @@ def test_a_time_limit_that_twilio_would_not_take_is_named(asked: str) -> None:
         rules.parse(twiml, KNOWN, limit=rules.MAX_DOCUMENT)
 
 
-def test_twiml_that_its_time_limits_make_too_long_is_refused_before_twilio_does() -> None:
+def test_twiml_that_is_too_long_with_its_time_limits_is_refused() -> None:
     twiml = "<Response>" + "<Dial>+12025550101</Dial>" * 150 + "</Response>"
     assert len(twiml) < rules.MAX_INLINE
     with pytest.raises(InvalidRequest, match="with a timeLimit on every <Dial>") as caught:
@@ -162,7 +162,7 @@ def test_other_urls_are_refused(url: str) -> None:
     assert caught.value.field == "Url"
 
 
-def test_a_relative_url_is_taken_against_its_base() -> None:
+def test_a_relative_url_is_resolved_against_its_base() -> None:
     base = f"{PUBLIC}/api/twimlets/echo?Twiml=x"
     assert rules.check_url("/x", KNOWN, base=base) == f"{PUBLIC}/x"
     with pytest.raises(InvalidRequest):

@@ -298,7 +298,7 @@ def test_a_recording_that_twilio_does_not_have_is_logged() -> None:
 # The waiting line.
 
 
-def test_the_line_tells_position_and_wait_and_plays_music() -> None:
+def test_the_queue_tells_position_and_wait_and_plays_music() -> None:
     enqueue = ask(company(), f"{STEP}/menu", {"Digits": "2"}).find("Enqueue")
     assert enqueue.text == "support"
     first = ask(company(), enqueue.attrib["waitUrl"], {"QueuePosition": "1", "AvgQueueTime": "0"})
@@ -315,7 +315,7 @@ def test_hold_music_is_the_companys_own() -> None:
     assert ask(company(HOLD_MUSIC=music), f"{STEP}/queue-wait").find("Gather/Play").text == music
 
 
-def test_pressing_1_in_line_asks_to_be_called_back() -> None:
+def test_pressing_1_in_the_queue_asks_to_be_called_back() -> None:
     key = ask(company(), f"{STEP}/queue-wait").url("Gather")
     answer = ask(company(), key, {"Digits": "1"})
     assert answer.verbs == ["Say", "Leave"]
@@ -326,12 +326,12 @@ def test_pressing_1_in_line_asks_to_be_called_back() -> None:
     assert ask(company(), f"{STEP}/queue-left", {"QueueResult": "leave"}).verbs == ["Hangup"]
 
 
-def test_another_key_in_line_leaves_the_music_on() -> None:
+def test_another_key_in_the_queue_leaves_the_music_on() -> None:
     answer = ask(company(), f"{STEP}/queue-key", {"Digits": "5"})
     assert (answer.verbs, answer.effects) == ([], ())
 
 
-def test_who_cannot_be_called_back_leaves_a_message() -> None:
+def test_a_caller_who_cannot_be_called_back_leaves_a_message() -> None:
     assert english("queue_offer_voicemail") in ask(company(), f"{STEP}/queue-wait", WITHHELD).heard
     pressed = ask(company(), f"{STEP}/queue-key", {"Digits": "1", **WITHHELD})
     assert (pressed.verbs, pressed.effects) == (["Leave"], ())
@@ -360,7 +360,7 @@ def test_nobody_waits_for_more_than_half_an_hour() -> None:
         ("", ["Say", "Say", "Record", "Say", "Hangup"], True),
     ],
 )
-def test_every_way_out_of_the_line_is_handled(result: str, verbs: list[str], warned: bool) -> None:
+def test_every_way_out_of_the_queue_is_handled(result: str, verbs: list[str], warned: bool) -> None:
     answer = ask(company(), f"{STEP}/queue-left", {"QueueResult": result})
     assert answer.verbs == verbs
     assert bool(answer.effects) is warned
@@ -381,7 +381,7 @@ def test_a_call_back_gives_up_on_a_machine() -> None:
     assert len(urls) == 4
 
 
-def test_a_call_back_without_a_team_goes_to_the_line() -> None:
+def test_a_call_back_without_a_team_goes_to_the_queue() -> None:
     assert ask(settings(), f"{STEP}/callback", {"Digits": "1", **CALLED}).verbs == ["Enqueue"]
 
 
@@ -434,7 +434,7 @@ def test_a_pin_opens_its_room_and_the_team_starts_it() -> None:
     assert ask(company(), answer.url("Dial")).verbs == ["Say", "Hangup"]
 
 
-def test_who_waits_for_the_moderator_is_told_so_and_hears_music() -> None:
+def test_a_caller_who_waits_for_the_moderator_is_told_so_and_hears_music() -> None:
     joined = ask(company(), f"{STEP}/conference-pin", {"Digits": "8765"})
     waiting = ask(company(), joined.url("Dial/Conference", "waitUrl"))
     assert waiting.verbs == ["Say", "Play"]

@@ -121,7 +121,7 @@ def test_a_wrong_key_says_so_and_asks_again() -> None:
     assert answer.heard == f"{prompts.text('not_understood', 'en-US')} One or twenty-two"
 
 
-def test_the_menu_ends_for_who_never_presses_a_key() -> None:
+def test_the_menu_ends_for_a_caller_who_never_presses_a_key() -> None:
     answer, rounds = ask(KNOWN, MENU), 1
     while answer.verbs[-1] == "Redirect":
         answer, rounds = ask(KNOWN, answer.find("Redirect").text or ""), rounds + 1

@@ -1,4 +1,4 @@
-"""Calls walked by handsets through the worker library: every verb, every flow, every Twimlet."""
+"""Handsets call the app through the worker library: every verb, every flow, every Twimlet."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MUSIC = "com.twilio.music.classical"
 def company(
     worker: Worker, loop: asyncio.AbstractEventLoop, azurite: Azurite, double: Double
 ) -> Iterator[Company]:
-    """The app of a company that has set everything, with a storage account of its own."""
+    """The app of a company that has set every setting, with a storage account of its own."""
     with known_as(loop, **COMPANY, AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url):
         yield Company(worker, loop)
 

@@ -1,4 +1,4 @@
-"""shared/web/access_token.py: what a token holds, and when there is none."""
+"""shared/web/access_token.py: what a token contains, and when none is minted."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -133,9 +133,7 @@ async def test_a_restricted_key_is_refused_and_so_is_one_that_is_not_ours(
         await made.close()
 
 
-async def test_the_key_is_looked_up_once_by_the_description_of_twilio(
-    services: Services, keyed: Double
-) -> None:
+async def test_the_key_is_looked_up_once_as_twilio_describes_it(services: Services, keyed: Double) -> None:
     for _ in range(3):
         await mint("", services)
     asked = [each for each in keyed.exchanges() if each.path.startswith("/v1/Keys/")]
@@ -143,15 +141,13 @@ async def test_the_key_is_looked_up_once_by_the_description_of_twilio(
     assert not openapi.problems(asked)
 
 
-async def test_a_twilio_that_is_away_does_not_keep_anybody_from_a_token(
-    keyed: Double, azurite: Azurite
-) -> None:
+async def test_a_token_is_minted_while_twilio_is_away(keyed: Double, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, TWILIO_BASE_URL="http://127.0.0.1:9"))
     assert (await mint("", made))["identity"] == "agent"
     await made.close()
 
 
-async def test_tokens_are_rationed_by_identity_and_minute(services: Services) -> None:
+async def test_an_identity_gets_a_limited_number_of_tokens_a_minute(services: Services) -> None:
     at = now().replace(second=50)
     for _ in range(access_token.PER_MINUTE):
         await mint("", services, at)

@@ -484,7 +484,7 @@ async def plant(edition: Edition) -> None:
     texts |= dict.fromkeys(("reason", "attempt", "reports"), ATTACK) | {"price": f"-0.01 {ATTACK}"}
     hostile = replace(made, to=ATTACK, media_urls=(ATTACK,), state=State.FAILED, **texts)  # type: ignore[arg-type]
     await stored.messages.table.commit(made.partition, [Insert(f"m|{made.id}", hostile.columns())])
-    shard = message.shard("+12025550130")
+    shard = message.Message.home_of("+12025550130")
     opt_out = Put("o|+12025550130", {"since": stamp(now), "source": ATTACK})
     owned = replace(hostile, id=message.new_id("+12025550130", now), to="+12025550130")
     place = Put(f"t|+12025550130|{stamp(now)}|{owned.id}", {})

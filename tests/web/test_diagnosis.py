@@ -1,4 +1,4 @@
-"""shared/web/diagnosis.py: what is well, and each thing that is not."""
+"""shared/web/diagnosis.py: it names each part that does not work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -221,7 +221,7 @@ async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
         assert own.get_queue_properties().approximate_message_count == 0
 
 
-async def test_two_at_once_do_not_take_each_other_for_a_fault(azurite: Azurite) -> None:
+async def test_two_diagnoses_at_once_report_no_fault_of_each_other(azurite: Azurite) -> None:
     connection = azurite.fresh_account()
 
     await asyncio.gather(*(try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.services import Services
-from shared.twiml.reply import CallBack, Effect, OptIn, OptOut, Text, Warn
+from shared.twiml.reply import CallBack, Effect, OptOut, Text, Warn
 from shared.web import effects
 
 PERSON = "+12025550101"
@@ -54,7 +54,7 @@ async def test_calls_to_place_come_back_as_queue_messages(services: Services) ->
 async def test_an_opt_out_ends_with_an_opt_in(services: Services) -> None:
     await carry_out(services, [OptOut(PERSON)])
     assert await services.messages.opted_out(PERSON)
-    await carry_out(services, [OptIn(PERSON)])
+    await carry_out(services, [OptOut(PERSON, ends=True)])
     assert not await services.messages.opted_out(PERSON)
 
 

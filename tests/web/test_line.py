@@ -1,4 +1,4 @@
-"""The waiting line, as the console is shown it: Twilio's queue, with who waits and for how long."""
+"""The call queue as the console shows it: who waits at Twilio, and for how long."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from local.phone.office import Office
 from local.twilio import NUMBER, Double, Number, Options, Pace
-from shared.config import CALL_QUEUE as QUEUE
+from shared.config import CALL_QUEUE
 from shared.services import Services
 from tests.listener import Answer, Listener
 from tests.settings import settings
@@ -15,9 +15,11 @@ from tests.settings import settings
 
 @pytest.fixture
 def walking(listener: Listener) -> Iterator[Double]:
-    """A Twilio in whose calls TwiML is walked; whoever calls is put into the line."""
+    """A Twilio that executes TwiML; every caller is put into the queue."""
     number = Number(voice_url=f"{listener.url}/voice")
-    listener.answers["/voice"] = Answer(f"<Response><Enqueue waitUrl='/wait'>{QUEUE}</Enqueue></Response>")
+    listener.answers["/voice"] = Answer(
+        f"<Response><Enqueue waitUrl='/wait'>{CALL_QUEUE}</Enqueue></Response>"
+    )
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
     with Double(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
         yield double
@@ -31,19 +33,19 @@ async def services(walking: Double) -> AsyncIterator[Services]:
 
 
 async def test_nobody_waits_where_there_is_no_queue_yet(services: Services) -> None:
-    assert await services.twilio.waiting(QUEUE) == {
-        "queue": QUEUE,
+    assert await services.twilio.waiting(CALL_QUEUE) == {
+        "queue": CALL_QUEUE,
         "size": 0,
         "average_wait": 0,
         "members": [],
     }
 
 
-async def test_whoever_waits_is_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
+async def test_callers_who_wait_are_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
     people = ["+12025550151", "+12025550152"]
     sids = [(await walking.inbound_call_async(person, NUMBER)).sid for person in people]
-    line = await services.twilio.waiting(QUEUE)
-    assert (line["queue"], line["size"]) == (QUEUE, 2)
+    line = await services.twilio.waiting(CALL_QUEUE)
+    assert (line["queue"], line["size"]) == (CALL_QUEUE, 2)
     assert [(each["call_sid"], each["from"]) for each in line["members"]] == list(
         zip(sids, people, strict=True)
     )

@@ -1,4 +1,4 @@
-"""shared/web/pages.py: what is served, with which headers, and what is not."""
+"""shared/web/pages.py: which files are served, and with which headers."""
 
 import gzip
 import re
@@ -65,7 +65,7 @@ async def test_what_has_not_changed_is_not_sent_again(worker: Worker) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_gzip_is_for_whoever_takes_it(worker: Worker) -> None:
+async def test_a_client_that_accepts_gzip_gets_gzip(worker: Worker) -> None:
     plain = await fetch(worker, "asset_get", name="voice-sdk.js")
     packed = await fetch(worker, "asset_get", {"Accept-Encoding": "gzip, br"}, name="voice-sdk.js")
     assert packed.headers["content-encoding"] == "gzip"
