@@ -73,8 +73,8 @@ class CountedTables(Tables):
         )
         self._counter = counter
 
-    def table(self, name: str) -> Table:
-        found = CountedTable(self._service.get_table_client(name), self.layout)
+    def table(self, name: str, *, batching: bool = False) -> Table:
+        found = CountedTable(self._service.get_table_client(name), self.layout, batching=batching)
         found.counter = self._counter
         return found
 
