@@ -15,8 +15,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from shared import errors, phone_numbers
-from shared.bulk import file as bulk_file
-from shared.bulk.file import FileRow
+from shared.bulk.file import FileRow, without
 from shared.bulk.jobs import RUNNING
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ async def _copy_without(
     """Copy a file without the rows of a person; the copy's SHA-256, and whether there were such rows."""
     file.seek(0)
     digest, found, is_theirs = hashlib.sha256(), False, _is_row_of(recipient)
-    for count, (piece, theirs) in enumerate(bulk_file.without(file, content_type, is_theirs, name)):
+    for count, (piece, theirs) in enumerate(without(file, content_type, is_theirs, name)):
         found = found or theirs
         digest.update(piece)
         left.write(piece)

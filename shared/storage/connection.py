@@ -18,9 +18,10 @@ class Refused(SwitchboardError):
 
 
 def check_connection(connection: str | None) -> Mapping[str, str]:
-    """What a connection string has, by its names in small letters; nothing where there is none.
+    """The parts of a connection string, by their names in small letters; nothing where there is none.
 
-    Raises Refused, which says what would be right and repeats nothing of it: all of it may be the key.
+    Raises Refused, which says what would be right. It repeats no part of the string, since any part may be
+    the key.
     """
     if not connection:
         return {}
@@ -35,12 +36,7 @@ def check_connection(connection: str | None) -> Mapping[str, str]:
     if account is not None and not re.fullmatch("[A-Za-z0-9-]{1,63}", account):
         raise _malformed("must have an AccountName of letters and digits")
     if sas is None:
-        try:
-            base64.b64decode(known["accountkey"], validate=True)
-        except KeyError as exc:
-            raise _malformed("must have an AccountKey or a SharedAccessSignature") from exc
-        except ValueError as exc:
-            raise _malformed("must have an AccountKey in base64, whole and without spaces") from exc
+        _check_key(known)
     for name in own:
         if not _is_address(known[name.lower()]):
             example = f"https://example.{name.removesuffix('Endpoint').lower()}.{SUFFIX}"
@@ -51,6 +47,15 @@ def check_connection(connection: str | None) -> Mapping[str, str]:
     if not _is_address(f"{scheme}://a.{suffix}"):
         raise _malformed(f"must have a host as EndpointSuffix, such as {SUFFIX}")
     return known
+
+
+def _check_key(known: Mapping[str, str]) -> None:
+    try:
+        base64.b64decode(known["accountkey"], validate=True)
+    except KeyError as exc:
+        raise _malformed("must have an AccountKey or a SharedAccessSignature") from exc
+    except ValueError as exc:
+        raise _malformed("must have an AccountKey in base64, whole and without spaces") from exc
 
 
 def _malformed(problem: str) -> Refused:

@@ -211,7 +211,7 @@ async def test_health_does_not_wait_for_storage_that_hangs() -> None:
             assert await problem_of(lambda: tables.layout, seconds=0.2) is None
 
 
-@pytest.mark.parametrize("connection", ["nonsense", "AccountName=a", "AccountName=a;AccountKey=%%%"])
+@pytest.mark.parametrize("connection", ["nonsense", "AccountName=a"])
 async def test_health_leaves_a_malformed_connection_string_to_the_diagnosis(connection: str) -> None:
     known = settings(AzureWebJobsStorage=connection)
     assert await problem_of(lambda: Tables.connect(known).layout) is None
