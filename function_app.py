@@ -167,8 +167,9 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
     """Send an SMS now, or schedule it."""
 
     async def create() -> "Message":
-        message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
-        if drain.leaves_now(message, services.settings, now=utcnow()):
+        now = utcnow()
+        message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
+        if drain.leaves_now(message, services.settings, now=now):
             shards.set([message.partition])
         return message
 
