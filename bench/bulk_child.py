@@ -132,3 +132,7 @@ def _transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
             entity = {"PartitionKey": made.partition, "RowKey": write.key, **write.values}
             partitions[made.partition].append(("create", entity))
     return [rows[at : at + size] for rows in partitions.values() for at in range(0, len(rows), size)]
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,8 +1,10 @@
 """function_app.py: a table of contents that is indexed without settings, and each of whose entries runs."""
 
+import ast
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +120,21 @@ async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
 async def test_a_queue_message_without_a_shape_breaks_nothing(worker: Worker) -> None:
     await worker.queue("place_outbound_call", QueuedMessage("not JSON", id="odd-1"))
     await worker.queue("drain_sms", QueuedMessage("not JSON", id="odd-2"))
+
+
+def test_one_invocation_looks_at_the_clock_once() -> None:
+    """Each trigger asks utcnow at most once, and passes the time on; nothing else in shared/ does."""
+    source = (ROOT / "function_app.py").read_text()
+    for trigger in ast.parse(source).body:
+        if isinstance(trigger, ast.AsyncFunctionDef):
+            assert ast.unparse(trigger).count("utcnow()") <= 1, trigger.name
+    reads = re.compile(r"datetime\.now\(|utcnow\(\)|time\.time\(")
+    found = {
+        str(each.relative_to(ROOT))
+        for each in (ROOT / "shared").rglob("*.py")
+        if reads.search(each.read_text())
+    }
+    assert found == {"shared/services.py"}
 
 
 def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,8 @@
 """The call queue as the console shows it: who waits at Twilio, and for how long."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -41,10 +43,21 @@ async def test_nobody_waits_where_there_is_no_queue_yet(services: Services) -> N
     }
 
 
+async def line_of(services: Services, size: int) -> dict[str, Any]:
+    """The queue, once so many callers are in it: their TwiML is executed after its webhook was answered."""
+    async with asyncio.timeout(30):
+        while True:
+            line = await services.twilio.waiting(CALL_QUEUE)
+            if line["size"] >= size:
+                return line
+            await asyncio.sleep(0.02)
+
+
 async def test_callers_who_wait_are_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
-    people = ["+12025550151", "+12025550152"]
-    sids = [(await walking.inbound_call_async(person, NUMBER)).sid for person in people]
-    line = await services.twilio.waiting(CALL_QUEUE)
+    people, sids = ["+12025550151", "+12025550152"], []
+    for person in people:
+        sids.append((await walking.inbound_call_async(person, NUMBER)).sid)
+        line = await line_of(services, len(sids))
     assert (line["queue"], line["size"]) == (CALL_QUEUE, 2)
     assert [(each["call_sid"], each["from"]) for each in line["members"]] == list(
         zip(sids, people, strict=True)

@@ -1,4 +1,4 @@
-"""shared/web/webhook.py: our Twilio account gets an answer; any other request gets 403 and changes nothing."""
+"""shared/web/webhook.py: our Twilio account gets an answer, and any other request gets 403."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
