@@ -323,6 +323,11 @@ class Settings:
         """Every app setting that a person sets, as documented in the README's table."""
         return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
 
+    @classmethod
+    def secret_names(cls) -> frozenset[str]:
+        """Those of them that are secrets: in Azure the vault has them, never the app settings themselves."""
+        return frozenset(each.metadata["name"] for each in fields(cls) if not each.repr)
+
     @property
     def conference_time_limit(self) -> int:
         """Seconds after which one who dialed into a conference is out of it.

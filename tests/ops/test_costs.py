@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from local.twilio import Double
 from ops import costs
-from ops.__main__ import app
+from ops.commands import app
 from shared import calls, drain, schedule
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
