@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3.13 python3 python python3.14; do $$each $(
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup start demo test faults bench package clean
+.PHONY: setup start demo test faults bench package settings lock clean
 
 PAGES := web/build/console.html
 
@@ -54,6 +54,10 @@ bench: $(VENV)/.ready node_modules/.ready
 
 package: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m ops.package
+
+# Before `azd provision`. It needs no package, so nothing is set up for it.
+settings:
+	@$(PYTHON) -m ops.gather_settings
 
 clean:
 	rm -rf $(VENV) node_modules web/build .local dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -110,8 +110,10 @@ def install(requirements: Path, dist: Path) -> None:
 
 def build_web(root: Path) -> None:
     """Bundle the pages into web/build."""
-    npm = ["npm", "run", "--silent", "build"]
-    run = subprocess.run(npm, cwd=root, capture_output=True, text=True, check=False)
+    npm = shutil.which("npm") or "npm"  # npm.cmd on Windows, which is not found without its ending
+    run = subprocess.run(
+        [npm, "run", "--silent", "build"], cwd=root, capture_output=True, text=True, check=False
+    )
     if run.returncode:
         raise PackageError(f"npm run build failed:\n{run.stdout}{run.stderr}")
 

@@ -1,4 +1,4 @@
-"""The GitHub workflow and Dependabot's settings, by actionlint and by their schemas; and azure.yaml."""
+"""The GitHub workflow and Dependabot's settings, by actionlint and by their schemas."""
 
 import re
 import subprocess
@@ -85,14 +85,3 @@ def test_only_the_deployment_may_sign_in_to_azure() -> None:
     assert [name for name, job in workflow["jobs"].items() if "permissions" in job] == ["deploy"]
     assert workflow["jobs"]["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
     assert "secrets." not in CI.read_text(encoding="utf-8")
-
-
-def test_azd_deploys_what_make_package_fills() -> None:
-    azure = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
-    service = azure["services"]["app"]
-
-    assert service == {"host": "function", "language": "python", "project": "./dist", "remoteBuild": False}
-    assert {hook["run"] for hook in azure["hooks"].values()} == {"make package"}
-    assert azure["hooks"].keys() == {"prepackage", "predeploy"}
-    assert re.search(r"^package:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert "'azd-service-name': 'app'" in (ROOT / "infra" / "app.bicep").read_text(encoding="utf-8")
