@@ -95,6 +95,7 @@ def install(requirements: Path, dist: Path) -> None:
     shutil.rmtree(dist / SITE_PACKAGES.parts[0], ignore_errors=True)
     target.mkdir(parents=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip += ["--require-hashes"]
     run = subprocess.run(
         [*pip, "--target", target, *options, "-r", requirements], capture_output=True, text=True, check=False
     )
