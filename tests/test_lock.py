@@ -20,7 +20,7 @@ def locked(name: str) -> dict[str, Requirement]:
     """By canonical name. Every line is one version with at least one hash."""
     text = (ROOT / f"{name}.txt").read_text("utf-8")
     lines = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", text)).splitlines()
-    found = {}
+    found: dict[str, Requirement] = {}
     for line in lines:
         requirement, *hashes = line.split("--hash=sha256:")
         assert hashes, line
