@@ -11,7 +11,8 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from ops.client import Deployment, OpsError
+from ops.client import Deployment
+from ops.errors import OpsError
 from ops.signature import masked
 from shared.config import is_loopback
 from shared.twilio_errors import meaning

@@ -7,8 +7,9 @@ import typer
 from rich.text import Text
 
 from ops import signature
-from ops.client import AsJson, OpsError
+from ops.client import AsJson
 from ops.console import console, print_json
+from ops.errors import OpsError
 from ops.probe import TOKENS
 from shared.config import url_parts
 

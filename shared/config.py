@@ -13,6 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 from shared.errors import InvalidRequest, SettingsError
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from shared.times.business_hours import Opening
 
 LONGEST_CALL = 86_400
@@ -29,6 +31,13 @@ AZURITE = (
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
+
+
+UNRESOLVED = (
+    "is a Key Vault reference that Azure has not resolved, so its value is not known: see that the secret is "
+    "there and that the app's identity has the role Key Vault Secrets User on the vault, then `azd provision`"
+)
+"""App Service leaves the reference itself where it cannot resolve it ("Use Key Vault references")."""
 
 
 def _text(value: str) -> str:
@@ -227,19 +236,48 @@ def _setting(
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-def _check_together(values: Mapping[str, Any], missing: list[str], invalid: list[tuple[str, str]]) -> None:
-    """Add what is missing or wrong only together with another setting. values: by field name."""
-    if "storage" not in values and "storage_account" not in values:
-        missing.append("AzureWebJobsStorage")
-    if ("api_key" in values) != ("api_secret" in values):
-        missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
-    music = urlsplit(values.get("hold_music", "")).hostname
-    ours = urlsplit(values.get("public_base_url", "")).hostname
-    if music and music != ours and music not in values.get("allowed_twiml_hosts", ()):
-        invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
+class _Reading:
+    """What one look at the environment gives: values by field, and what is wrong, by app setting."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.missing: list[str] = []
+        self.invalid: list[tuple[str, str]] = []
+        self.unresolved: list[tuple[str, str]] = []
+
+    def read(self, each: "Field[Any]", text: str) -> None:
+        """One app setting by itself."""
+        name, is_required = each.metadata["name"], each.default is MISSING
+        if not text:
+            if is_required:
+                self.missing.append(name)
+        elif text.casefold().startswith("@microsoft.keyvault("):
+            (self.invalid if is_required else self.unresolved).append((name, UNRESOLVED))
+        else:
+            try:
+                self.values[each.name] = each.metadata["parse"](text)
+            except ValueError as exc:
+                self.invalid.append((name, str(exc)))
+
+    def check_together(self) -> None:
+        """What one setting means for another."""
+        values = self.values
+        if "storage" not in values and "storage_account" not in values:
+            if ("AzureWebJobsStorage", UNRESOLVED) in self.unresolved:
+                self.invalid.append(("AzureWebJobsStorage", UNRESOLVED))
+            else:
+                self.missing.append("AzureWebJobsStorage")
+        if ("TWILIO_API_SECRET", UNRESOLVED) in self.unresolved:
+            values.pop("api_key", None)  # without its secret it cannot be used; the auth token does for REST
+        if ("api_key" in values) != ("api_secret" in values):
+            self.missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
+        music = urlsplit(values.get("hold_music", "")).hostname
+        ours = urlsplit(values.get("public_base_url", "")).hostname
+        if music and music != ours and music not in values.get("allowed_twiml_hosts", ()):
+            self.invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
 
 
-# eq=False: nothing compares two Settings, and making __eq__ would slow down a cold start.
+# eq=False: two readings are never compared, and a cold start does not pay for it.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """The app settings as they were read once, parsed. A field without a default must be set."""
@@ -290,13 +328,16 @@ class Settings:
     conference_rooms: tuple[tuple[str, str], ...] = _setting(
         "CONFERENCE_ROOMS", _rooms, default=(), secret=True
     )
+    # No setting: (name, what is wrong) of the optional ones whose Key Vault reference was not resolved.
+    unresolved: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read every setting from `environ`, or from the environment and the .env file.
 
-        An empty setting counts as missing. Raises a SettingsError that names every missing and wrong setting.
-        python-dotenv does not read .env where PYTHON_DOTENV_DISABLED is set, as it is in the tests.
+        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong. An
+        optional one whose Key Vault reference was not resolved counts as missing too, and is `unusable`.
+        python-dotenv does not read .env where PYTHON_DOTENV_DISABLED is set, as in the tests.
         """
         if environ is None:
             if os.path.isfile(".env"):  # not in Azure, where importing python-dotenv would slow a cold start
@@ -304,31 +345,25 @@ class Settings:
 
                 load_dotenv(".env")
             environ = os.environ
-        values: dict[str, Any] = {}
-        missing: list[str] = []
-        invalid: list[tuple[str, str]] = []
-        for each in fields(cls):
-            name = each.metadata["name"]
-            text = environ.get(name, "").strip()
-            if not text:
-                if each.default is MISSING:
-                    missing.append(name)
-                continue
-            try:
-                values[each.name] = each.metadata["parse"](text)
-            except ValueError as exc:
-                invalid.append((name, str(exc)))
-        _check_together(values, missing, invalid)
-        if missing or invalid:
-            raise SettingsError(tuple(missing), tuple(invalid))
-        if values.get("storage") == "UseDevelopmentStorage=true":
-            values["storage"] = AZURITE
-        return cls(**values)
+        reading = _Reading()
+        for each in _app_settings(cls):
+            reading.read(each, environ.get(each.metadata["name"], "").strip())
+        reading.check_together()
+        if reading.missing or reading.invalid:
+            raise SettingsError(tuple(reading.missing), tuple(reading.invalid))
+        if reading.values.get("storage") == "UseDevelopmentStorage=true":
+            reading.values["storage"] = AZURITE
+        return cls(**reading.values, unresolved=tuple(reading.unresolved))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every app setting that a person sets. The README's table documents them."""
-        return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
+        """Every app setting that a person sets, in the README's table."""
+        return tuple(each.metadata["name"] for each in _app_settings(cls) if not each.metadata["platform"])
+
+    @classmethod
+    def secret_names(cls) -> frozenset[str]:
+        """Those of them that are secrets: in Azure the vault has them, never the app settings themselves."""
+        return frozenset(each.metadata["name"] for each in _app_settings(cls) if not each.repr)
 
     @property
     def conference_time_limit(self) -> int:
@@ -345,14 +380,19 @@ class Settings:
         While App Service's sign-in is off, anybody can send the header that names who has signed in.
         """
         if not self.app_service_authentication or self.sign_in_is_on:
-            return ()
+            return self.unresolved
         problem = (
             "is true, but App Service's sign-in is off here (WEBSITE_AUTH_ENABLED, which the platform sets, "
             "is not True): switch it on, or set this to false; until then no token is minted"
         )
-        return (("APP_SERVICE_AUTHENTICATION", problem),)
+        return (*self.unresolved, ("APP_SERVICE_AUTHENTICATION", problem))
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:
         """The tokens that may have signed a webhook: two while a token is being rotated."""
         return tuple(token for token in (self.auth_token, self.auth_token_secondary) if token)
+
+
+def _app_settings(cls: type[Settings]) -> "tuple[Field[Any], ...]":
+    """The fields that an app setting fills."""
+    return tuple(each for each in fields(cls) if each.metadata)

@@ -110,6 +110,22 @@ async def test_health_names_a_sign_in_that_is_off_and_the_rest_works(app: App) -
     assert "TWILIO_API_KEY" in refused["error"]["message"]
 
 
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://vault.example.com/secrets/X)"
+
+
+async def test_health_names_a_secret_that_was_not_resolved_and_the_rest_works(app: App) -> None:
+    with calling.settings_with(ERASURE_KEY=REFERENCE, TWILIO_API_SECRET=REFERENCE):
+        status, health = await app.get("health")
+        erased, refused = await app.post("recipient_erase", {"to": "+12025550101"})
+        token, unsigned = await app.post("token_mint", {})
+        listed, _ = await app.get("message_list")
+    assert (status, health["status"], health["missing"]) == (200, "degraded", [])
+    assert [each.partition(" ")[0] for each in health["invalid"]] == ["TWILIO_API_SECRET", "ERASURE_KEY"]
+    assert (erased, token, listed) == (503, 503, 200)
+    assert "ERASURE_KEY" in refused["error"]["message"]
+    assert "TWILIO_API_SECRET is a Key Vault reference" in unsigned["error"]["message"]
+
+
 async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
     answer = (await worker.http("call_list")).answer
     assert answer is not None

@@ -18,6 +18,7 @@ PER_MINUTE = 10
 LONGEST = 121
 """Characters that an identity may have (Twilio error 51003)."""
 PARTITION = "token"
+FOR_A_TOKEN = {"APP_SERVICE_AUTHENTICATION", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_TWIML_APP_SID"}
 
 
 async def mint(
@@ -29,11 +30,13 @@ async def mint(
     is missing, if the API key cannot sign tokens, or if the sign-in is off, so that anybody can name any
     principal; TooMany; InvalidRequest if nobody has signed in.
     """
+    wrong = tuple(each for each in settings.unusable if each[0] in FOR_A_TOKEN)
     needed = {"TWILIO_API_KEY": settings.api_key, "TWILIO_TWIML_APP_SID": settings.twiml_app_sid}
-    if missing := tuple(name for name, value in needed.items() if not value):
-        raise SettingsError(missing)
-    if settings.unusable:
-        raise SettingsError(invalid=settings.unusable)
+    if any(name == "TWILIO_API_SECRET" for name, _ in wrong):
+        del needed["TWILIO_API_KEY"]  # it is set: only its secret is not known
+    missing = tuple(name for name, value in needed.items() if not value)
+    if missing or wrong:
+        raise SettingsError(missing, wrong)
     identity = _identity(principal, settings)
     await _count(identity, counts, now)
     if problem := await twilio.signing_key_problem():

@@ -25,7 +25,7 @@ from local.host.worker import Worker
 from local.twilio import NUMBER, Double, MessagingService
 from local.twilio.options import Number, Options, Pace
 from ops import client, console
-from ops.__main__ import app
+from ops.commands import app
 from shared.services import Services
 from tests.calling import settings_with
 

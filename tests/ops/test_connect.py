@@ -14,8 +14,8 @@ from twilio.rest import Client
 
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
 from local.twilio.options import Number
-from ops import kept
-from ops.connect import application_values, number_values
+from ops.connect_history import FILE
+from ops.webhooks import application_values, number_values
 from tests.host.process import ROOT, environment
 from tests.ops.conftest import LOST, OTHER, SERVICE, Ahead, Answer, Run, in_a_service
 
@@ -346,7 +346,7 @@ async def test_on_a_terminal_it_asks(
     }
     elsewhere = f"from pathlib import Path; from ops import client; client.ROOT = Path({str(tmp_path)!r})"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{elsewhere}; from ops.__main__ import app; app()"),
+        *(sys.executable, "-c", f"{elsewhere}; from ops.commands import app; app()"),
         *("connect", NUMBER, *arguments),
         env=environ,
         stdin=theirs,
@@ -407,7 +407,7 @@ async def test_what_old_webhooks_carry_is_not_shown(ops: Run, double: Double, ar
 async def test_undo_restores_what_is_not_shown(ops: Run, double: Double, tmp_path: Path) -> None:
     rest(double).incoming_phone_numbers(number(double).sid).update(sms_url=SECRETS)
     await ops("connect", NUMBER)
-    assert (tmp_path / ".switchboard" / kept.NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / ".switchboard" / FILE).stat().st_mode & 0o777 == 0o600
 
     await ops("connect", NUMBER, "--undo")
 
@@ -432,7 +432,7 @@ async def test_what_twilio_refuses_to_have_back_is_not_shown(ops: Run, double: D
     "text", ["5", "[]", "{", '{"AC/+12025550100": {}}', '{"a": {"at": "", "number": {}, "application": {}}}']
 )
 async def test_what_was_remembered_and_is_broken_is_said(ops: Run, tmp_path: Path, text: str) -> None:
-    path = tmp_path / ".switchboard" / kept.NAME
+    path = tmp_path / ".switchboard" / FILE
     path.parent.mkdir()
     path.write_text(text)
 

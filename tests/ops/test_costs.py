@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from local.twilio import Double
 from ops import costs
-from ops.__main__ import app
+from ops.commands import app
 from shared import timer
 from shared.calls import placing
 from shared.calls import status as call_status

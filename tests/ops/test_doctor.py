@@ -14,10 +14,10 @@ from azure.storage.queue import QueueClient
 
 from local.twilio import NUMBER, Double
 from local.twilio.options import Number, Options, Pace
-from ops import lately
+from ops import recent_failures
 from ops.client import Api, Deployment
 from ops.doctor import Examination
-from ops.lately import SHOWN
+from ops.recent_failures import SHOWN
 from ops.signature import MENDS
 from shared import timer
 from shared.calls import placing
@@ -505,7 +505,7 @@ async def test_calls_of_more_than_a_week_ago_are_not_shown(
     _, lost = await went_wrong(double, now)
     api = Api(Deployment(public, "a test", {}, KEY))
 
-    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + later)))
+    findings = await asyncio.to_thread(lambda: list(recent_failures.calls(api, now + later)))
 
     assert any(each.says.startswith(lost.id) for each in findings) is is_shown
 
@@ -515,11 +515,11 @@ async def test_more_calls_than_can_be_looked_through_are_said_to_be(
 ) -> None:
     now = datetime.now(UTC)
     await went_wrong(double, now)
-    monkeypatch.setattr(lately, "PAGE", 1)
-    monkeypatch.setattr(lately, "MOST_PAGES", 1)
+    monkeypatch.setattr(recent_failures, "PAGE", 1)
+    monkeypatch.setattr(recent_failures, "MOST_PAGES", 1)
     api = Api(Deployment(public, "a test", {}, KEY))
 
-    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + timedelta(hours=2))))
+    findings = await asyncio.to_thread(lambda: list(recent_failures.calls(api, now + timedelta(hours=2))))
 
     ((status, says),) = ((each.status, each.says) for each in findings)
     assert status == "unknown"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ops.connect import number_values
+from ops.webhooks import number_values
 from tests.host.process import ROOT, environment
 from tests.laptop import Laptop, running
 

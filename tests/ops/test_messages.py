@@ -11,7 +11,8 @@ import pytest
 
 from local.host.worker import Worker
 from ops import messages
-from ops.client import Api, OpsError
+from ops.client import Api
+from ops.errors import OpsError
 from shared.delivery.states import State
 from tests import loading
 from tests.ops.conftest import Run, running_services

@@ -1,4 +1,4 @@
-"""What numbers had before they were connected, for `connect --undo`: a file for its owner alone."""
+"""What each number had before it was connected, for `connect --undo`: a file that only its owner can read."""
 
 import json
 from collections.abc import Mapping
@@ -6,18 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ops.client import OpsError
+from ops.errors import OpsError
 
-NAME = "connect.json"
+FILE = "connect.json"
 
 type Entry = dict[str, Any]
-"""at: when. number: its values. application: the TwiML app's `sid`, and `before`, None where we made it."""
+"""at: when. number: its values. application: the TwiML app's `sid`, and its values in `before`.
+
+`before` is None for a TwiML app that `connect` made.
+"""
 
 
-class Kept:
-    """The numbers of one account that were connected from here, the first one first.
+class ConnectHistory:
+    """The numbers of one account that were connected from this folder, the first one first.
 
-    They may share a TwiML app: what it was before is in the entry of the first that was connected with it.
+    Numbers may share a TwiML app. What the app had before is in the entry of the first of them.
     """
 
     def __init__(self, path: Path, account_sid: str) -> None:
@@ -43,7 +46,7 @@ class Kept:
         *,
         now: datetime,
     ) -> bool:
-        """Once: connecting again must not take our own values for the first ones. Was it new?"""
+        """Remember a number the first time only: later its values are our own. Returns whether it was new."""
         entries = self._read()
         if self._key(number) in entries:
             return False
@@ -56,7 +59,10 @@ class Kept:
         return True
 
     def made_application(self, number: str, sid: str) -> None:
-        """The TwiML app that we made, for the last --undo to remove; also for all who shared one now gone."""
+        """Note a TwiML app that `connect` made, so that the last --undo removes it.
+
+        Every number that shared an app which has gone since is noted with the new one.
+        """
         entries = self._read()
         gone = entries[self._key(number)]["application"]["sid"]
         for key, entry in entries.items():
@@ -65,7 +71,7 @@ class Kept:
         self._write(entries)
 
     def found_application(self, number: str, sid: str, before: Mapping[str, str] | None) -> None:
-        """The TwiML app that is there now, where none was known when the number was remembered."""
+        """Note an existing TwiML app for a number that was remembered without one."""
         entries = self._read()
         entry = entries.get(self._key(number))
         if entry and not entry["application"]["sid"]:
@@ -83,7 +89,7 @@ class Kept:
         ]
 
     def forget(self, number: str) -> None:
-        """Whoever shares its TwiML app keeps what that was before."""
+        """Remove a number. What its TwiML app had before moves to the next number that shares the app."""
         shared = self.sharing(number)
         entries = self._read()
         order = list(entries)
@@ -111,7 +117,7 @@ class Kept:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             beside = self.path.with_suffix(".new")
             beside.unlink(missing_ok=True)
-            beside.touch(mode=0o600)  # a webhook of before may have had a password in its URL
+            beside.touch(mode=0o600)  # an earlier webhook may hold a password in its URL
             beside.write_text(json.dumps(entries, indent=1), encoding="utf-8")
             beside.replace(self.path)
         except OSError as exc:

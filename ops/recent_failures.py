@@ -1,4 +1,4 @@
-"""What went wrong lately, for the doctor: dead letters, and the messages and calls that nobody got."""
+"""For the doctor: dead letters, and messages and calls of the last week that failed or are unresolved."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from shared.twilio_errors import meaning
 SHOWN = 5
 RECENT = timedelta(days=7)
 SPANS = (timedelta(hours=1), timedelta(days=1), RECENT)
-"""Calls are listed as they came, whatever became of them: the newest hour is looked through first."""
+"""The list of calls cannot be filtered by state, so the doctor looks through the newest hour first."""
 MOST_PAGES = 50
-"""Of a list: the doctor answers, however many there are."""
+"""The doctor reads at most so many pages of a list, so that it answers however long the list is."""
 WENT_WRONG = ("failed", "unresolved")
 
 
 def dead_letters(api: Api) -> Iterator[Finding]:
-    """What was given up and waits for a person."""
+    """The dead letters that nobody has replayed."""
     open_ones = [each for each in islice(letters(api), 200) if not each["replayed_at"]]
     for each in open_ones[:SHOWN]:
         mend = f"python -m ops deadletters show {each['id']}"
@@ -33,10 +33,10 @@ def dead_letters(api: Api) -> Iterator[Finding]:
 
 
 def messages(api: Api, now: datetime) -> Iterator[Finding]:
-    """The last that Twilio refused or that nobody can account for, with Twilio's code in words."""
+    """The messages that failed, are held or are unresolved, with Twilio's code in words."""
     found = 0
     for state, status in (("unresolved", "warn"), ("held", "fail"), ("failed", "warn")):
-        # The newest that failed, the oldest of those that wait for somebody.
+        # Of those that failed, the newest; of those that wait for a person, the oldest.
         if state == "failed":
             since = {"due_after": (now - RECENT).isoformat()}
             rows, _ = _newest(api, "messages", (state,), state=state, **since)
@@ -50,7 +50,7 @@ def messages(api: Api, now: datetime) -> Iterator[Finding]:
 
 
 def calls(api: Api, now: datetime) -> Iterator[Finding]:
-    """The newest of the week that failed or that nobody can account for, with Twilio's code in words."""
+    """The newest calls of the week that failed or are unresolved, with Twilio's code in words."""
     rows: list[dict[str, Any]] = []
     seen = timedelta()
     for span in SPANS:
@@ -70,7 +70,10 @@ def calls(api: Api, now: datetime) -> Iterator[Finding]:
 
 
 def _newest(api: Api, path: str, states: tuple[str, ...], **params: str) -> tuple[list[dict[str, Any]], bool]:
-    """The newest in one of these states, newest first, of a list that is oldest first; was that all of it?"""
+    """The newest rows in one of these states, newest first, from a list that is oldest first.
+
+    The second value says whether the whole list was read.
+    """
     newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
     token = ""
     for _ in range(MOST_PAGES):
@@ -83,7 +86,7 @@ def _newest(api: Api, path: str, states: tuple[str, ...], **params: str) -> tupl
 
 
 def _oldest(api: Api, path: str, **params: str) -> list[dict[str, Any]]:
-    """The first of a list, whose pages may be short."""
+    """The first rows of a list, whose pages may be short."""
     oldest: list[dict[str, Any]] = []
     token = ""
     for _ in range(MOST_PAGES):
