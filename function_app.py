@@ -26,7 +26,7 @@ from shared.lazily import (
 from shared.services import Services, utcnow
 
 if typing.TYPE_CHECKING:
-    from shared.message import Message
+    from shared.sms.message import Message
 
 log = logging.getLogger("switchboard")
 

@@ -15,12 +15,13 @@ import psutil
 from azure.data.tables.aio import TableServiceClient
 
 from bench import child, load
-from shared import bulk, message
+from shared.bulk import loader as bulk
 from shared.config import Settings
-from shared.message import Message
-from shared.message_store import creation
-from shared.rows import TRANSACTION_LIMIT, Insert, stamp
+from shared.delivery.store import creation
 from shared.services import Services
+from shared.sms import message
+from shared.sms.message import Message
+from shared.storage.rows import TRANSACTION_LIMIT, Insert, stamp
 
 SENT_AT = timedelta(days=1)
 TEXT = "Dear {name}, your appointment is tomorrow at nine. Bring what we sent you. Reply STOP to opt out."

@@ -15,11 +15,11 @@ from twilio.rest import Client
 
 from bench import child, load
 from bench.peers import send_loop
-from shared import drain
 from shared.config import Settings
-from shared.message_store import PARTITIONS
+from shared.delivery import drain
+from shared.delivery.states import State
+from shared.delivery.store import PARTITIONS
 from shared.services import Services
-from shared.states import State
 
 DUE = timedelta(minutes=10)
 

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from shared.message import Message, new_id
-from shared.message_store import MessageStore, creation
-from shared.rows import TRANSACTION_LIMIT, Write
+from shared.delivery.store import MessageStore, creation
+from shared.sms.message import Message, new_id
+from shared.storage.rows import TRANSACTION_LIMIT, Write
 
 PEOPLE = tuple(f"+1202555{number:04}" for number in range(101, 200))
 

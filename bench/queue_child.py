@@ -20,7 +20,7 @@ from local.host import triggers
 from local.host.queues import QueueListener
 from local.host.storage import QueueStorage
 from local.host.worker import QueuedMessage, Result, Worker
-from shared.tables import TIMEOUTS
+from shared.storage.tables import TIMEOUTS
 
 type Handle = Callable[[QueuedMessage], Awaitable[Result]]
 TEXT = "Your table is ready."

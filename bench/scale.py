@@ -1,8 +1,8 @@
 """The drain over many instances, simulated: which limit binds where, and how many shards that asks for.
 
-A discrete-event simulation (simpy) of shared/drain.py's protocol: claims of up to 24 messages, 64 requests
-under way on an instance, outcomes written together. `python -m bench.scale` prints it; `make bench` measures
-the service times first, and checks the simulation against real drains on this machine.
+A discrete-event simulation (simpy) of shared/delivery/drain.py's protocol: claims of up to 24 messages,
+64 requests under way on an instance, outcomes written together. `python -m bench.scale` prints it;
+`make bench` measures the service times first, and checks the simulation against real drains on this machine.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any
 
 import simpy
 
-from shared import drain
-from shared.message import SHARDS
-from shared.pacing import READY
+from shared.delivery import drain
+from shared.delivery.throttle import READY
+from shared.sms.message import SHARDS
 
 type Steps = Generator[simpy.Event, Any]
 

@@ -11,12 +11,13 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.data.tables.aio import TableServiceClient
 
 from bench import child, load
-from shared import calls, drain
+from shared.calls import placing as calls
 from shared.config import Settings
-from shared.rows import Row
+from shared.delivery import drain
+from shared.delivery.states import State
 from shared.services import Services
-from shared.states import State
-from shared.tables import TIMEOUTS, Table, Tables
+from shared.storage.rows import Row
+from shared.storage.tables import TIMEOUTS, Table, Tables
 
 WAITS = timedelta(days=30)
 

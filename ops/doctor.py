@@ -21,7 +21,7 @@ from ops.connect import differences, wanted_of
 from ops.console import console, print_json
 from ops.probe import Finding, Probe
 from shared.config import AZURITE, url_parts
-from shared.queue_rights import QUEUES, Refused, check_connection
+from shared.storage.queue_access import QUEUES, Refused, check_connection
 
 CLOCK_TOLERANCE = 10
 """Seconds that two clocks may differ; the Date header has whole seconds, and the answer took its time."""

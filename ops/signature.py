@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from twilio.request_validator import RequestValidator
 
-from shared.twimlets import TWIMLETS
-from shared.voice import STEPS
+from shared.voice.menu import STEPS
+from shared.voice.twimlets import TWIMLETS
 
 MOST_MISTAKES = 2
 """At once: more would be guesswork."""

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from shared.errors import InvalidRequest, SettingsError
 
 if TYPE_CHECKING:
-    from shared.business_hours import Opening
+    from shared.times.business_hours import Opening
 
 LONGEST_CALL = 86_400
 """Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
@@ -34,7 +34,7 @@ def _text(value: str) -> str:
 
 
 def _openings(value: str) -> "tuple[Opening, ...]":
-    from shared import business_hours  # most calls do without
+    from shared.times import business_hours
 
     return business_hours.parse(value)
 
@@ -183,7 +183,7 @@ def _is_true(value: str) -> bool:
 
 
 def _quiet_hours(value: str) -> str:
-    from shared.when import check_quiet_hours
+    from shared.times.instants import check_quiet_hours
 
     try:
         return check_quiet_hours(value)

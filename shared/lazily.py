@@ -5,30 +5,31 @@ A cold start is silence that a caller hears, and importing all of shared/ would 
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from shared import api as api
-    from shared import bulk as bulk
-    from shared import calls as calls
-    from shared import client_token as client_token
-    from shared import diagnosis as diagnosis
-    from shared import drain as drain
-    from shared import erasure as erasure
-    from shared import messaging as messaging
-    from shared import pages as pages
-    from shared import recipients as recipients
-    from shared import schedule as schedule
-    from shared import timeline as timeline
-    from shared import twimlets as twimlets
-    from shared import voice as voice
-    from shared import voice_client as voice_client
-    from shared import voice_conference as voice_conference
-    from shared import voice_dial as voice_dial
-    from shared import voice_mail as voice_mail
-    from shared import voice_outbound as voice_outbound
-    from shared import voice_queue as voice_queue
-    from shared import webhook as webhook
+MODULES = {
+    "api": "web.api",
+    "bulk": "bulk.loader",
+    "calls": "calls.placing",
+    "client_token": "web.access_token",
+    "diagnosis": "web.diagnosis",
+    "drain": "delivery.drain",
+    "erasure": "recipients.erasure",
+    "messaging": "sms.replies",
+    "pages": "web.pages",
+    "recipients": "sms.opt_outs",
+    "schedule": "sms.schedule",
+    "timeline": "recipients.timeline",
+    "twimlets": "voice.twimlets",
+    "voice": "voice.menu",
+    "voice_client": "voice.softphone",
+    "voice_conference": "voice.conference",
+    "voice_dial": "voice.dial",
+    "voice_mail": "voice.voicemail",
+    "voice_outbound": "voice.outbound",
+    "voice_queue": "voice.queue",
+    "webhook": "web.webhook",
+}
 
 
 class Deferred:
@@ -45,9 +46,9 @@ class Deferred:
         return getattr(import_module(self._name), name)
 
 
-def __getattr__(name: str) -> Deferred:
+def __getattr__(name: str) -> Any:
     """`from shared.lazily import bulk` gives shared.bulk, not yet loaded."""
-    full = f"shared.{name}"
+    full = f"shared.{MODULES.get(name, name)}"
     if name.startswith("_") or find_spec(full) is None:
         raise AttributeError(f"there is no module {full}")
     return Deferred(full)

@@ -11,16 +11,16 @@ from shared.errors import Conflict, InvalidRequest
 from shared.lazily import recipients, schedule
 
 if TYPE_CHECKING:
-    from shared.blobs import Blobs
-    from shared.bulk_jobs import BulkJobs
-    from shared.call_ledger import CallLedger
+    from shared.bulk.jobs import BulkJobs
+    from shared.calls.dead_letters import DeadLetters
+    from shared.calls.ledger import CallLedger
     from shared.config import Settings
-    from shared.dead_letters import DeadLetters
-    from shared.effects import Effect
-    from shared.message_store import MessageStore
-    from shared.stats import Stats
-    from shared.tables import Table, Tables
+    from shared.delivery.store import MessageStore
+    from shared.sms.stats import Stats
+    from shared.storage.blobs import Blobs
+    from shared.storage.tables import Table, Tables
     from shared.twilio_helper import Twilio
+    from shared.twiml.effects import Effect
 
 log = logging.getLogger(__name__)
 
@@ -49,29 +49,29 @@ class Services:
     @cached_property
     def tables(self) -> "Tables":
         """The storage account's tables."""
-        from shared.tables import Tables
+        from shared.storage.tables import Tables
 
         return Tables.connect(self.settings)
 
     @cached_property
     def messages(self) -> "MessageStore":
         """The messages, and who has opted out."""
-        from shared.message_store import MessageStore
+        from shared.delivery.store import MessageStore
 
         return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
 
     @cached_property
     def calls(self) -> "CallLedger":
         """The calls."""
-        from shared.call_ledger import CallLedger
-        from shared.together import Together
+        from shared.calls.ledger import CallLedger
+        from shared.storage.batching import Together
 
         return CallLedger(Together(self.tables.table("calls")))
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
         """What was given up."""
-        from shared.dead_letters import DeadLetters
+        from shared.calls.dead_letters import DeadLetters
 
         return DeadLetters(self.tables.table("deadletters"))
 
@@ -83,27 +83,27 @@ class Services:
     @cached_property
     def stats(self) -> "Stats":
         """The counts of messages."""
-        from shared.stats import Stats
+        from shared.sms.stats import Stats
 
         return Stats(self.messages.table)
 
     @cached_property
     def bulk_jobs(self) -> "BulkJobs":
         """The bulk loads."""
-        from shared.bulk_jobs import BulkJobs
+        from shared.bulk.jobs import BulkJobs
 
         return BulkJobs(self.tables.table("bulk"))
 
     @cached_property
     def files(self) -> "Blobs":
         """The files of the bulk loads."""
-        from shared.blobs import Blobs
+        from shared.storage.blobs import Blobs
 
         return Blobs(self.settings, "bulk")
 
     async def carry_out(self, effects: "Iterable[Effect]") -> list[str]:
         """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
-        from shared.effects import CallBack, OptIn, OptOut, Text
+        from shared.twiml.effects import CallBack, OptIn, OptOut, Text
 
         ring: list[str] = []
         for effect in effects:

@@ -126,7 +126,7 @@ class Twilio:
     """Twilio's REST API over one session of one loop. Requests have a time limit; drains share `slots`."""
 
     def __init__(self, settings: Settings) -> None:
-        from shared.pacing import Slots  # like the client, what a webhook does without
+        from shared.delivery.throttle import Slots  # like the client, what a webhook does without
 
         self.slots = Slots(settings.send_concurrency)
         self._settings = settings

@@ -14,8 +14,9 @@ from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
 from local.twilio.core import Exchange
 from shared.services import Services
-from tests import calling, offline, openapi, storage
+from tests import calling, offline, openapi
 from tests.app import App, connected
+from tests.azurite import Azurite, running_azurite
 from tests.front import Front
 from tests.front import running_front as front_server
 from tests.listener import Listener
@@ -28,9 +29,9 @@ offline.stay()
 
 
 @pytest.fixture(scope="session")
-def azurite() -> Iterator[storage.Azurite]:
+def azurite() -> Iterator[Azurite]:
     """Azurite on free ports, empty, in memory; `azurite.fresh_account()` isolates a test."""
-    with storage.running_azurite() as running:
+    with running_azurite() as running:
         yield running
 
 
@@ -76,7 +77,7 @@ def front(running_front: Front) -> Iterator[Front]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: storage.Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
+async def services(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
     """What the triggers work with: empty storage, the Twilio double, `front` at PUBLIC_BASE_URL."""
     storage_account = azurite.fresh_account()
     made = Services(
@@ -87,9 +88,7 @@ async def services(azurite: storage.Azurite, double: Double, front: Front) -> As
 
 
 @pytest_asyncio.fixture(scope="session")
-async def worker(
-    azurite: storage.Azurite, running_double: Double, running_front: Front
-) -> AsyncIterator[Worker]:
+async def worker(azurite: Azurite, running_double: Double, running_front: Front) -> AsyncIterator[Worker]:
     """The real function_app.py, indexed by Microsoft's worker library in this process.
 
     An app can be indexed once a process: nobody else may call its get_functions().

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from shared import twimlets, voice
 from shared.config import Settings
-from shared.effects import Effect
 from shared.errors import NotFound
-from shared.reply import Reply
-from shared.twilio_request import TwilioRequest
+from shared.twiml.effects import Effect
+from shared.twiml.reply import Reply
+from shared.twiml.request import TwilioRequest
+from shared.voice import menu as voice
+from shared.voice import twimlets
 
 PUBLIC = "https://switchboard.example.com"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))

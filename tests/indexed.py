@@ -1,8 +1,8 @@
 """The index of rare ends against the messages themselves, after whatever a test did to them."""
 
-from shared.message import Message
-from shared.message_store import END, PARTITIONS, MessageStore
-from shared.states import RARE
+from shared.delivery.states import RARE
+from shared.delivery.store import END, PARTITIONS, MessageStore
+from shared.sms.message import Message
 
 
 async def astray(store: MessageStore) -> set[tuple[str, str]]:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared import bulk, recipients
-from shared.rows import Write
+from shared.bulk import loader as bulk
 from shared.services import Services
+from shared.sms import opt_outs as recipients
+from shared.storage.rows import Write
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

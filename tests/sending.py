@@ -8,11 +8,13 @@ from typing import Any
 import azure.functions as func
 
 from local.twilio import Double
-from shared import drain, schedule, webhook
-from shared.message import Message, new_id
-from shared.sending import Report
+from shared.delivery import drain
+from shared.delivery.sender import Report
+from shared.delivery.states import State
 from shared.services import Services
-from shared.states import State
+from shared.sms import schedule
+from shared.sms.message import Message, new_id
+from shared.web import webhook
 from tests.front import Front
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

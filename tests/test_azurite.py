@@ -6,7 +6,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient
 
-from tests.storage import Azurite
+from tests.azurite import Azurite
 
 
 def test_accounts_are_separate(azurite: Azurite) -> None:

@@ -21,6 +21,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient
 from dotenv import dotenv_values
 
+from tests.azurite import Azurite
 from tests.host.process import ROOT, environment, write_app
 from tests.laptop import Laptop, LaptopPorts, running, started
 from tests.processes import (
@@ -33,7 +34,6 @@ from tests.processes import (
     listening,
     needs_proc,
 )
-from tests.storage import Azurite
 from tests.waiting import until
 
 HOST_JSON = json.loads((ROOT / "host.json").read_text())

@@ -10,8 +10,12 @@ import azure.functions as func
 import pytest
 
 from local.twilio import Double
-from shared import calls, drain, messaging, schedule, webhook
+from shared.calls import placing as calls
+from shared.delivery import drain
 from shared.services import Services
+from shared.sms import replies as messaging
+from shared.sms import schedule
+from shared.web import webhook
 from tests.front import Front
 from tests.sending import keep, person
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import phone_numbers, voice_call
+from shared import phone_numbers
 from shared.errors import InvalidRequest
+from shared.voice import context as voice_call
 from tests.flows import settings
 
 

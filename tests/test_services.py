@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from shared.effects import CallBack, OptIn, OptOut, Text, Warn
 from shared.services import Services
+from shared.twiml.effects import CallBack, OptIn, OptOut, Text, Warn
 
 PERSON = "+12025550101"
 

@@ -11,10 +11,10 @@ from bench.child import ROOT, ChildFailed
 from bench.peers import send_loop
 from bench.webhooks import APPS, PEERS
 from local.twilio import Double
-from shared.message_store import PARTITIONS
+from shared.delivery.store import PARTITIONS
 from shared.services import Services
+from tests.azurite import Azurite
 from tests.settings import settings
-from tests.storage import Azurite
 
 
 def test_flask_and_ours_answer_with_the_same_twiml() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bench import scale
 from bench.scale import AZURE, RAISED, World
-from shared import drain
+from shared.delivery import drain
 
 FREE = World(cpu=0.0, storage=0.0, partition=None, account=None)
 

@@ -10,10 +10,10 @@ from time import monotonic
 from rich.console import Console
 from rich.table import Table
 
+from tests.azurite import Azurite, running_azurite
 from tests.faults import rows
 from tests.faults.rows import Outcome
 from tests.faults.world import World, running_world
-from tests.storage import Azurite, running_azurite
 
 type Row = tuple[str, Callable[[World, int], Awaitable[Outcome]], int]
 

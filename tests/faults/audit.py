@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from shared.message import Message
-from shared.states import IN_DOUBT, WAITING, State, from_twilio
+from shared.delivery.states import IN_DOUBT, WAITING, State, from_twilio
+from shared.sms.message import Message
 
 GONE = frozenset({State.SUBMITTED, State.SENT, State.DELIVERED, State.READ, State.UNDELIVERED})
 

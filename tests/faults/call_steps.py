@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared import calls, errors
-from shared.states import State
+from shared import errors
+from shared.calls import placing as calls
+from shared.delivery.states import State
 from tests.faults.audit import accepted
 from tests.faults.steps import MOST, crashed_at, person
 from tests.faults.world import World

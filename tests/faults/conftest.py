@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from tests.azurite import Azurite
 from tests.faults.world import World, running_world
-from tests.storage import Azurite
 
 
 @pytest_asyncio.fixture(scope="session")

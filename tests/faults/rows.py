@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared import drain, errors
-from shared.message_store import PARTITIONS
-from shared.states import State
+from shared import errors
+from shared.delivery import drain
+from shared.delivery.states import State
+from shared.delivery.store import PARTITIONS
 from tests.faults import baseline, call_steps, steps
 from tests.faults.audit import Verdict
 from tests.faults.baseline import Plain

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.message import Message, shard
-from shared.states import State
+from shared.delivery.states import State
+from shared.sms.message import Message, shard
 from tests.faults.audit import Verdict
 from tests.faults.workers import CRASHED, Job, Worker
 from tests.faults.world import UNSETTLED, World

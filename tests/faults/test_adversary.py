@@ -8,12 +8,16 @@ from time import monotonic
 
 import pytest
 
-from shared import drain, errors, recipients, reconcile, schedule
-from shared.message import Message, shard
-from shared.message_store import MessageStore
-from shared.rows import Insert, Put, Row, Write, stamp
-from shared.states import State
-from shared.tables import Table
+from shared import errors
+from shared.delivery import drain
+from shared.delivery import settle as reconcile
+from shared.delivery.states import State
+from shared.delivery.store import MessageStore
+from shared.sms import opt_outs as recipients
+from shared.sms import schedule
+from shared.sms.message import Message, shard
+from shared.storage.rows import Insert, Put, Row, Write, stamp
+from shared.storage.tables import Table
 from tests.faults import steps
 from tests.faults.audit import accepted
 from tests.faults.world import PEOPLE, World
@@ -117,7 +121,7 @@ async def test_a_drain_that_slept_through_its_lease_does_not_post(
             slept = 120.0
 
     real = monotonic
-    monkeypatch.setattr("shared.drain.monotonic", lambda: real() + slept)
+    monkeypatch.setattr("shared.delivery.drain.monotonic", lambda: real() + slept)
     table.after = sleep
     await world.drain()
     assert posts(world, message.id) == 0
@@ -140,7 +144,7 @@ async def test_a_drain_that_slept_past_its_look_up_leaves_it_to_a_person(
             assert (await world.store.get(message.id)).state is State.UNKNOWN
 
     real = monotonic
-    monkeypatch.setattr("shared.drain.monotonic", lambda: real() + slept)
+    monkeypatch.setattr("shared.delivery.drain.monotonic", lambda: real() + slept)
     table.after = sleep
     await world.drain()
     assert await ends(world, message) == [State.UNRESOLVED]

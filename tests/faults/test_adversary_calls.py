@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from shared import calls, errors
-from shared.call_ledger import CallLedger
-from shared.rows import Write
-from shared.states import State
+from shared import errors
+from shared.calls import placing as calls
+from shared.calls.ledger import CallLedger
+from shared.delivery.states import State
+from shared.storage.rows import Write
 from tests.faults import call_steps, steps
 from tests.faults.call_steps import deliver, queued, rung, settled
 from tests.faults.test_adversary import Hooked

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.states import State
+from shared.delivery.states import State
 from tests.faults import call_steps, steps
 from tests.faults.world import World
 

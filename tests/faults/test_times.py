@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.message import shard
-from shared.states import State
+from shared.delivery.states import State
+from shared.sms.message import shard
 from tests.faults import rows
 from tests.faults.world import PEOPLE, World
 

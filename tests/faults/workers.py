@@ -17,13 +17,16 @@ from typing import Any
 
 import twilio.rest.api  # noqa: F401  what a worker needs is imported before the fork
 
-from shared import calls, drain, recipients, schedule
-from shared.call_ledger import CallLedger
+from shared.calls import placing as calls
+from shared.calls.ledger import CallLedger
 from shared.config import Settings
-from shared.message_store import MessageStore
-from shared.rows import Put, Write
+from shared.delivery import drain
+from shared.delivery.store import MessageStore
 from shared.services import Services
-from shared.tables import Table
+from shared.sms import opt_outs as recipients
+from shared.sms import schedule
+from shared.storage.rows import Put, Write
+from shared.storage.tables import Table
 from shared.twilio_helper import Sent, Twilio
 
 CRASHED = 9

@@ -11,19 +11,23 @@ from typing import Any
 import azure.functions as func
 
 from local.twilio import Double, Options, Pace
-from shared import calls, drain, message, messaging, schedule, webhook
+from shared.calls import placing as calls
 from shared.config import Settings
-from shared.message import Message
-from shared.message_store import END, PARTITIONS, MessageStore, creation
-from shared.sending import Report
+from shared.delivery import drain
+from shared.delivery.sender import Report
+from shared.delivery.states import State
+from shared.delivery.store import END, PARTITIONS, MessageStore, creation
 from shared.services import Services
-from shared.states import State
+from shared.sms import message, schedule
+from shared.sms import replies as messaging
+from shared.sms.message import Message
+from shared.web import webhook
+from tests.azurite import Azurite
 from tests.faults.audit import Verdict, audit
 from tests.faults.workers import Job
 from tests.front import Front, running_front
 from tests.indexed import astray
 from tests.settings import ENVIRON
-from tests.storage import Azurite
 
 PEOPLE = tuple(f"+12025550{number}" for number in range(101, 200))
 UNSETTLED = frozenset(

@@ -12,8 +12,8 @@ import pytest_asyncio
 from azure.storage.queue import QueueClient
 from yarl import URL
 
+from tests.azurite import Azurite, make_queues
 from tests.host.process import QUICK_QUEUES, HostProcess, serving, write_app
-from tests.storage import Azurite, make_queues
 from tests.waiting import until
 
 APP = """

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from azure.storage.queue import QueueClient, QueueMessage
 
+from tests.azurite import Azurite, make_queues
 from tests.host.process import HostProcess, serving, write_app
-from tests.storage import Azurite, make_queues
 from tests.waiting import until
 
 APP = """

@@ -18,7 +18,7 @@ from local.host.settings import QueueSettings
 from local.host.storage import QueueStorage
 from local.host.triggers import QueueTrigger
 from local.host.worker import Function, QueuedMessage, Result
-from tests.storage import Azurite
+from tests.azurite import Azurite
 from tests.waiting import until
 
 SETTINGS = QueueSettings(

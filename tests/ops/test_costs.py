@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 from local.twilio import Double
 from ops import costs
 from ops.__main__ import app
-from shared import calls, drain, schedule
+from shared.calls import placing as calls
+from shared.delivery import drain
 from shared.services import Services
-from shared.twilio_request import TwilioRequest
-from tests import storage
+from shared.sms import schedule
+from shared.twiml.request import TwilioRequest
+from tests.azurite import Azurite
 from tests.settings import settings
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -46,7 +48,7 @@ def counting() -> Iterator[Counter]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: storage.Azurite, double: Double) -> AsyncIterator[Services]:
+async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
     running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
     await drain.tick(running, now=NOW)  # makes the tables
     await calls.accept({"to": "+12025550101", "say": "x"}, running, now=NOW)

@@ -19,13 +19,17 @@ from ops.client import Api, Deployment
 from ops.doctor import Examination
 from ops.lately import SHOWN
 from ops.signature import MENDS
-from shared import calls, diagnosis, drain, listing, schedule
-from shared.call_ledger import Call
-from shared.message import Message, new_id
-from shared.states import State
+from shared.calls import placing as calls
+from shared.calls.ledger import Call
+from shared.delivery import drain
+from shared.delivery import paging as listing
+from shared.delivery.states import State
+from shared.sms import schedule
+from shared.sms.message import Message, new_id
+from shared.web import diagnosis
+from tests.azurite import Azurite, signed
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
-from tests.storage import Azurite, signed
 
 
 def found(result: Any, check: str) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ import pytest
 from local.host.worker import Worker
 from ops import messages
 from ops.client import Api, OpsError
-from shared import bulk
-from shared.states import State
+from shared.bulk import loader as bulk
+from shared.delivery.states import State
 from tests.ops.conftest import Run, running_services
 
 AT = "2030-01-31T09:00:00Z"

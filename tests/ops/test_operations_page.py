@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from local.host.worker import Worker
 from ops import costs
 from ops.__main__ import app
-from shared.message import SHARDS
+from shared.sms.message import SHARDS
 from tests.infra.bicep import read
 from tests.infra.test_matches_the_app import logged
 

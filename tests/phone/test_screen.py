@@ -13,9 +13,9 @@ from twilio.rest import Client
 
 from local.host.worker import Worker
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER
+from tests.azurite import Azurite
 from tests.browser import CHROMIUM, Page, open_page
 from tests.phone.stage import Stage, set_up
-from tests.storage import Azurite
 
 PERSON, ANNA, OWNER = "+12025550101", "+12025550102", "+12025550104"
 ATTACK = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"

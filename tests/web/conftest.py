@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from local.running import Running
 from shared.errors import Contended
-from shared.rows import Delete
 from shared.services import Services
+from shared.storage.rows import Delete
 from tests.browser import Page, open_page
 from tests.host.process import ROOT
 from tests.laptop import Laptop, LaptopPorts, running

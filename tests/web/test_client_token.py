@@ -1,4 +1,4 @@
-"""shared/client_token.py: what a token holds, and when there is none."""
+"""shared/web/access_token.py: what a token holds, and when there is none."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -8,14 +8,14 @@ import pytest
 import pytest_asyncio
 
 from local.twilio import Double, Options
-from shared import client_token
 from shared.config import Settings
 from shared.errors import InvalidRequest, SettingsError, TooMany
 from shared.services import Services
+from shared.web import access_token as client_token
 from tests import calling, openapi
 from tests.app import App
+from tests.azurite import Azurite
 from tests.settings import settings
-from tests.storage import Azurite
 from tests.web.conftest import API_KEY, SOFTPHONE, TWIML_APP
 
 SECRET = SOFTPHONE["TWILIO_API_SECRET"]

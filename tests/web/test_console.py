@@ -14,12 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from shared import bulk, listing, message
-from shared.call_ledger import Call
+from shared.bulk import loader as bulk
+from shared.calls.ledger import Call
+from shared.delivery import paging as listing
+from shared.delivery.states import State
+from shared.delivery.store import creation
 from shared.errors import Contended
-from shared.message_store import creation
-from shared.rows import Insert, Put, stamp
-from shared.states import State
+from shared.sms import message
+from shared.storage.rows import Insert, Put, stamp
 from tests.browser import needs_chromium
 from tests.web.conftest import Edition
 from tests.web.person import Person

@@ -7,9 +7,9 @@ import pytest_asyncio
 
 from local.phone.office import Office
 from local.twilio import NUMBER, Double, Number, Options, Pace
-from shared import calls
+from shared.calls import placing as calls
 from shared.services import Services
-from shared.voice_queue import QUEUE
+from shared.voice.queue import QUEUE
 from tests.listener import Answer, Listener
 from tests.settings import settings
 

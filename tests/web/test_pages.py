@@ -1,4 +1,4 @@
-"""shared/pages.py: what is served, with which headers, and what is not."""
+"""shared/web/pages.py: what is served, with which headers, and what is not."""
 
 import gzip
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.host.worker import Answer, Worker
-from shared import pages
 from shared.services import Services
+from shared.web import pages
 from tests.settings import settings
 
 URL = "http://localhost:7071/api/x"

@@ -1,0 +1,184 @@
+"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated.
+
+Bytes that are not UTF-8 are half surrogate pairs in a CSV row's text (PEP 383), so that it can be written
+as it was. Such a row has a problem: nothing of it is stored.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+from shared.errors import InvalidRequest
+from shared.sms.message import FIELDS
+
+MOST_ROWS = 100_000
+COLUMNS = FIELDS - {"idempotency_key"}
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+_NOT_UTF_8 = re.compile("[\ufffd\udc80-\udcff]")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One row. number: as a spreadsheet counts, the header being row 1 of a CSV file."""
+
+    number: int
+    values: Mapping[str, Any]
+    problem: str = ""
+
+    def request(self) -> dict[str, Any]:
+        """The message that this row asks for; `{name}` in its body stands for the column of that name.
+
+        Raises InvalidRequest.
+        """
+        if self.problem:
+            raise InvalidRequest(None, self.problem)
+        request = {
+            name: value for name, value in self.values.items() if name in COLUMNS and value is not None
+        }
+        if isinstance(request.get("body"), str):
+            request["body"] = _filled(request["body"], self.values)
+        return request
+
+
+def rows(file: IO[bytes], content_type: str) -> Generator[FileRow]:
+    """Every row of the file, one at a time. Raises InvalidRequest for a file that has no rows at all."""
+    return _csv(file) if content_type == CSV else _ndjson(file)
+
+
+def without(
+    file: IO[bytes], content_type: str, theirs: Callable[[FileRow, str], bool], name: str
+) -> Generator[tuple[bytes, bool]]:
+    """The file piece by piece, and whether the piece stands for a row that was `theirs`.
+
+    Of such a row nothing is left but its place, with `name` as its `to`: the rows behind it keep their
+    numbers, and every other row its bytes. theirs: sees each row, and its text.
+    """
+    parts = _csv_parts(file, name) if content_type == CSV else _ndjson_parts(file, name)
+    for row, text, instead in parts:
+        is_theirs = theirs(row, text)
+        yield (instead if is_theirs else text).encode(errors="surrogateescape"), is_theirs
+
+
+def _csv(file: IO[bytes]) -> Generator[FileRow]:
+    text = _text(file)
+    try:
+        _, delimiter, header = _header(text)
+        for row in _records(text, delimiter, header):
+            if row.values or row.problem:
+                yield row
+    finally:
+        text.detach()
+
+
+def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
+    """Each row, blank ones and the header included, with its text, and what stands for it without it."""
+    text, read = _text(file), list[str]()
+
+    def lines() -> Generator[str]:
+        for line in text:
+            read.append(line)
+            yield line
+
+    try:
+        first, delimiter, header = _header(text)
+        yield FileRow(1, {}), first, first
+        instead = delimiter.join(name if column == "to" else "" for column in header) + "\n"
+        for row in _records(lines(), delimiter, header):
+            yield row, "".join(read), instead
+            read.clear()
+    finally:
+        text.detach()
+
+
+def _text(file: IO[bytes]) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
+    """The first line, the delimiter, and the columns' names."""
+    first = text.readline()
+    delimiter = max(",;\t", key=first.count)
+    readable = first.encode(errors="surrogateescape").decode(errors="replace")  # names are shown
+    try:
+        names = next(csv.reader([readable], delimiter=delimiter), [])
+    except csv.Error as exc:
+        raise InvalidRequest(None, f"the first row is not CSV: {exc}") from exc
+    header = [name.strip().lower() for name in names]
+    if "to" not in header:
+        raise InvalidRequest("to", "the first row must name the columns, with `to` among them")
+    twice = {name for name in header if name and header.count(name) > 1}
+    if twice:
+        raise InvalidRequest(min(twice), "is the name of two columns")
+    return first, delimiter, header
+
+
+def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow]:
+    """Each row behind the header; a blank one has no values."""
+    number, reader = 1, csv.reader(lines, delimiter=delimiter)
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield FileRow(number, {}, f"is not CSV: {exc}")
+            continue
+        yield _csv_row(number, header, cells) if any(map(str.strip, cells)) else FileRow(number, {})
+
+
+def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
+    if len(cells) > len(header):
+        return FileRow(number, {}, f"has {len(cells)} cells, and the first row {len(header)}")
+    values: dict[str, Any] = {name: cell for name, cell in zip(header, cells, strict=False) if name}
+    for name in COLUMNS & values.keys():
+        values[name] = values[name].strip() if name != "body" else values[name]
+        if not values[name]:
+            values[name] = None  # an empty cell is a column not given
+    if values.get("media_urls"):
+        values["media_urls"] = values["media_urls"].split()
+    if (values.get("expires_after") or "").isdecimal():
+        values["expires_after"] = int(values["expires_after"])
+    problem = "is not UTF-8" if any(map(_NOT_UTF_8.search, cells)) else ""
+    return FileRow(number, values, problem)
+
+
+def _ndjson(file: IO[bytes]) -> Generator[FileRow]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield _ndjson_row(number, line)
+
+
+def _ndjson_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
+    instead = json.dumps({"to": name}) + "\n"
+    for number, line in enumerate(file, 1):
+        row = _ndjson_row(number, line) if line.strip() else FileRow(number, {})
+        yield row, line.decode(errors="surrogateescape"), instead
+
+
+def _ndjson_row(number: int, line: bytes) -> FileRow:
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return FileRow(number, value)
+    return FileRow(number, {}, "is not a JSON object")
+
+
+def _filled(body: str, values: Mapping[str, Any]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0][0]  # {{ and }} stand for the braces themselves
+        value = values.get(match[1].strip().lower(), values.get(match[1]))
+        if value is None or isinstance(value, dict | list):
+            raise InvalidRequest("body", f"names {{{match[1]}}}, which is not a column with a value")
+        return str(value)
+
+    return _PLACEHOLDER.sub(fill, body)

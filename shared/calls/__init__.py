@@ -1,0 +1,1 @@
+"""What a call is: request, callbacks, dead letters."""

@@ -1,0 +1,120 @@
+"""What was given up, each with its reason, kept until a person replays or discards it."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.calls import request as outbound
+from shared.delivery.store import END, Rows
+from shared.errors import Conflict, Contended, InvalidRequest, NotFound
+from shared.storage.rows import Delete, Insert, Merge, Row, moment, stamp
+
+log = logging.getLogger(__name__)
+
+PARTITION = "dead"
+KEPT = 32_000
+"""Characters of a queue message that are kept: a text column holds 64 KB of UTF-16."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One queue message that was given up. `call_id` is the id that makes it ring once."""
+
+    id: str
+    call_id: str
+    queue: str
+    reason: str
+    body: str = field(repr=False)
+    died: datetime
+    replayed: datetime | None = None
+    etag: str = field(default="", repr=False)
+
+    def queue_message(self) -> str:
+        """The message to put back on the queue, under the id it had. Raises Conflict."""
+        try:
+            request = outbound.decode(self.body.encode())
+        except InvalidRequest as exc:
+            raise Conflict(f"it cannot be replayed: {exc}") from exc
+        return json.dumps({**request, "id": request.get("id") or self.call_id}, ensure_ascii=False)
+
+    def view(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "id": self.id,
+            "call_id": self.call_id,
+            "queue": self.queue,
+            "reason": self.reason,
+            "body": self.body,
+            "died_at": stamp(self.died),
+            "replayed_at": stamp(self.replayed) if self.replayed else None,
+        }
+
+
+class DeadLetters:
+    """The dead-letter table, newest first."""
+
+    def __init__(self, table: Rows) -> None:
+        self._table = table
+
+    async def add(self, raw: bytes, reason: str, *, call_id: str, queue: str, now: datetime) -> None:
+        """Keep what was given up; the same message at the same time only once."""
+        body = raw.decode("utf-8", "replace")[:KEPT]
+        newest_first = 10**14 - int(now.timestamp() * 1000)
+        values = {"call_id": call_id, "queue": queue, "reason": reason, "body": body, "died": stamp(now)}
+        try:
+            await self._table.commit(PARTITION, [Insert(f"{newest_first}-{call_id}", values)])
+        except Contended:
+            return
+        log.error("dead letter %s from %s: %s", call_id, queue, reason)
+
+    async def page(self, *, token: str = "", limit: int = 50) -> dict[str, Any]:
+        """Some of them as the API shows them, newest first, and the token of the next page."""
+        rows = await self._table.read(PARTITION, token, END, limit=limit + 1)
+        following = rows[limit - 1].key if len(rows) > limit else None
+        return {"dead_letters": [_letter(row).view() for row in rows[:limit]], "token": following}
+
+    async def get(self, letter_id: str) -> DeadLetter:
+        """Raises NotFound."""
+        row = await self._table.get(PARTITION, letter_id)
+        if row is None:
+            raise NotFound(f"there is no dead letter {letter_id}")
+        return _letter(row)
+
+    async def mark_replayed(self, letter: DeadLetter, now: datetime) -> None:
+        """Note when it was put back on the queue."""
+        await self._table.commit(PARTITION, [Merge(letter.id, {"replayed": stamp(now)}, letter.etag)])
+
+    async def erase(self, number: str) -> int:
+        """Take the content from every dead letter that names this number; how many there were.
+
+        Dead letters are few: they are read in full, which nothing else does.
+        """
+        count, after = 0, ""
+        while rows := await self._table.read(PARTITION, after, END, limit=200):
+            after = rows[-1].key
+            for row in rows:
+                if number in row.text("body"):
+                    await self._table.commit(PARTITION, [Merge(row.key, {"body": "", "reason": "erased"})])
+                    count += 1
+        return count
+
+    async def discard(self, letter_id: str) -> None:
+        """Forget it. Raises NotFound."""
+        letter = await self.get(letter_id)
+        await self._table.commit(PARTITION, [Delete(letter.id, letter.etag)])
+
+
+def _letter(row: Row) -> DeadLetter:
+    replayed = row.text("replayed")
+    return DeadLetter(
+        id=row.key,
+        call_id=row.text("call_id"),
+        queue=row.text("queue"),
+        reason=row.text("reason"),
+        body=row.text("body"),
+        died=moment(row.text("died")),
+        replayed=moment(replayed) if replayed else None,
+        etag=row.etag,
+    )

@@ -1,0 +1,1 @@
+"""The send-once engine under texts and calls."""

@@ -1,0 +1,1 @@
+"""One person: timeline and erasure."""

@@ -1,0 +1,1 @@
+"""What a text is: request, content, replies to inbound texts, opt-outs, segments."""

@@ -1,0 +1,1 @@
+"""Azure tables, rows, transactions and blobs."""

@@ -1,0 +1,1 @@
+"""Instants, recurrence, quiet hours and business hours."""

@@ -1,0 +1,1 @@
+"""Twilio's request, our reply, and the rules for TwiML from outside."""

@@ -1,0 +1,143 @@
+"""What every step of a call works with: the request, the settings, and the caller's language."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from twilio.twiml.voice_response import VoiceResponse
+
+from shared.config import Settings
+from shared.twiml.reply import Reply
+from shared.twiml.request import TwilioRequest
+from shared.voice import prompts
+
+if TYPE_CHECKING:
+    from shared.twiml.effects import Effect
+
+TRIES = 3
+
+# What carriers send for a withheld number: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN, UNAVAILABLE on a keypad.
+WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a call, as the flows see it. State between steps rides in the (signed) URLs."""
+
+    request: TwilioRequest
+    settings: Settings
+    language: str
+
+    @classmethod
+    def of(cls, request: TwilioRequest, settings: Settings) -> "Call":
+        chosen = request.state("lang")
+        country = request.get("ToCountry" if _outbound(request) else "FromCountry")
+        language = chosen if chosen in prompts.VOICES else prompts.for_caller(country, settings)
+        return cls(request, settings, language)
+
+    def url(self, step: str, **state: object) -> str:
+        """The absolute URL of a step that keeps the language; `lang=""` leaves it out."""
+        query = {"lang": self.language, **state}
+        carried = "&".join(
+            f"{name}={quote_plus(str(value), errors='replace')}"
+            for name, value in query.items()
+            if value != ""
+        )
+        return f"{self.settings.public_base_url}/api/voice/step/{step}" + (f"?{carried}" if carried else "")
+
+    def say(self, verb: Any, name: str, **values: object) -> None:
+        """Have a Response or a Gather say one prompt."""
+        prompts.say(verb, prompts.text(name, self.language, **values), self.language)
+
+    def ask_key(self, response: VoiceResponse, step: str, prompt: str, **values: object) -> Reply:
+        """Ask for one key, which goes to `step`; three times in all, then goodbye."""
+        tries = self.count("tries") + 1
+        if tries > TRIES:
+            return self.end(response, "goodbye")
+        gather = response.gather(num_digits=1, timeout=6, action=self.url(step, tries=tries))
+        self.say(gather, prompt, **values)
+        response.redirect(self.url(step, tries=tries))
+        return Reply(response)
+
+    def end(self, response: VoiceResponse, prompt: str, *effects: "Effect") -> Reply:
+        """Say one last thing, and hang up."""
+        self.say(response, prompt)
+        response.hangup()
+        return Reply(response, effects)
+
+    def count(self, name: str) -> int:
+        """A counter that an earlier step put into the URL."""
+        text = self.request.state(name)
+        return int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+
+    @property
+    def digits(self) -> str:
+        return self.request.get("Digits")
+
+    @property
+    def company(self) -> str:
+        return self.settings.company_name or prompts.text("us", self.language)
+
+    @property
+    def person(self) -> str:
+        """The other end, as Twilio names it: E.164, client:name, sip:..., or a word such as anonymous."""
+        return self.request.get("To" if _outbound(self.request) else "From")
+
+    @property
+    def number(self) -> str | None:
+        """The other end's number, unless it is withheld or none."""
+        known = re.fullmatch(r"\+[1-9][0-9]{6,14}", self.person) and self.person not in WITHHELD
+        return self.person if known else None
+
+    @property
+    def reachable(self) -> str | None:
+        """The other end's number, if it may be called and texted."""
+        from shared import phone_numbers
+
+        return self.number if self.number and phone_numbers.allowed(self.number, self.settings) else None
+
+    @property
+    def is_agent(self) -> bool:
+        """Is this one of the team, by number or address, or signed in at the softphone?"""
+        team = {*self.settings.team_numbers, self.settings.owner_number}
+        return self.person in team or self.person.startswith("client:")
+
+    @property
+    def is_open(self) -> bool:
+        if not self.settings.business_hours:
+            return True
+        from shared.times import business_hours
+
+        return business_hours.is_open(self.settings.business_hours, self.settings.time_zone, self.request.now)
+
+    @property
+    def callees(self) -> tuple[str, ...]:
+        """Whom a caller reaches: the team, or else the owner; never the caller's own phone."""
+        targets = self.settings.team_numbers or tuple(filter(None, [self.settings.owner_number]))
+        return tuple(target for target in targets if target != self.person)
+
+    @property
+    def has_callees(self) -> bool:
+        return bool(self.callees)
+
+    @property
+    def has_rooms(self) -> bool:
+        return bool(self.settings.conference_rooms)
+
+    @property
+    def has_line(self) -> bool:
+        """Is there anyone who can take callers out of the line: a team, or a softphone?"""
+        known = self.settings
+        return bool(known.team_numbers or known.owner_number or (known.api_key and known.twiml_app_sid))
+
+    @property
+    def local_time(self) -> str:
+        """Now, on the company's clocks, as in 2030-01-31 09:05."""
+        from zoneinfo import ZoneInfo
+
+        return f"{self.request.now.astimezone(ZoneInfo(self.settings.time_zone)):%Y-%m-%d %H:%M}"
+
+
+def _outbound(request: TwilioRequest) -> bool:
+    return request.get("Direction").startswith("outbound")

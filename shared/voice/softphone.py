@@ -1,0 +1,58 @@
+"""The softphone: what voice/client answers to a call placed in the browser."""
+
+import re
+
+from twilio.twiml.voice_response import VoiceResponse
+
+from shared.errors import InvalidRequest
+from shared.twiml.effects import Warn
+from shared.twiml.reply import Reply
+from shared.voice import dial as voice_dial
+from shared.voice import queue as voice_queue
+from shared.voice.context import Call
+
+
+def dial(call: Call) -> Reply:
+    """Dial the To of the softphone: a number, `client:NAME` or NAME, or `queue` for the next caller."""
+    target = call.request.get("To").strip()
+    if not call.request.get("From").startswith("client:"):
+        return _refused(call, "voice/client was asked by something that is not a client")
+    if target == "queue":
+        return voice_queue.agent(call)
+    name = target.removeprefix("client:")
+    if re.match(r"[+(0-9]", target):
+        from shared import phone_numbers
+
+        try:
+            region = phone_numbers.home(call.settings)
+            target = phone_numbers.permitted(target, call.settings, "To", region=region)
+        except InvalidRequest as exc:
+            return _refused(call, f"softphone: {exc}")
+    elif re.fullmatch(r"[A-Za-z0-9_.@-]{1,121}", name):
+        target = f"client:{name}"
+    else:
+        return _refused(call, "softphone: To is neither a number, nor the name of a client, nor queue")
+    response = VoiceResponse()
+    dialed = response.dial(
+        action=call.url("client-left"),
+        caller_id=call.settings.from_number,
+        answer_on_bridge=True,
+        timeout=30,
+        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
+    )
+    voice_dial.ring(dialed, target)
+    return Reply(response)
+
+
+def left(call: Call) -> Reply:
+    """The softphone's call is over: say why, if it never began."""
+    response = VoiceResponse()
+    if voice_dial.answered(call.request):
+        response.hangup()
+        return Reply(response)
+    said = {"busy": "client_busy", "no-answer": "client_no_answer", "canceled": "client_no_answer"}
+    return call.end(response, said.get(call.request.get("DialCallStatus"), "client_failed"))
+
+
+def _refused(call: Call, reason: str) -> Reply:
+    return call.end(VoiceResponse(), "client_refused", Warn(reason))

@@ -1,0 +1,1 @@
+"""HTTP: signed webhooks, the JSON API, pages, access tokens, diagnosis."""

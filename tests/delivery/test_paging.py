@@ -1,0 +1,309 @@
+"""Lists of messages: in order, by ranges, with a bound on what a page reads; a bad row hides no other."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any
+
+import pytest
+
+from local.twilio import Double
+from shared.delivery import paging as listing
+from shared.delivery import settle as reconcile
+from shared.delivery.states import RARE, State
+from shared.delivery.store import PARTITIONS, MessageStore, Page, Rows, creation
+from shared.errors import Malformed, NotFound
+from shared.recipients import timeline
+from shared.services import Services
+from shared.sms import opt_outs as recipients
+from shared.sms import schedule
+from shared.sms.message import Message, new_id
+from shared.sms.stats import Stats
+from shared.storage.rows import Merge, Put, Row, Write, stamp
+from tests.front import Front
+from tests.indexed import astray
+from tests.sending import LATER, NOW, drained, keep, listen, person
+
+
+class Counted:
+    """A table that counts the rows read from it."""
+
+    def __init__(self, table: Rows) -> None:
+        self._table = table
+        self.rows = 0
+
+    async def get(self, partition: str, key: str) -> Row | None:
+        row = await self._table.get(partition, key)
+        self.rows += row is not None
+        return row
+
+    async def read(self, partition: str, low: str, high: str, **options: Any) -> list[Row]:
+        rows = await self._table.read(partition, low, high, **options)
+        self.rows += len(rows)
+        return rows
+
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
+        return await self._table.commit(partition, writes)
+
+
+async def store_many(services: Services, count: int, state: State, *, since: datetime) -> list[Message]:
+    """So many in this state, a second apart, to people of all partitions."""
+    made = []
+    for number in range(count):
+        to, due = person(number % 97), since + timedelta(seconds=number)
+        made.append(Message(id=new_id(to, due), to=to, body="hello", due=due, created=due, state=state))
+    for partition in PARTITIONS:
+        for batch in batched((each for each in made if each.partition == partition), 33, strict=False):
+            writes = [write for each in batch for write in creation(each)]
+            await services.messages.table.commit(partition, writes)
+    return made
+
+
+async def pages(store: MessageStore, state: State | None, *, limit: int, **bounds: Any) -> list[Page]:
+    """Every page of a list."""
+    found = [await store.page(state=state, limit=limit, **bounds)]
+    while found[-1].token:
+        found.append(await store.page(state=state, limit=limit, token=found[-1].token, **bounds))
+    return found
+
+
+def ids(found: Sequence[Page]) -> list[str]:
+    return [message.id for page in found for message in page.messages]
+
+
+async def test_five_that_failed_among_two_thousand_deliveries_are_ten_rows(services: Services) -> None:
+    await store_many(services, 2000, State.DELIVERED, since=NOW)
+    failed = await store_many(services, 5, State.FAILED, since=NOW + timedelta(minutes=20))
+    counted = Counted(services.messages.table)
+    page = await MessageStore(counted).page(state=State.FAILED)
+    assert [each.id for each in page.messages] == [each.id for each in failed]
+    assert page.token == ""
+    assert counted.rows == 10  # of each its place in the index, and itself
+
+
+@pytest.mark.parametrize("state", sorted(RARE))
+async def test_rare_ends_come_in_order_page_by_page(services: Services, state: State) -> None:
+    ended = [each.id for each in await store_many(services, 50, state, since=NOW)]
+    for other in RARE - {state}:
+        await store_many(services, 3, other, since=NOW)
+    found = await pages(services.messages, state, limit=7)
+    assert ids(found) == ended
+    assert [len(page.messages) for page in found] == [7] * 7 + [1]
+    some = {"after": NOW + timedelta(seconds=10), "before": NOW + timedelta(seconds=40)}
+    assert ids(await pages(services.messages, state, limit=7, **some)) == ended[10:40]
+
+
+async def test_a_place_in_the_index_that_leads_nowhere_is_not_shown(services: Services) -> None:
+    failed = await store_many(services, 4, State.FAILED, since=NOW)
+    (late,) = await store_many(services, 1, State.DELIVERED, since=NOW + timedelta(seconds=1))
+    gone = new_id(person(1), NOW)
+    for each in (late.id, gone):
+        stale = Put(f"x|failed|{each}", {"state": "failed"})
+        await services.messages.table.commit(each[:2], [stale])
+    found = await pages(services.messages, State.FAILED, limit=3)
+    assert ids(found) == [each.id for each in failed]
+    assert len(found) == 2
+
+
+async def test_a_page_reads_no_more_than_so_much_and_leads_on(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST", 10)
+    read = await store_many(services, 1, State.READ, since=NOW)
+    await store_many(services, 400, State.DELIVERED, since=NOW + timedelta(seconds=1))
+    read += await store_many(services, 2, State.READ, since=NOW + timedelta(hours=1))
+    counted, found, token = Counted(services.messages.table), list[Page](), ""
+    while not found or token:
+        counted.rows = 0
+        found.append(await MessageStore(counted).page(state=State.READ, limit=5, token=token))
+        assert counted.rows <= 16 * 10 + 5
+        token = found[-1].token
+    assert ids(found) == [each.id for each in read]
+    assert [] in [list(page.messages) for page in found]
+    assert len(found) < 40
+
+
+async def test_messages_of_common_states_come_in_order_and_whole(services: Services) -> None:
+    one = await store_many(services, 60, State.DELIVERED, since=NOW)
+    other = await store_many(services, 60, State.SENT, since=NOW)
+    waiting = await store_many(services, 60, State.PENDING, since=NOW)
+    store = services.messages
+    assert ids(await pages(store, State.DELIVERED, limit=7)) == [each.id for each in one]
+    assert ids(await pages(store, State.SENT, limit=60)) == [each.id for each in other]
+    found = await pages(store, State.PENDING, limit=7)
+    assert ids(found) == [each.id for each in waiting]
+    assert found[0].messages[0].body == "hello"
+    everything = sorted((each.id for each in [*one, *other, *waiting]), key=lambda each: each[2:])
+    assert ids(await pages(store, None, limit=25)) == everything
+
+
+async def test_no_token_holds_a_number(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST", 4)
+    for number in range(60):
+        at = NOW + timedelta(seconds=number)
+        await recipients.opt_out(services.messages, person(number), now=at, source="STOP")
+    held = await store_many(services, 40, State.HELD, since=NOW)
+    found = await pages(services.messages, State.HELD, limit=2)
+    assert ids(found) == [each.id for each in held]
+    of_stops = [page.token for page in found if "|s|" in page.token]
+    assert of_stops
+    assert all(token.endswith("Z|s||") for token in of_stops)
+    assert not any("+" in page.token for page in found)
+
+
+# Into and out of the index
+
+
+async def test_every_way_to_a_rare_end_enters_it_and_every_way_back_leaves_it(
+    services: Services, double: Double, front: Front
+) -> None:
+    store = services.messages
+    canceled, expired, refused, lost, stopped, kept = await keep(services, 6)
+    await schedule.cancel(canceled.id, store, now=NOW)
+    await store.change(expired, replace(expired, expires=NOW - timedelta(seconds=1)))
+    double.plan(kind="error", resource="messages", code=21211, to=refused.to)
+    double.plan(kind="outcome", outcome="undelivered", code=30003, to=lost.to)
+    await recipients.opt_out(store, stopped.to, now=NOW, source="STOP")
+    listen(front, services)
+    await drained(services)
+    await double.settle_async()
+    late = await store.create(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to))
+    for state, message in (
+        (State.CANCELED, canceled),
+        (State.EXPIRED, expired),
+        (State.FAILED, refused),
+        (State.UNDELIVERED, lost),
+        (State.SUPPRESSED, stopped),
+        (State.SUPPRESSED, late),
+    ):
+        assert message.id in ids([await store.page(state=state)])
+    assert await astray(store) == set()
+    present = await store.get(lost.id)
+    await store.change(present, replace(present, state=State.DELIVERED))
+    assert (await store.page(state=State.UNDELIVERED)).messages == ()
+    assert await astray(store) == set()
+
+
+async def test_what_is_unresolved_leaves_the_index_once_it_is_resent_or_settled(services: Services) -> None:
+    store = services.messages
+    one, other = await keep(services, 2, state=State.UNRESOLVED, attempt="a", posted=NOW)
+    assert len((await store.page(state=State.UNRESOLVED)).messages) == 2
+    await schedule.resend(one.id, store, now=NOW)
+    assert ids([await store.page(state=State.UNRESOLVED)]) == [other.id]
+    found = replace(other, state=State.UNDELIVERED, sid="SM" + "1" * 32)
+    await store.table.commit(other.partition, store.put(other, found))
+    assert ids([await store.page(state=State.UNDELIVERED)]) == [other.id]
+    assert await astray(store) == set()
+
+
+async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
+    services: Services, double: Double
+) -> None:
+    (message,) = await keep(services)
+    double.plan(kind="outcome", outcome="undelivered", code=30005, to=message.to)
+    await drained(services)
+    await double.settle_async()
+    await drained(services, LATER)
+    assert reconcile.ASK_AFTER[0] < LATER - NOW
+    assert ids([await services.messages.page(state=State.UNDELIVERED)]) == [message.id]
+    assert await astray(services.messages) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "end"), [(0, State.SUBMITTED), (21211, State.FAILED), (20003, State.PENDING)]
+)
+async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
+    services: Services, double: Double, code: int, end: State
+) -> None:
+    (message,) = await keep(services)
+    double.faults(latency_ms=500)
+    if code:
+        double.plan(kind="error", resource="messages", code=code, to=message.to)
+    draining = asyncio.create_task(drained(services))
+    async with asyncio.timeout(30):
+        while (present := await services.messages.get(message.id)).state is not State.POSTING:
+            pass
+    await services.messages.change(present, replace(present, state=State.UNRESOLVED))
+    await draining
+    assert (await services.messages.get(message.id)).state is end
+    assert (await services.messages.page(state=State.UNRESOLVED)).messages == ()
+    assert await astray(services.messages) == set()
+
+
+# Rows that are not as we write them
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("due", {"due": "tomorrow"}),
+    ("due", {"due": "2026-11-23T12:00:00"}),
+    ("due", {"due": 7}),
+    ("due", {"due": ""}),
+    ("to", {"to": ""}),
+    ("to", {"to": 2025550101}),
+    ("state", {"state": "+12025550101"}),
+    ("state", {"state": 1}),
+    ("media_urls", {"media_urls": "https://example.com/a.png"}),
+    ("media_urls", {"media_urls": '{"a": 1}'}),
+    ("media_urls", {"media_urls": "[1]"}),
+    ("body", {"body": 12025550101.5}),
+    ("attempts", {"attempts": "three"}),
+    ("code", {"code": "30003"}),
+    ("followed", {"followed": "yes"}),
+]
+
+
+@pytest.mark.parametrize(("column", "values"), WRONG)
+async def test_a_row_that_cannot_be_read_hides_no_other(
+    services: Services, caplog: pytest.LogCaptureFixture, column: str, values: dict[str, Any]
+) -> None:
+    to, now = person(1), datetime.now(UTC)
+    good, bad = await keep(services, 2, to=to, due=now, state=State.FAILED)
+    store = services.messages
+    await store.table.commit(bad.partition, [Merge(f"m|{bad.id}", values)])
+    caplog.set_level(logging.INFO)
+    assert ids([await store.page()]) == [good.id]
+    assert ids([await store.page(state=State.FAILED)]) == [good.id]
+    assert ids([await store.to(to)]) == [good.id]
+    assert [each.id for each in await store.many([bad.id, good.id])] == [good.id]
+    shown = await timeline.view(to, {}, services, now=now)
+    assert [each["id"] for each in shown["entries"]] == [good.id]
+    assert (await Stats(store.table).view(now=now + timedelta(minutes=1)))["past"]
+    assert f"the row of message {bad.id} cannot be read: its column {column} " in caplog.text
+    assert "2025550101" not in caplog.text
+    with pytest.raises(Malformed) as caught:
+        await store.get(bad.id)
+    assert (caught.value.id, caught.value.column, caught.value.__cause__) == (bad.id, column, None)
+
+
+@pytest.mark.parametrize("key", ["", "+12025550101", "z" * 20])
+async def test_a_row_whose_key_is_wrong_hides_no_other(
+    services: Services, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    now = datetime.now(UTC)
+    made = await keep(services, 2, due=now - timedelta(hours=2), state=State.FAILED)
+    store, wrong = services.messages, f"{made[0].id[:12]}{key}"
+    await store.table.commit(wrong[:2], [Put(f"m|{wrong}", made[0].columns())])
+    assert set(ids([await store.page()])) == {each.id for each in made}
+    with pytest.raises(NotFound):
+        await store.get(wrong)
+    counts = (await Stats(store.table).view(now=now))["past"]
+    assert counts == {f"{stamp(made[0].due)[:13]}:00Z": {"failed": 2}}
+    assert "2025550101" not in caplog.text
+    assert "the row of message ? cannot be read: its key is wrong" in caplog.text
+
+
+async def test_a_call_that_cannot_be_read_hides_no_other(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    from shared.calls.ledger import PARTITION, Call
+
+    calls, now = services.calls, datetime.now(UTC)
+    for name in ("good", "bad"):
+        await calls.add(Call(id=name, to=person(1), created=now))
+    await services.tables.table("calls").commit(PARTITION, [Merge("c|bad", {"created": "today"})])
+    assert [each["id"] for each in (await calls.page())["calls"]] == ["good"]
+    shown = await timeline.view(person(1), {}, services, now=now)
+    assert [each["id"] for each in shown["entries"]] == ["good"]
+    assert "the row of call bad cannot be read: its column created is missing or wrong" in caplog.text
