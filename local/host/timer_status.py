@@ -61,8 +61,8 @@ class TimerStatuses:
 def on_start(schedule: Schedule, known: TimerStatus | None, now: datetime) -> TimerStatus:
     """The status to start from; the run is past due if its `next` is already over.
 
-    A new timer waits for its first occurrence. A schedule that was changed meanwhile starts anew. So neither
-    counts as missed. Source: ScheduleMonitor.CheckPastDueAsync.
+    A new timer waits for its first occurrence. A timer whose schedule was changed waits for its next one.
+    Neither is past due. Source: ScheduleMonitor.CheckPastDueAsync.
     """
     if known is None:
         return TimerStatus(None, schedule.after(now), now)
