@@ -26,8 +26,8 @@ CALLS, DRAIN, BULK = "outbound-calls", "sms-drain", "bulk-load"
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 WEBHOOK = ["GET", "POST"]
 
-# Queue messages, each kept as it is: the host would read a single text as JSON and write it anew, with other
-# dates. The worker library knows typing's List, and not list.
+# Queue messages that keep their text. The host would read a single text as JSON and write it again, with
+# other dates. The worker library knows typing's List, and not list.
 Queued = func.Out[typing.List[str]]  # noqa: UP006
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)

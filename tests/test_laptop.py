@@ -304,7 +304,7 @@ async def with_core_tools(app_dir: Path, folder: Path, *options: str) -> AsyncIt
     tools = folder / "tools"
     tools.mkdir()
     (tools / "func").write_text(
-        f'#!/bin/sh\ncd {ROOT}\nTMPDIR={tools} exec python -m tests.core_tools {app_dir} "$@"\n'
+        f'#!/bin/sh\ncd {ROOT}\nTMPDIR={tools} exec python -m tests.host.core_tools {app_dir} "$@"\n'
     )
     (tools / "func").chmod(0o755)
     path = f"{tools}{os.pathsep}{with_this_python()['PATH']}"

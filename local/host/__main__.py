@@ -51,7 +51,7 @@ def main(
         ]
         command = [sys.executable, "-m", "local.host.process", *arguments]
         raise typer.Exit(asyncio.run(run_reloading(command, listening.fileno(), app_dir, grace)))
-    # Imported only now: the process that watches the code needs none of it, and starts sooner without.
+    # Imported here because the process that watches the code does not need them, and starts faster without.
     from local.host.host import HostOptions
     from local.host.process import serve
 

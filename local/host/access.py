@@ -1,7 +1,7 @@
-"""Who may come in: function keys, the Host header, and what counts as this machine.
+"""Access control: function keys, the Host header, and which requests come from this machine.
 
-The host answers on 127.0.0.1 alone, yet a tunnel makes it public, and any page in the developer's own
-browser can send requests to localhost. Both are why this module exists.
+The host listens on 127.0.0.1 only. Strangers can still reach it in two ways: through a tunnel, which makes
+it public, and from any page in the developer's browser, which can send requests to localhost.
 """
 
 import hmac
@@ -21,7 +21,7 @@ from local.host import http_request
 from shared.config import is_loopback
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
-# What proxies and tunnels add: with any of these the request has come from elsewhere.
+# Headers that proxies and tunnels add. A request with any of them does not come from this machine.
 _FORWARDING = {
     "forwarded",
     "via",
@@ -38,14 +38,14 @@ _FORWARDING_PREFIXES = ("x-forwarded-", "x-original-", "x-azure-", "cf-", "ngrok
 
 @dataclass(frozen=True)
 class Keys:
-    """master opens everything, default the functions of level FUNCTION."""
+    """The master key opens everything; the default key opens the functions of level FUNCTION."""
 
     master: str = field(repr=False)
     default: str = field(repr=False)
 
     @classmethod
     def kept_in(cls, folder: Path) -> "Keys":
-        """Read the keys of this folder, or make new ones there, readable by the owner alone."""
+        """Read the keys in this folder, or create them there, in a file that only its owner can read."""
         path = folder / "keys.json"
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -60,7 +60,7 @@ class Keys:
         return keys
 
     def level(self, key: str) -> str:
-        """What this key opens: `admin`, `function`, or `anonymous` for a wrong one, which takes as long."""
+        """The level of a key: `admin`, `function`, or `anonymous` for a wrong one. Takes constant time."""
         given = key.encode(errors="surrogateescape")
         is_master = hmac.compare_digest(given, self.master.encode())
         is_default = hmac.compare_digest(given, self.default.encode())
@@ -68,7 +68,7 @@ class Keys:
 
 
 def must_enforce(environ: Mapping[str, str]) -> str | None:
-    """Why function keys cannot be off: real money or a public address. None if all is on this machine."""
+    """The reason why function keys must be on: a real Twilio or a public address; else None."""
     public, twilio = environ.get("PUBLIC_BASE_URL", ""), environ.get("TWILIO_BASE_URL", "")
     if public and not is_loopback(public):
         return f"PUBLIC_BASE_URL is {public}"
@@ -80,7 +80,7 @@ def must_enforce(environ: Mapping[str, str]) -> str | None:
 
 
 def host_name(value: str) -> str:
-    """The name in a Host header, an authority or an origin; nothing if it is malformed."""
+    """The host name in a Host header, an authority or an origin; empty if it is malformed."""
     try:
         return urlsplit(value if "//" in value else f"//{value}").hostname or ""
     except ValueError:
@@ -89,19 +89,22 @@ def host_name(value: str) -> str:
 
 @dataclass(frozen=True)
 class Gate:
-    """Decides on each request before any function sees it."""
+    """Admits or refuses each request before a function sees it."""
 
     keys: Keys
     enforced: bool
     public_host: str = ""
 
     def knows_host(self, host: str) -> bool:
-        """Loopback names and the name that PUBLIC_BASE_URL gives us; anything else is DNS rebinding."""
+        """Whether a Host header names us: a loopback name, or the one in PUBLIC_BASE_URL.
+
+        Any other name is an attempt at DNS rebinding.
+        """
         name = host_name(host)
         return bool(name) and (name in _LOOPBACK_NAMES or name == self.public_host)
 
     def admits(self, request: web.Request, level: str) -> bool:
-        """May this request call a function of this level?"""
+        """Whether this request may call a function of this level."""
         if level == "anonymous":
             return True
         if not self.enforced:
@@ -127,14 +130,17 @@ class Gate:
         return refusals.get(known)
 
     def _key_level(self, request: web.Request) -> str:
-        """A header that is there hides the query, even an empty one (GetAuthorizationKeyInfoAsync)."""
+        """The level of the key in the header; only without that header, of the key in the query.
+
+        Source: GetAuthorizationKeyInfoAsync in azure-functions-host.
+        """
         key = request.headers.get("x-functions-key")
         if key is None:
             key = http_request.first(http_request.query(request.raw_path.partition("?")[2]), "code")
         return self.keys.level(key or "")
 
     def _from_another_site(self, request: web.Request) -> bool:
-        """A page of someone else's that is open in the developer's browser."""
+        """Whether a page of another site, open in the developer's browser, sent this request."""
         if request.headers.get("Sec-Fetch-Site", "").lower() == "cross-site":
             return True
         origin = request.headers.get("Origin")

@@ -1,4 +1,4 @@
-"""The part of the real host's /admin that helps on a laptop: fire a function now, and how the host is."""
+"""The part of the real host's /admin that a laptop needs: run a function now, and show the host's status."""
 
 import json
 import time
@@ -16,7 +16,7 @@ _STATUS = "/admin/host/status"
 
 
 class Admin:
-    """Answers what the gate has let through."""
+    """Answers the requests to /admin that the gate has admitted."""
 
     def __init__(self, app: App, invoker: Invoker) -> None:
         self._app = app
@@ -44,7 +44,7 @@ class Admin:
         return sorted(each.name for each in self._app.functions)
 
     async def _fire(self, request: web.Request, name: str) -> web.Response:
-        """Run a timer or a queue function now. The answer does not wait for it, as with the real host."""
+        """Run a timer or a queue function now. As in the real host, the answer does not wait for the run."""
         if request.content_type != "application/json":
             return _wrong("Content-Type must be application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         try:

@@ -1,4 +1,4 @@
-"""The host's log: one readable line an event, coloured on a terminal."""
+"""The host's log: one readable line for each event, coloured on a terminal."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _LEVELS = {
     logging.ERROR: "\x1b[31m",
     logging.CRITICAL: "\x1b[31m",
 }
-# Worker, server and SDK chatter: what they do at INFO is a line or more for each request.
+# At INFO these libraries log at least a line for each request.
 _QUIET = ("azure", "aiohttp", "asyncio", "watchfiles", "urllib3")
 
 _NOT_THE_APP = re.compile(r"[\\/](?:azure_functions_runtime|concurrent[\\/]futures|importlib)[\\/]")
@@ -50,26 +50,26 @@ class LineFormatter(logging.Formatter):
 
 
 def wants_colour(stream: object) -> bool:
-    """NO_COLOR and FORCE_COLOR as no-color.org and force-color.org have them; else a terminal."""
+    """Whether to colour: NO_COLOR and FORCE_COLOR decide (no-color.org, force-color.org), else a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or bool(getattr(stream, "isatty", lambda: False)())
 
 
 def set_up(*, verbose: bool = False) -> None:
-    """Send every record of this process to stderr, the app's own at INFO."""
+    """Send every log record of this process to stderr; the app's own from INFO on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(colour=wants_colour(sys.stderr)))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
-    # The worker library logs the same failure that it returns, and the host tells it better.
+    # The worker library logs each failure that it also returns; the host logs it in a shorter form.
     logging.getLogger("azure.functions").setLevel(logging.INFO if verbose else logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 
 def shortened(trace: str) -> str:
-    """A worker's stack trace without the worker's own frames: those say nothing about the app."""
+    """A stack trace without the frames of the worker library, which say nothing about the app."""
     kept: list[str] = []
     skipping = False
     for line in trace.rstrip().splitlines():

@@ -1,4 +1,4 @@
-"""What the host tells apart.
+"""The errors of the host.
 
 HostError
 ├── NotIndexed          the app cannot be loaded, or breaks a rule of the real host
@@ -7,11 +7,11 @@ HostError
 
 
 class HostError(Exception):
-    """Whatever the host raises on purpose."""
+    """The base of all errors that the host raises."""
 
 
 class NotIndexed(HostError):
-    """The app is refused as a whole. problems: one sentence each."""
+    """The host does not run the app. problems: one sentence each."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -19,7 +19,7 @@ class NotIndexed(HostError):
 
 
 class InvocationFailed(HostError):
-    """One invocation ended in an exception. trace: the worker's own stack trace."""
+    """One invocation failed. trace: the stack trace that the worker library returned."""
 
     def __init__(self, function: str, message: str, trace: str) -> None:
         self.function = function

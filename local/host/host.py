@@ -1,4 +1,4 @@
-"""The host as a whole: index the app, listen, and stop cleanly."""
+"""The whole host: it indexes the app, listens, and stops cleanly."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ _PATIENCE_WITH_STORAGE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """data: where keys and timer statuses are kept. grace: seconds for running functions at the end."""
+    """data: the folder for keys and timer statuses. grace: seconds that running functions get at the end."""
 
     app_dir: Path
     data: Path
@@ -41,7 +41,7 @@ class HostOptions:
 
 
 class Host:
-    """One app, served. `start`, then `stop`."""
+    """Serves one app. Call `start`, later `stop`."""
 
     def __init__(self, options: HostOptions, environ: Mapping[str, str] = os.environ) -> None:
         self._options = options
@@ -52,7 +52,7 @@ class Host:
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve on this socket. Raises NotIndexed or HostError, with nothing left running."""
+        """Serve on this socket. Raises NotIndexed or HostError; then nothing is running."""
         options = self._options
         settings = host_json.read(options.app_dir, self._environ)
         worker = await Worker.start(options.app_dir)
@@ -69,7 +69,7 @@ class Host:
             server.application(),
             access_log=None,
             handle_signals=False,
-            # A body that is compressed arrives as it is.
+            # Functions get a compressed body as it was sent.
             auto_decompress=False,
             max_line_size=16_384,
             max_field_size=32_768,
@@ -77,7 +77,7 @@ class Host:
         )
         await self._runner.setup()
         self._run(*(each.listen() for each in self._listeners))
-        # A timer that is past due would find no storage while that is still starting.
+        # Wait for storage first: a timer that is past due runs at once, and would fail without it.
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_WITH_STORAGE):
                 await asyncio.gather(*(each.has_looked.wait() for each in self._listeners))
@@ -92,7 +92,7 @@ class Host:
         )
 
     async def stop(self) -> None:
-        """Take nothing new, let what runs finish within the grace period, then leave."""
+        """Accept nothing new, give running functions the grace period to finish, then end."""
         for timer in self._timers:
             timer.stop()
         for listener in self._listeners:
@@ -102,7 +102,7 @@ class Host:
             log.warning("%d functions did not finish within %g s and were cut off", late, self._options.grace)
         if serving:
             await serving
-        # A batch that was on its way when we were told to stop has arrived by now, or storage is away.
+        # A batch that was being fetched at the stop has arrived by now, unless storage is away.
         await asyncio.wait(self._tasks, timeout=5) if self._tasks else None
         await self._invoker.finish(self._options.grace)
         for listener in self._listeners:
@@ -117,7 +117,7 @@ class Host:
             self._tasks.append(task)
 
     def _listen(self, app: App, settings: QueueSettings) -> App:
-        """Make a listener for each queue; a function whose connection is missing is left out."""
+        """Create a listener for each queue. Leave out a function whose connection setting is missing."""
         queues, errors = [], list(app.errors)
         for trigger in app.queues:
             try:

@@ -33,7 +33,7 @@ def path(raw: str) -> str:
 
 
 def url_path(decoded: str) -> str:
-    """The path in the URL that a function is given: encoded anew, so not always as it was sent."""
+    """The path in the URL that a function is given: encoded again, so not always as it was sent."""
     parts = re.split("(%[0-9a-fA-F]{2})", decoded)
     return "".join(part if number % 2 else quote(part, _LEFT_IN_A_PATH) for number, part in enumerate(parts))
 

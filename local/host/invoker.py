@@ -1,4 +1,4 @@
-"""One invocation from start to end: run it, write its outputs, log it, and know what is still running."""
+"""Runs invocations: calls the function, writes its outputs, logs it, and keeps track of running ones."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from local.host.worker import Function, Result, Worker
 
 
 class Invoker:
-    """Runs functions. An output is written only after the function has succeeded, as in Azure."""
+    """Runs functions. As in Azure, outputs are written only after the function has succeeded."""
 
     def __init__(self, worker: Worker, app: App, storage: QueueStorage) -> None:
         self.worker = worker
@@ -25,7 +25,7 @@ class Invoker:
     def start(
         self, function: Function, call: Callable[[], Awaitable[Result]], what: str
     ) -> asyncio.Task[Result]:
-        """Begin an invocation that goes on even if nobody waits for it.
+        """Start an invocation, which goes on even if nobody waits for it.
 
         The task raises InvocationFailed when the function raised or an output could not be written.
         what: the event, for the log; never a body or a number.
@@ -36,7 +36,7 @@ class Invoker:
         return task
 
     async def finish(self, grace: float) -> int:
-        """Wait up to `grace` seconds for what is running, cancel the rest, and say how many those were."""
+        """Wait up to `grace` seconds for running invocations, cancel the rest, and return their number."""
         if not self._tasks:
             return 0
         _, late = await asyncio.wait(set(self._tasks), timeout=grace)
@@ -48,7 +48,7 @@ class Invoker:
     def _forget(self, task: asyncio.Task[Result]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # logged already; retrieved here, so that asyncio does not complain
+            task.exception()  # It is logged already. Retrieving it keeps asyncio from complaining.
 
     async def _run(self, function: Function, call: Callable[[], Awaitable[Result]], what: str) -> Result:
         began = time.perf_counter()

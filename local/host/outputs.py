@@ -14,8 +14,8 @@ from local.host.newtonsoft_reader import Token
 def messages(data: Any) -> tuple[str, ...]:
     """The queue messages in one output value (a TypedData). Raises ValueError where the host fails too.
 
-    `Out[bytes]` and the texts of `Out[List[str]]` stay as they are. `Out[str]` does not: a text in braces or
-    brackets is read as JSON and written anew, which rewrites dates, and an array becomes several messages.
+    `Out[bytes]` and the texts of `Out[List[str]]` stay as they are. `Out[str]` does not: the host reads a
+    text in braces or brackets as JSON and writes it again. Dates change; an array becomes several messages.
     """
     match data.WhichOneof("data"):
         case "bytes":

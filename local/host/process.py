@@ -1,6 +1,6 @@
-"""One run of the host in this process: from its signals to its exit code.
+"""One run of the host in this process, up to its exit code.
 
-`python -m local.host.process` is what `python -m local.host` starts anew whenever the code changes.
+`python -m local.host` starts `python -m local.host.process` again whenever the code changes.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def main(
     verbose: Annotated[bool, typer.Option("--verbose")] = False,
     hold: Annotated[bool, typer.Option("--hold")] = False,
 ) -> None:
-    """Serve on the socket with this descriptor, which the process that watches the code has opened."""
+    """Serve on the socket with this descriptor, which the parent process has opened."""
     console.set_up(verbose=verbose)
     limit = timedelta(seconds=response_limit)
     options = HostOptions(app_dir=app_dir, data=data, auth=auth, grace=grace, response_limit=limit)
@@ -43,9 +43,10 @@ def main(
 
 
 async def serve(options: HostOptions, listening: socket.socket, *, has_parent: bool, hold: bool) -> int:
-    """Until SIGINT or SIGTERM: 0. An app that does not load: REFUSED, or 503 to everybody if `hold`.
+    """Serve until SIGINT or SIGTERM, and return the exit code 0.
 
-    has_parent: standard input is a pipe to the process that watches the code, and ends with it.
+    If the app does not load, return REFUSED; with `hold`, answer 503 to every request instead.
+    has_parent: standard input is a pipe from the process that watches the code, and ends with that process.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -62,7 +63,7 @@ async def serve(options: HostOptions, listening: socket.socket, *, has_parent: b
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     if has_parent:
         threading.Thread(target=_outlived, args=(loop, stop), daemon=True).start()
-    # As the real worker: relative paths in the app are relative to the app.
+    # As in the real worker, relative paths in the app start from the app's folder.
     os.chdir(options.app_dir)
     load_dotenv(options.app_dir / ".env")
     host = Host(options)
@@ -82,7 +83,7 @@ async def serve(options: HostOptions, listening: socket.socket, *, has_parent: b
 
 
 async def _refuse_all(listening: socket.socket, stop: asyncio.Event) -> None:
-    """While the app does not load: say so to whoever asks."""
+    """Answer 503 to every request, saying that the app does not load."""
 
     async def answer(_: web.BaseRequest) -> web.StreamResponse:
         text = "The app does not load; the host's log says why.\n"
@@ -96,13 +97,13 @@ async def _refuse_all(listening: socket.socket, stop: asyncio.Event) -> None:
 
 
 def _outlived(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Stop when standard input ends: the process that watches the code is gone."""
+    """Stop when standard input ends, since the process that watches the code has ended then."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     try:
         loop.call_soon_threadsafe(stop.set)
     except RuntimeError:
-        return  # the loop has ended by itself
+        return  # The loop has ended already.
 
 
 if __name__ == "__main__":

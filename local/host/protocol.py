@@ -1,8 +1,8 @@
 """The messages between the Functions host and its workers (FunctionRpc.proto), compiled.
 
-azure-functions-runtime ships without them. Its sibling, the wheel azure-functions-runtime-v1, carries them
-as `tests/protos`, a top-level name that belongs to our own tests: so they are found by the wheel's file list
-and loaded under a name of their own. Only the messages are loaded; the gRPC stubs beside them need grpcio.
+azure-functions-runtime does not have them. The wheel azure-functions-runtime-v1 does, as `tests/protos`,
+but `tests` is the name of our own tests too. So this module finds them in the wheel's file list, and loads
+them with another name. It loads only the messages: the gRPC stubs beside them need grpcio.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _PACKAGE = "_functions_rpc"
 
 @cache
 def load() -> Any:
-    """One namespace with every message class, as the worker library expects in `properties["protos"]`."""
+    """A namespace with every message class, which the worker library expects in `properties["protos"]`."""
     folder = next(
         (
             Path(str(file.locate())).parent

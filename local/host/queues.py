@@ -27,13 +27,13 @@ type Invoke = Callable[[QueueTrigger, QueuedMessage, str], Awaitable[Result]]
 
 
 def poison_queue(queue: str) -> str | None:
-    """Where a message goes that failed too often; None for a poison queue itself."""
+    """The queue for messages that failed too often; None for a poison queue."""
     name = f"{queue}-poison"
     return None if queue.endswith("-poison") or not QUEUE_NAME.fullmatch(name) else name
 
 
 class QueueListener:
-    """Takes messages off one queue and hands them to its function, many at once.
+    """Takes messages off one queue and invokes its function with them, many at once.
 
     A queue that is not there is not made: the listener looks again until somebody else has made it.
     lease: how long a message stays invisible while its function runs; renewed at half time. has_looked: set
@@ -63,7 +63,7 @@ class QueueListener:
         self._stopping = False
 
     async def listen(self) -> None:
-        """Until `stop`. Messages that were taken by then are still handled; see `finish`."""
+        """Take messages until `stop`. Those that were taken by then are still handled; see `finish`."""
         pause = _SHORTEST_PAUSE
         longest = max(self._settings.max_polling_interval.total_seconds(), _SHORTEST_PAUSE)
         while not self._stopping:
@@ -79,7 +79,7 @@ class QueueListener:
                 await asyncio.wait(self._handling, return_when=asyncio.FIRST_COMPLETED)
 
     async def _look(self) -> int:
-        """Take what is there: how many messages. The real host logs a missing queue each time it looks."""
+        """Take a batch, and return its size. The real host logs a missing queue each time it looks."""
         try:
             found, is_missing = await self._take_batch(), False
         except ResourceNotFoundError:
@@ -94,16 +94,16 @@ class QueueListener:
         return found
 
     def _longer_outage(self, exc: AzureError) -> float:
-        """How long to wait, in seconds, before storage is tried again."""
+        """The seconds to wait before the next try."""
         self._outage = min(max(self._outage * 2, _SHORTEST_OUTAGE_PAUSE), _LONGEST_OUTAGE_PAUSE)
-        # While everything is starting, storage may take a moment: that is no news.
+        # While the laptop edition is starting, storage may need a moment. Do not log that.
         if self._outage >= 1:
             text, reason = "storage is away, trying again in %.0f s: %s", str(exc).partition("\n")[0]
             self._log(text, self._outage, reason, level=logging.WARNING)
         return self._outage
 
     def stop(self) -> None:
-        """Take no further batch. A batch that is being fetched still comes, and is handled."""
+        """Take no further batch. A batch that is being fetched is still handled."""
         self._stopping = True
         self._arrivals.set()
 
@@ -126,7 +126,7 @@ class QueueListener:
         return found
 
     async def _rest(self, seconds: float) -> bool:
-        """Wait for the next poll; True if this host itself put a message there meanwhile."""
+        """Wait for the next look. Returns True at once if this host puts a message on the queue."""
         try:
             await asyncio.wait_for(self._arrivals.wait(), seconds)
         except TimeoutError:
@@ -174,7 +174,8 @@ class QueueListener:
         if succeeded:
             await self._client.delete_message(message)
         elif poison_queue(self._trigger.queue) is None:
-            # Nowhere to give it up to: the lease runs out first, so that it does not fail in a tight loop.
+            # Without a poison queue, the message stays invisible until its lease ends, so that it does not
+            # fail in a tight loop.
             return
         elif is_last:
             await self._give_up(message, f"it failed {message.dequeue_count} times")
@@ -193,7 +194,7 @@ class QueueListener:
         self._log("message %s moved to %s: %s", message.id, target, reason, level=logging.WARNING)
 
     async def _renew(self, message: QueueMessage) -> None:
-        """Keep the message invisible; its new receipt is the one that deletes it."""
+        """Keep the message invisible while its function runs. Each renewal gives it a new receipt."""
         while True:
             await asyncio.sleep(self._lease / 2)
             try:

@@ -1,7 +1,7 @@
-"""Start the host anew when the app's code changes, as `func start` does.
+"""Restart the host when the app's code changes, as `func start` does.
 
-The worker library holds one app a process, so a reload is a new process. This one keeps the listening socket:
-a request that comes in between waits instead of being refused.
+The worker library holds one app for each process, so a reload needs a new process. This process keeps the
+listening socket: a request that comes during a reload waits, and is not refused.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from local.host.console import log
 
 _KINDS = (".py", ".json", ".html", ".js", ".css", ".toml")
 _PAUSE_AFTER_CRASH = 1.0
-# The exit code of a host that could not load its app.
+# The exit code of a host whose app does not load.
 REFUSED = 1
 
 
 class AppFilter(DefaultFilter):
-    """What the running app is made of: code, host.json, pages and .env."""
+    """Lets through changes of the files that the app is made of: code, host.json, pages and .env."""
 
     def __call__(self, change: Change, path: str) -> bool:
         name = Path(path).name
@@ -28,7 +28,7 @@ class AppFilter(DefaultFilter):
 
 
 def watched_folders(app_dir: Path) -> list[Path]:
-    """The folders below the app that are deployed with it: .funcignore names those that are not."""
+    """The folders in the app's folder that are deployed with it: all but those that .funcignore names."""
     try:
         ignored = {line.strip().strip("/") for line in (app_dir / ".funcignore").read_text().splitlines()}
     except FileNotFoundError:
@@ -45,10 +45,10 @@ def watched_folders(app_dir: Path) -> list[Path]:
 
 
 async def run_reloading(command: Sequence[str], descriptor: int, app_dir: Path, grace: float) -> int:
-    """Keep the command running until SIGINT or SIGTERM; the exit code is 0 then.
+    """Keep the command running until SIGINT or SIGTERM, then return 0.
 
-    An app that is refused at the first start is not tried again: REFUSED is returned. Later it waits for the
-    next change, so that a typo does not end the session, and a crash starts it again at once.
+    If the app does not load at the first start, return REFUSED. If it stops loading later, wait for the next
+    change, so that a typo does not end the session. After a crash, restart the command.
     """
     loop = asyncio.get_running_loop()
     stop, changed = asyncio.Event(), asyncio.Event()
@@ -65,7 +65,7 @@ async def run_reloading(command: Sequence[str], descriptor: int, app_dir: Path, 
             child = await asyncio.create_subprocess_exec(
                 *command,
                 *([] if first else ["--hold"]),
-                # The child reads to the end of it: that comes when this process is gone, however it went.
+                # The child reads this pipe. It ends when this process ends, even if it is killed.
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(descriptor,),
             )
@@ -108,7 +108,7 @@ async def _first_of(*waiting: object) -> None:
 async def _end(child: asyncio.subprocess.Process, grace: float) -> None:
     child.terminate()
     try:
-        # Beyond its own grace period: storage gets a moment to be told.
+        # Longer than its own grace period, since it still has to settle its queue messages.
         await asyncio.wait_for(child.wait(), grace + 10)
     except TimeoutError:
         child.kill()

@@ -33,7 +33,7 @@ _CALL = re.compile(r"(\w+)\((\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What stands between two slashes: a literal, or a parameter with a name."""
+    """One segment between two slashes: a literal, or a parameter with a name."""
 
     literal: str = ""
     name: str = ""
@@ -57,14 +57,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed route template; text is what the app wrote, with the prefix."""
+    """A parsed route template. text: the route prefix and what the app declared."""
 
     text: str
     segments: tuple[Segment, ...]
 
     @classmethod
     def parse(cls, text: str) -> "Template":
-        """Raises NotIndexed with the segment that this host does not understand."""
+        """Parse a template. Raises NotIndexed naming the segment that this host does not understand."""
         segments = tuple(_segment(part, text) for part in text.strip("/").split("/") if part)
         for each in segments[:-1]:
             if each.is_catch_all or each.is_optional:
@@ -88,13 +88,13 @@ class Template:
         return found if len(values) <= len(self.segments) else None
 
     def overlaps(self, other: "Template") -> bool:
-        """Is there a path that both match?"""
+        """Whether there is a path that both match."""
         return _overlap(self.segments, other.segments)
 
 
 def _split(path: str) -> list[str]:
     parts = path.removeprefix("/").split("/")
-    # One slash at the end makes no difference; an empty segment in the middle does.
+    # A slash at the end is ignored; an empty segment in the middle is not.
     return parts[:-1] if parts[-1] == "" else parts
 
 

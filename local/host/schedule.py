@@ -40,7 +40,7 @@ class _Field:
         try:
             return tuple(sorted({value for part in parts for value in self._part(part)}))
         except ValueError as exc:
-            raise ValueError(f"has a {self.name} that NCRONTAB does not know: {text!r} ({exc})") from exc
+            raise ValueError(f"has a wrong {self.name}: {text!r} ({exc})") from exc
 
     def _part(self, text: str) -> range:
         step = None

@@ -1,7 +1,7 @@
-"""The HTTP side of the host: aiohttp in front, functions behind.
+"""The host's HTTP server.
 
-What a function is handed, and what a caller gets back, is as the real host does it; where that surprises
-(404 for a wrong method, no body without Content-Length), so does this.
+It hands requests to functions, and their answers to callers, as the real host does. That includes surprises:
+404 for a wrong method, and no body without Content-Length.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _HOMEPAGE = """\
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request that belongs to a function. path: decoded."""
+    """What the host has read of a request. path: decoded."""
 
     path: str
     headers: Mapping[str, str]
@@ -48,7 +48,7 @@ class _Asked:
 
 
 class Server:
-    """Routes requests to functions. max_body and the rest: see HttpSettings."""
+    """Routes requests to functions."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Server:
 
     async def _invoke(self, request: web.Request, trigger: HttpTrigger, asked: _Asked) -> web.StreamResponse:
         function, headers = trigger.function, asked.headers
-        # The host looks at Content-Length alone: what is sent in chunks does not arrive.
+        # The real host looks at Content-Length only, so a body that is sent in chunks does not arrive.
         body = await request.read() if request.content_length else b""
         query = "".join(request.raw_path.partition("?")[1:])
         url = f"{_scheme(request)}://{headers.get('host', '')}{http_request.url_path(asked.path)}{query}"
@@ -173,7 +173,7 @@ def _scheme(request: web.Request) -> str:
 
 
 def _shown(request: web.Request) -> str:
-    """The path for the log. A query may hold a key or a number."""
+    """The path for the log, without the query, which may hold a key or a phone number."""
     return urlsplit(request.raw_path).path
 
 

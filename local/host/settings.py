@@ -1,4 +1,4 @@
-"""host.json: the part of it that this host obeys.
+"""The part of host.json that this host obeys.
 
 Names, defaults and ranges are those of Microsoft's "host.json reference for Azure Functions 2.x and later"
 and of the HTTP and queue storage extensions' own pages.
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from local.host.errors import NotIndexed
 
-# Azure's front end closes a connection that has been silent for this long.
+# Azure's front end closes a connection after this time without an answer.
 RESPONSE_LIMIT = timedelta(seconds=230)
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?")
 _ENCODINGS = ("base64", "none")
@@ -50,14 +50,14 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What host.json says, with the real host's defaults for what it leaves out."""
+    """The settings in host.json; where it has none, the real host's defaults."""
 
     http: HttpSettings = field(default_factory=HttpSettings)
     queues: QueueSettings = field(default_factory=QueueSettings)
 
 
 def read(app_dir: Path, environ: Mapping[str, str] = os.environ) -> HostSettings:
-    """Read host.json. Raises NotIndexed naming the property and what would be right."""
+    """Read host.json. Raises NotIndexed with the name of the wrong property and what would be right."""
     path = app_dir / "host.json"
     try:
         document = json.loads(path.read_text())
@@ -103,7 +103,7 @@ def _queues(section: "_Section") -> QueueSettings:
 
 
 class _Section:
-    """One object of host.json, read with the path in every complaint. Names match in any case."""
+    """One object of host.json, whose errors name the whole path. Names match in any case."""
 
     def __init__(self, values: Mapping[str, Any], path: str) -> None:
         self._values = {name.lower(): value for name, value in values.items()}
@@ -138,7 +138,7 @@ class _Section:
         return value
 
     def limit(self, name: str) -> int | None:
-        """A count where -1 stands for no limit, which is also the default."""
+        """A count, or None for no limit, which is written as -1 and is the default."""
         value = self.number(name, -1, -1, 1_000_000)
         return None if value == -1 else value
 

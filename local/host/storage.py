@@ -1,4 +1,4 @@
-"""The storage queues of the connection strings that the app's bindings name."""
+"""The storage queues that the app's bindings use."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from shared.config import AZURITE
 
 
 class QueueStorage:
-    """Clients by connection, one HTTP session each. Close it when done."""
+    """Queue clients, with one HTTP session for each connection setting. Call `close` at the end."""
 
     def __init__(self, environ: Mapping[str, str], encoding: Literal["base64", "none"]) -> None:
         self._environ = environ
@@ -23,27 +23,27 @@ class QueueStorage:
         self._arrivals: dict[tuple[str, str], asyncio.Event] = {}
 
     def client(self, connection: str, queue: str) -> QueueClient:
-        """Raises HostError where the connection's setting is missing or is no connection string."""
+        """A client of a queue. Raises HostError if the setting is missing or no connection string."""
         if connection not in self._services:
             self._services[connection] = self._service(connection)
         return self._services[connection].get_queue_client(queue)
 
     def arrivals(self, connection: str, queue: str) -> asyncio.Event:
-        """Set whenever this host itself puts a message there, so that nobody waits for the next poll."""
+        """An event that is set when this host puts a message on that queue: its listener looks at once."""
         return self._arrivals.setdefault((connection, queue), asyncio.Event())
 
     async def create(self, connection: str, queue: str) -> None:
-        """Make the queue, or find it there."""
+        """Create the queue unless it exists."""
         client = self.client(connection, queue)
         with suppress(ResourceExistsError):
             await client.create_queue()
 
     async def send(self, connection: str, queue: str, text: str) -> None:
-        """Put one message on a queue, which is made if it is not there."""
+        """Put one message on a queue. As in the real host, an output creates its queue."""
         await self.send_encoded(connection, queue, self.encode(text))
 
     async def send_encoded(self, connection: str, queue: str, content: str) -> None:
-        """The same for what is already as host.json's messageEncoding wants it on the wire."""
+        """The same for a text that is already encoded as messageEncoding in host.json says."""
         client = self.client(connection, queue)
         try:
             await client.send_message(content)
@@ -56,7 +56,7 @@ class QueueStorage:
         return base64.b64encode(text.encode()).decode() if self._encoding == "base64" else text
 
     def decode(self, content: str) -> str:
-        """Raises ValueError for a message that is not base64 of UTF-8 although host.json says so."""
+        """The text of a message. Raises ValueError if host.json says base64 and the message is not that."""
         if self._encoding == "none":
             return content
         return base64.b64decode(content, validate=True).decode()
@@ -76,7 +76,7 @@ class QueueStorage:
                 text,
                 connection_timeout=5,
                 read_timeout=30,
-                # An emulator that is away is noticed at once; the listener does its own waiting.
+                # Notice quickly that storage is away; the listener itself waits between its tries.
                 initial_backoff=0,
                 increment_base=1,
                 retry_total=1,

@@ -1,4 +1,4 @@
-"""What is remembered of a timer between two runs of the host.
+"""The status of a timer, which is kept between two runs of the host.
 
 Source: ScheduleMonitor in azure-webjobs-sdk-extensions. In Azure it lies in a blob.
 """
@@ -15,14 +15,14 @@ from local.host.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class TimerStatus:
-    """last: when it last ran, None if it never did. next: when it is due. updated: when this was written."""
+    """last: when the timer last ran, or None. next: when it is due. updated: from when `next` was counted."""
 
     last: datetime | None
     next: datetime
     updated: datetime
 
     def as_json(self) -> dict[str, str]:
-        """As the real host stores it and hands it to the function."""
+        """The form in which the real host stores it and gives it to the function."""
         return {
             "Last": (self.last or datetime.min.replace(tzinfo=UTC)).isoformat(),
             "Next": self.next.isoformat(),
@@ -31,7 +31,7 @@ class TimerStatus:
 
     @classmethod
     def from_json(cls, values: Mapping[str, str]) -> "TimerStatus":
-        """Raises ValueError or KeyError where the file was not written by as_json."""
+        """Read what as_json wrote. Raises ValueError or KeyError for anything else."""
         last, due, updated = (
             datetime.fromisoformat(values[name]).astimezone(UTC) for name in ("Last", "Next", "LastUpdated")
         )
@@ -39,13 +39,13 @@ class TimerStatus:
 
 
 class TimerStatuses:
-    """One small file a timer, so that a missed run is noticed after a restart."""
+    """The statuses in a folder: one file for each timer."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def load(self, name: str) -> TimerStatus | None:
-        """None where there is none yet, or a crash left half a file."""
+        """The status of a timer; None if there is no file, or if a crash left half of one."""
         try:
             return TimerStatus.from_json(json.loads((self._folder / f"{name}.json").read_text()))
         except (FileNotFoundError, ValueError, KeyError):
@@ -61,8 +61,8 @@ class TimerStatuses:
 def on_start(schedule: Schedule, known: TimerStatus | None, now: datetime) -> TimerStatus:
     """The status to start from; the run is past due if its `next` is already over.
 
-    A new timer waits for its first occurrence. A schedule that was changed meanwhile starts anew. So neither
-    counts as missed. Source: ScheduleMonitor.CheckPastDueAsync.
+    A new timer waits for its first occurrence. A timer whose schedule was changed waits for its next one.
+    Neither is past due. Source: ScheduleMonitor.CheckPastDueAsync.
     """
     if known is None:
         return TimerStatus(None, schedule.after(now), now)

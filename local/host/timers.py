@@ -1,4 +1,4 @@
-"""Timer functions, run when they are due. Source: TimerListener in azure-webjobs-sdk-extensions."""
+"""Runs timer functions when they are due. Source: TimerListener in azure-webjobs-sdk-extensions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ type Fire = Callable[[TimerTrigger, bool, Mapping[str, str] | None], Awaitable[R
 
 
 class Clock(Protocol):
-    """Time, so that tests can hold it."""
+    """The time, and waiting; tests have a clock of their own."""
 
     def now(self) -> datetime: ...
 
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The machine's own clock, in UTC."""
+    """The machine's clock, in UTC."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -49,7 +49,7 @@ class TimerLoop:
         self._nap: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until `stop`. A run that was missed while the host was down comes first, once."""
+        """Run the timer until `stop`. If runs were missed while the host was down, run once at the start."""
         name = self._trigger.function.name
         now = self._clock.now()
         known = self._statuses.load(name) if self._trigger.is_monitored else None
@@ -63,14 +63,14 @@ class TimerLoop:
             status = await self._tick(status, past_due=False)
 
     def stop(self) -> None:
-        """Run no more; a run in progress is finished and remembered."""
+        """Start no further run. A run in progress still ends, and its status is saved."""
         self._stopping = True
         if self._nap:
             self._nap.cancel()
 
     async def _until(self, due: datetime) -> bool:
-        """Wait until then; False if it was stopped first."""
-        # In short naps: a laptop that slept, or a clock that was set, must not delay the run.
+        """Wait until that time. Returns False if `stop` was called first."""
+        # Wait in short steps, so that a laptop that slept, or a clock that was set, does not delay the run.
         while not self._stopping and (wait := (due - self._clock.now()).total_seconds()) > 0:
             self._nap = asyncio.ensure_future(self._clock.sleep(min(wait, 30.0)))
             await asyncio.wait([self._nap])
@@ -79,7 +79,7 @@ class TimerLoop:
     async def _tick(self, status: TimerStatus, *, past_due: bool) -> TimerStatus:
         """Run the function; the next run is counted from this one's beginning (InvokeJobFunction)."""
         began = self._clock.now()
-        # A failure is logged already; the real host does not repeat a timer that failed either.
+        # The failure is logged already. As in the real host, a failed run is not repeated.
         with suppress(InvocationFailed):
             await self._fire(
                 self._trigger, past_due, status.as_json() if self._trigger.is_monitored else None
@@ -88,7 +88,7 @@ class TimerLoop:
             # A clock that was set back must not run one occurrence twice.
             began = max(began, status.next)
         done = TimerStatus(began, self._trigger.schedule.after(began), began)
-        # Written after the run: a crash in the middle runs it again.
+        # The status is saved after the run, so a crash during the run makes it run again.
         self._save(done)
         return done
 

@@ -1,8 +1,9 @@
-"""An indexed app as the host serves it: what the worker reported, checked and with its settings filled in.
+"""The triggers and outputs of an indexed app, checked, with their %SETTING%s resolved.
 
-The worker library does not check what the real host does; an app that only fails in Azure would be the worst
-of both. Sources: Microsoft's "binding expressions" page, and in azure-functions-host the classes
-FunctionMetadata (names), ScriptHost.ValidateHttpFunction (reserved routes) and WebJobsRouter (ordering).
+The real host checks more than the worker library does. This module makes those checks; without them an app
+would fail only in Azure.
+Sources: Microsoft's "binding expressions" page; in azure-functions-host FunctionMetadata (names),
+ScriptHost.ValidateHttpFunction (reserved routes) and WebJobsRouter (ordering).
 """
 
 import re
@@ -24,7 +25,7 @@ _KNOWN_TYPES = {"httpTrigger", "queueTrigger", "timerTrigger", "http", "queue"}
 
 @dataclass(frozen=True, slots=True)
 class HttpTrigger:
-    """level: anonymous, function or admin. methods: upper case; empty for all of them."""
+    """level: anonymous, function or admin. methods: in upper case; empty for every method."""
 
     function: Function
     template: Template
@@ -37,7 +38,7 @@ class HttpTrigger:
 
 @dataclass(frozen=True, slots=True)
 class QueueTrigger:
-    """connection: the name of the setting that leads to the storage account."""
+    """connection: the name of the setting that holds the connection string."""
 
     function: Function
     queue: str
@@ -46,7 +47,7 @@ class QueueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """is_monitored: a run that was missed while the host was down is made up for."""
+    """is_monitored: whether a run that was missed while the host was down is made up for."""
 
     function: Function
     schedule: Schedule
@@ -55,7 +56,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True)
 class QueueOutput:
-    """Where one output binding of a function writes."""
+    """The queue that an output binding writes to."""
 
     queue: str
     connection: str
@@ -63,7 +64,7 @@ class QueueOutput:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What the host runs. errors: functions left out, with the reason, as the real host leaves them out."""
+    """What the host runs. errors: the functions that it leaves out, as the real host does, and why."""
 
     http: tuple[HttpTrigger, ...]
     queues: tuple[QueueTrigger, ...]
@@ -81,7 +82,7 @@ class App:
 
 
 def describe(functions: Sequence[Function], route_prefix: str, environ: Mapping[str, str]) -> App:
-    """Check the app and resolve its %SETTING%s. Raises NotIndexed with every problem at once."""
+    """Check the app and resolve its %SETTING%s. Raises NotIndexed with all problems."""
     problems = list(_broken_rules(functions))
     http: list[HttpTrigger] = []
     queues: list[QueueTrigger] = []
@@ -111,7 +112,7 @@ def describe(functions: Sequence[Function], route_prefix: str, environ: Mapping[
 
 
 class _Unresolved(Exception):
-    """A %SETTING% that is not set."""
+    """A %SETTING% has no value."""
 
 
 def _broken_rules(functions: Sequence[Function]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Microsoft's worker library, driven in process: what runs here is what runs in Azure.
+"""Microsoft's worker library, used in this process: the code that runs in Azure runs here.
 
 The library keeps its registry in module globals, so a process holds one app and one Worker.
 """
@@ -25,7 +25,7 @@ from local.host.errors import InvocationFailed, NotIndexed
 
 @dataclass(frozen=True)
 class Binding:
-    """One binding as the app declared it. properties: as in function.json, `%SETTING%` not resolved."""
+    """One binding, as the app declared it. properties: as in function.json, with `%SETTING%` unresolved."""
 
     name: str
     type: str
@@ -43,7 +43,7 @@ class Function:
 
     @cached_property
     def trigger(self) -> Binding:
-        """Raises NotIndexed where the app gave the function no trigger, or several."""
+        """Its trigger. Raises NotIndexed if the function has none, or several."""
         found = [each for each in self.bindings if not each.is_out and each.type.endswith("Trigger")]
         if len(found) != 1:
             raise NotIndexed(f"{self.name}: a function has exactly one trigger, this one has {len(found)}")
@@ -51,13 +51,13 @@ class Function:
 
     @property
     def outputs(self) -> tuple[Binding, ...]:
-        """Output bindings, without the answer of an HTTP trigger."""
+        """Its output bindings, without the answer of an HTTP trigger."""
         return tuple(each for each in self.bindings if each.is_out and each.type != "http")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an HTTP function returned. cookies: RpcHttpCookie messages."""
+    """The response of an HTTP function. cookies: RpcHttpCookie messages."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,7 +74,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One invocation's outcome.
+    """The outcome of one invocation.
 
     answer: of an HTTP function. outputs: queue messages by binding name, `$return` included.
     """
@@ -97,7 +97,7 @@ class QueuedMessage:
 
 
 class Worker:
-    """An indexed app, ready to be invoked. Make one with `await Worker.start(app_dir)`."""
+    """An indexed app that can be invoked. Create one with `await Worker.start(app_dir)`."""
 
     def __init__(self, functions: tuple[Function, ...]) -> None:
         self.functions = functions
@@ -105,7 +105,7 @@ class Worker:
 
     @classmethod
     async def start(cls, app_dir: Path) -> "Worker":
-        """Import and index the app in this process. Raises NotIndexed with the worker's own reason."""
+        """Import and index the app in this process. Raises NotIndexed with the worker library's reason."""
         folder = os.path.abspath(app_dir)  # noqa: ASYNC240  (no I/O)
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -134,11 +134,11 @@ class Worker:
         return cls(found)
 
     async def stop(self) -> None:
-        """Let the thread pool's functions finish."""
+        """Wait for the functions in the thread pool."""
         await asyncio.to_thread(runtime.stop_threadpool_executor)
 
     def function(self, name: str) -> Function:
-        """Raises KeyError where the app has no function of that name."""
+        """The function of this name. Raises KeyError."""
         return self._by_name[name]
 
     async def http(
@@ -189,7 +189,10 @@ class Worker:
     async def timer(
         self, name: str, past_due: bool = False, schedule_status: Mapping[str, str] | None = None
     ) -> Result:
-        """Invoke a timer function. schedule_status: Last, Next and LastUpdated as ISO 8601."""
+        """Invoke a timer function.
+
+        schedule_status: Last, Next and LastUpdated in ISO 8601; None if the timer has no monitor.
+        """
         status = {
             "Schedule": {"AdjustForDST": True},
             "ScheduleStatus": schedule_status,
@@ -198,7 +201,7 @@ class Worker:
         return await self.invoke(name, protocol.load().TypedData(json=json.dumps(status)))
 
     async def invoke(self, name: str, data: Any, metadata: Mapping[str, Any] | None = None) -> Result:
-        """Hand one TypedData to a function. Raises InvocationFailed when the function raises."""
+        """Invoke a function with one TypedData. Raises InvocationFailed if the function raises."""
         function = self.function(name)
         protos = protocol.load()
         invocation = protos.InvocationRequest(
@@ -221,7 +224,7 @@ class Worker:
 
 
 def _request(**message: Any) -> SimpleNamespace:
-    """A request in the shape that the worker library's handlers read."""
+    """A request in the form that the worker library's handlers read."""
     protos = protocol.load()
     return SimpleNamespace(
         request=protos.StreamingMessage(**message), properties={"host": "127.0.0.1", "protos": protos}
@@ -229,11 +232,11 @@ def _request(**message: Any) -> SimpleNamespace:
 
 
 def _why(failure: Any) -> str:
-    """The worker's reason; with its stack trace, unless it says by itself where the mistake is."""
+    """Why the app does not load; with a stack trace, unless the reason says where the mistake is."""
     message = f"the app does not load: {failure.message}"
     if "Out[list[" in message:
         return f"{message}; the worker only reads typing's own generics: write func.Out[typing.List[str]]"
-    # The library raises a failed import a second time, with advice and the whole of sys.path added.
+    # The library raises a failed import a second time, and adds advice and all of sys.path.
     message, trace = (
         re.sub(r"\. Cannot find module\..*", "", text.rpartition("another exception occurred:\n\n")[2])
         for text in (message, failure.stack_trace)

@@ -202,7 +202,7 @@ async def test_no_more_run_at_once_than_batch_and_threshold_allow(azurite: Azuri
         running += 1
         most = max(most, running)
         if most == SETTINGS.batch_size:
-            # A full batch is in hand: were there a further one, it would show before these end.
+            # A full batch is running. If a further one were taken, it would run before these end.
             asyncio.get_running_loop().call_later(0.5, release.set)
         await release.wait()
         running -= 1

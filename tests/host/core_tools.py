@@ -1,4 +1,4 @@
-"""`python -m tests.core_tools`: what stands in for `func start`, with the keys where Core Tools keep them.
+"""`python -m tests.host.core_tools`: a stand-in for `func start`, with the keys where Core Tools keep them.
 
 Our host runs behind it. The keys are made at the first request that carries one. They lie in the storage
 account under the host's id, and are not printed.
