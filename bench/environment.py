@@ -13,7 +13,7 @@ from itertools import count
 
 from bench.child import ROOT
 from bench.webhook_request import ENVIRON
-from local import azurite, ports
+from local.launcher import azurite, ports
 
 LATENCY_MS = 100
 """What Twilio takes to answer, as reference measurements of its API have it."""

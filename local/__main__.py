@@ -10,9 +10,9 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from local import commands, demo
-from local.plan import CannotStart, Choices
-from local.running import NotRunning, Running
-from local.supervisor import supervise
+from local.launcher.plan import CannotStart, Choices
+from local.launcher.running_env import NotRunning, Running
+from local.launcher.supervisor import supervise
 
 _DATA = Path(".local")
 _ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ import aiohttp
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from local.running import Running
+from local.launcher.running_env import Running
 from shared.config import is_loopback
 
 _PERSON = "+12025550101"

@@ -16,14 +16,15 @@ from aiohttp import ClientSession, ClientTimeout
 from rich.console import Console
 from rich.table import Table
 
-from local import commands, ports
-from local.parts import LEASH
-from local.running import NotRunning, Running
+from local import commands
+from local.launcher import ports
+from local.launcher.processes import WATCHDOG
+from local.launcher.running_env import NotRunning, Running
 from shared.config import Settings, is_loopback
 
 PERSON, SOMEBODY = "+12025550101", "+12025550102"
-PATIENCE = 60
-"""Seconds to wait for any one thing; all of it takes under 30."""
+LONGEST_WAIT = 60
+"""Seconds to wait for any one event; the whole demo takes less than 30."""
 
 FAILED = {"failed", "undelivered", "unresolved", "canceled", "held", "busy", "no-answer"}
 
@@ -136,7 +137,7 @@ class _Stage:
 
     async def _until(self, kind: str, row_id: str, states: set[str]) -> Any:
         shown = ""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LONGEST_WAIT):
             while True:
                 async with self._http.get(self._api(f"{kind}/{row_id}"), headers=self._key) as answer:
                     row = await answer.json() if answer.status == 200 else {"state": "on the queue"}
@@ -172,7 +173,7 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
     with tempfile.TemporaryDirectory() as folder:
         host, twilio, phone = ports.free_ports(3)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(LEASH), sys.executable, "-m", "local"),
+            *(sys.executable, "-I", "-S", str(WATCHDOG), sys.executable, "-m", "local"),
             *("--data", folder, "--port", str(host)),
             *("--twilio-port", str(twilio), "--storage-port", str(ports.free_port_run(3))),
             env={
@@ -182,7 +183,8 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
                 "SWITCHBOARD_PHONE_PORT": str(phone),
                 "SMS_SCHEDULE": "*/5 * * * * *",
             },
-            stdin=asyncio.subprocess.PIPE,  # the leash: it ends with the demo, however that ends
+            # When the demo ends, this pipe closes, and the watchdog ends the edition.
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -195,7 +197,7 @@ async def _laptop_edition(data: Path, console: Console) -> AsyncIterator[Running
 
 
 async def _started(process: asyncio.subprocess.Process, folder: Path) -> Running:
-    async with asyncio.timeout(PATIENCE), ClientSession() as http:
+    async with asyncio.timeout(LONGEST_WAIT), ClientSession() as http:
         while process.returncode is None:
             try:
                 running = Running.read(folder)

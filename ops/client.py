@@ -16,7 +16,7 @@ import requests
 import typer
 from dotenv import dotenv_values
 
-from local.running import KEY, NotRunning, Running
+from local.launcher.running_env import KEY, NotRunning, Running
 from ops.signature import masked
 from shared.config import Settings, is_loopback, url_parts
 

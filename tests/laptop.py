@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import ports
-from local.azurite import StoragePorts
+from local.launcher import ports
+from local.launcher.azurite import StoragePorts
 from tests.host.process import ROOT, environment
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from local.azurite import StoragePorts
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from local.twilio import Double
 from shared import drain, errors, recipients, schedule
 from shared.message import Message, new_id, shard

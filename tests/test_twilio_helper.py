@@ -7,7 +7,7 @@ import azure.functions as func
 import pytest
 import pytest_asyncio
 
-from local.ports import free_ports
+from local.launcher.ports import free_ports
 from local.twilio import Double
 from shared import errors, twilio_helper
 from shared.twilio_helper import Twilio, meaning

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from local.launcher.ports import free_ports
 from local.phone.senders import over_http
 from local.phone.testing import Line, Number, Phone
 from local.phone.web import Target
-from local.ports import free_ports
 from tests.listener import Answer, Listener
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from local.running import Running
+from local.launcher.running_env import Running
 from shared.errors import Contended
 from shared.rows import Delete
 from shared.services import Services

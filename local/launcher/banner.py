@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.plan import Plan
+from local.launcher.plan import Plan
 
 _PERSON = "+12025550101"
 

@@ -13,13 +13,13 @@ import aiohttp
 from rich.console import Console
 from rich.text import Text
 
-from local import azurite, panel, ports, running
-from local.parts import Part, PartFailed, Parts
-from local.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from local.launcher import azurite, banner, ports, running_env
+from local.launcher.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from local.launcher.processes import Part, PartFailed, Parts
 from shared.config import Settings, is_loopback
 
-_PATIENCE = 60.0
-_ROOT = Path(__file__).parent.parent
+_READY_SECONDS = 60.0
+_ROOT = Path(__file__).parents[2]
 _AZURITE_CHATTER = re.compile(r"Azurite \w+ service (?:is|successfully) ")
 _COLOURS = {"storage": "blue", "twilio": "magenta", "host": "cyan"}
 
@@ -43,11 +43,11 @@ async def supervise(choices: Choices, console: Console) -> int:
         loop.add_signal_handler(number, asked_to_stop)
     try:
         with console.status("Starting " + ", ".join(part.name for part in parts)):
-            if not await _unless(stop, together.start(parts, _PATIENCE)):
+            if not await _unless(stop, together.start(parts, _READY_SECONDS)):
                 return 0
-        running.write(plan)
+        running_env.write(plan)
         output.release()
-        panel.show(plan, console)
+        banner.show(plan, console)
         failed = asyncio.ensure_future(together.failed())
         if await _unless(stop, failed):
             raise failed.result()
@@ -59,7 +59,7 @@ async def supervise(choices: Choices, console: Console) -> int:
         return 1
     finally:
         console.print(Text("stopping", style="dim"))
-        running.forget(plan)
+        running_env.forget(plan)
         await together.stop()
     return 0
 

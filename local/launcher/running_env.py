@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from local.plan import Plan
+from local.launcher.plan import Plan
 
 URL, KEY, MASTER_KEY = "SWITCHBOARD_URL", "SWITCHBOARD_KEY", "SWITCHBOARD_MASTER_KEY"
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEASH = Path(__file__).with_name("leash.py")
+WATCHDOG = Path(__file__).with_name("watchdog.py")
 _LINES_KEPT = 20
-_PATIENCE = 20.0
+_STOP_SECONDS = 20.0
 
 
 class PartFailed(Exception):
@@ -54,7 +54,7 @@ class RunningPart:
     @classmethod
     async def start(cls, part: Part, show: Callable[[str, str], None]) -> "RunningPart":
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(LEASH), *part.command),
+            *(sys.executable, "-I", "-S", str(WATCHDOG), *part.command),
             env=dict(part.environ),
             cwd=part.folder,
             stdin=asyncio.subprocess.PIPE,
@@ -79,7 +79,7 @@ class RunningPart:
             with suppress(ProcessLookupError):
                 self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), _PATIENCE)
+                await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
             except TimeoutError:
                 self.kill()
                 await self._process.wait()
@@ -87,7 +87,7 @@ class RunningPart:
         await asyncio.wait([self._reading])
 
     def kill(self) -> None:
-        """At once, and all that it started; see leash.py."""
+        """At once, and all that it started; see watchdog.py."""
         if self._process.stdin and self._process.returncode is None:
             self._process.stdin.write(b"K")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite import KEY
-from local.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from local.launcher.azurite import KEY
+from local.launcher.plan import CannotStart, Choices, Plan, check_ports, make_plan
 
 REAL = {
     "TWILIO_ACCOUNT_SID": "AC" + "1" * 32,

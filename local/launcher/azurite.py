@@ -11,7 +11,7 @@ from shared.config import AZURITE
 
 ACCOUNT = "devstoreaccount1"
 KEY = next(part for part in AZURITE.split(";") if part.startswith("AccountKey=")).removeprefix("AccountKey=")
-PROGRAM = Path(__file__).parent.parent / "node_modules" / ".bin" / "azurite"
+PROGRAM = Path(__file__).parents[2] / "node_modules" / ".bin" / "azurite"
 
 
 @dataclass(frozen=True, slots=True)

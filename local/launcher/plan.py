@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from local import azurite
-from local.azurite import StoragePorts
 from local.host.access import Keys, host_name, must_enforce
-from local.ports import is_taken
+from local.launcher import azurite
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import is_taken
 from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER
 from shared.config import Settings, is_loopback
 from shared.errors import SettingsError
