@@ -5,7 +5,7 @@ from statistics import median
 from time import process_time
 
 from local.phone.testing import Number, Phone
-from local.phone.web import Answer, Target, WebRequest, WebResponse
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest, WebResponse
 
 STEPS = 10
 ROUNDS = 51

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.host.worker import Worker
-from local.phone.calls import StatusCallback
-from local.phone.senders import InProcess
 from local.phone.testing import Number, Phone
-from local.phone.web import Target
+from local.phone.transports import InProcess
+from local.twilio.carrier.exchange.leg import StatusCallback
+from local.twilio.carrier.exchange.web_requests import Target
 from shared.config import Settings
 
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))

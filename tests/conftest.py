@@ -12,7 +12,7 @@ import pytest_asyncio
 from local.host.worker import Worker
 from local.phone.testing import Phone
 from local.twilio import Double, Options, Pace
-from local.twilio.core import Exchange
+from local.twilio.simulator import Exchange
 from shared.services import Services
 from tests import calling, offline, openapi, storage
 from tests.app import App, connected

@@ -20,7 +20,7 @@ from openapi_schema_validator import OAS30ReadValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from local.twilio.core import Exchange
+from local.twilio.simulator import Exchange
 
 SPECS = Path(__file__).parent.parent / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json"
 _BASE = "urn:twilio"

@@ -8,7 +8,7 @@ import pytest
 from twilio.rest import Client
 
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
-from local.twilio.core import Exchange
+from local.twilio.simulator import Exchange
 from tests import openapi
 
 

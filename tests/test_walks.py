@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from local.host.worker import Worker
-from local.phone.calls import MachineDetection
 from local.phone.testing import Phone
 from local.twilio import Double
+from local.twilio.carrier.exchange.leg import MachineDetection
 from tests.storage import Azurite
 from tests.walking import ANNA, BEN, CALLER, COMPANY, ORIGIN, OTHER, OURS, OWNER, Company, known_as
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.host.worker import Worker
-from local.phone.senders import InProcess
 from local.phone.testing import Line, Number, Phone
-from local.phone.web import Target
+from local.phone.transports import InProcess
+from local.twilio.carrier.exchange.web_requests import Target
 from shared.services import Services
 from tests.settings import settings
 

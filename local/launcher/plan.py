@@ -16,7 +16,7 @@ from local.host.access import Keys, host_name, must_enforce
 from local.launcher import azurite
 from local.launcher.azurite import StoragePorts
 from local.launcher.ports import is_taken
-from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER
+from local.twilio.model.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER
 from shared.config import Settings, is_loopback
 from shared.errors import SettingsError
 

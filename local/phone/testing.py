@@ -12,8 +12,8 @@ What is said takes time on the clock by itself; waiting for somebody does not pa
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from local.phone.calls import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
-from local.phone.events import (
+from local.phone.twiml.notices import Notice
+from local.twilio.carrier.exchange.events import (
     Answered,
     Event,
     Heard,
@@ -25,11 +25,11 @@ from local.phone.events import (
     Said,
     Texted,
 )
-from local.phone.exchange import ACCOUNT_SID, Exchange
-from local.phone.notices import Notice
-from local.phone.recordings import Recording
-from local.phone.scripts import Receive, Wait
-from local.phone.web import Answer, Target, WebRequest
+from local.twilio.carrier.exchange.exchange import ACCOUNT_SID, Exchange
+from local.twilio.carrier.exchange.leg import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
+from local.twilio.carrier.exchange.recordings import Recording
+from local.twilio.carrier.exchange.signals import Receive, Wait
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest
 
 AUTH_TOKEN = "twilio_test_auth_token"  # noqa: S105  the well-known account's, and no secret
 MOST_STEPS = 20_000  # of a clock that runs by itself; past it, something never ends

@@ -3,9 +3,17 @@
 `Double` runs it inside a process; `python -m local.twilio` runs it as one.
 """
 
-from local.twilio.double import Double
-from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
-from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER, MessagingService, Number, Options, Pace
+from local.twilio.carrier.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
+from local.twilio.emulator import Double
+from local.twilio.model.options import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    NUMBER,
+    MessagingService,
+    Number,
+    Options,
+    Pace,
+)
 
 __all__ = [
     "ACCOUNT_SID",

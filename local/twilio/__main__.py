@@ -9,11 +9,19 @@ from typing import Annotated
 
 import typer
 
-from local.phone.office import Office
-from local.phone.screen import Screen
-from local.twilio.core import Core
-from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER, MessagingService, Number, Options, Pace
-from local.twilio.server import Server
+from local.phone.server import Screen
+from local.twilio.carrier.live_calls import Office
+from local.twilio.model.options import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    NUMBER,
+    MessagingService,
+    Number,
+    Options,
+    Pace,
+)
+from local.twilio.rest.server import Server
+from local.twilio.simulator import Core
 
 
 def main(

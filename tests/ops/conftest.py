@@ -23,7 +23,7 @@ from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
 from local.twilio import NUMBER, Double, MessagingService
-from local.twilio.options import Number, Options, Pace
+from local.twilio.model.options import Number, Options, Pace
 from ops import client, console
 from ops.__main__ import app
 from shared.services import Services

@@ -13,7 +13,7 @@ from aiohttp import web
 from twilio.rest import Client
 
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
-from local.twilio.options import Number
+from local.twilio.model.options import Number
 from ops import kept
 from ops.connect import application_values, number_values
 from tests.host.process import ROOT, environment

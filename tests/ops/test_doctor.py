@@ -13,7 +13,7 @@ from aiohttp import web
 from azure.storage.queue import QueueClient
 
 from local.twilio import NUMBER, Double
-from local.twilio.options import Number, Options, Pace
+from local.twilio.model.options import Number, Options, Pace
 from ops import lately
 from ops.client import Api, Deployment
 from ops.doctor import Examination

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from local.phone.calls import StatusCallback
 from local.phone.testing import Number, Phone
-from local.phone.web import Answer, Target, WebRequest, WebResponse
+from local.twilio.carrier.exchange.leg import StatusCallback
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest, WebResponse
 
 HOST = "http://127.0.0.1:8000"
 OURS = "+12025550100"

@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from local.host.worker import Worker
-from local.phone.office import Office
-from local.phone.screen import Screen
-from local.phone.senders import InProcess
+from local.phone.server import Screen
+from local.phone.transports import InProcess
 from local.twilio import AUTH_TOKEN, NUMBER, Number, Options, Pace
-from local.twilio.core import Core
-from local.twilio.server import Server
+from local.twilio.carrier.live_calls import Office
+from local.twilio.rest.server import Server
+from local.twilio.simulator import Core
 from shared.services import Services
 from tests.settings import settings
 

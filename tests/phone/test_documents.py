@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.phone.web import NoResponse, Target, WebResponse
+from local.twilio.carrier.exchange.web_requests import NoResponse, Target, WebResponse
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App, xml
 
 SORRY = "application error"

@@ -8,9 +8,9 @@ import pytest
 import requests
 from twilio.rest import Client
 
-from local.phone.office import Office
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Number, Options, Pace
-from local.twilio.core import Core
+from local.twilio.carrier.live_calls import Office
+from local.twilio.simulator import Core
 from tests import openapi
 from tests.listener import Answer, Listener
 

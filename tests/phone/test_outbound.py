@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.phone.calls import MachineDetection, RecordingRequest, StatusCallback
-from local.phone.web import Target
+from local.twilio.carrier.exchange.leg import MachineDetection, RecordingRequest, StatusCallback
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 
 PROGRESS = StatusCallback(f"{HOST}/cb", events=frozenset({"initiated", "ringing", "answered", "completed"}))

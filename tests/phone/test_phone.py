@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from local.launcher.ports import free_ports
-from local.phone.senders import over_http
 from local.phone.testing import Line, Number, Phone
-from local.phone.web import Target
+from local.phone.transports import over_http
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.listener import Answer, Listener
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 

@@ -6,9 +6,9 @@ from xml.sax.saxutils import escape, quoteattr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.phone.calls import Pickup
-from local.phone.schema import Known, grammar
-from local.phone.web import Answer, NoResponse, Target, WebResponse
+from local.phone.twiml.schema import Known, grammar
+from local.twilio.carrier.exchange.leg import Pickup
+from local.twilio.carrier.exchange.web_requests import Answer, NoResponse, Target, WebResponse
 from tests.phone.app import AGENT, HOST, OURS, App
 
 WORDS = ["", "0", "1", "5", "-1", "#", "true", "false", "auto", "GET", "POST", "busy", "initiated", "support"]

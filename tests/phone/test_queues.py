@@ -3,7 +3,7 @@
 import pytest
 
 from local.phone.testing import Line, Phone
-from local.phone.web import Target
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.phone.app import AGENT, CALLER, HOST, OTHER, OURS, App
 
 WAIT = "<Say>Please hold</Say><Play>/music.mp3</Play>"

@@ -3,8 +3,8 @@
 import pytest
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
-from local.phone.document import read_twiml
-from local.phone.schema import grammar
+from local.phone.twiml.document import read_twiml
+from local.phone.twiml.schema import grammar
 
 
 def codes(twiml: str) -> list[int]:

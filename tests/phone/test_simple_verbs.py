@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.phone.events import Said
+from local.twilio.carrier.exchange.events import Said
 from tests.phone.app import AGENT, CALLER, HOST, OTHER, OURS, App
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from local.phone.office import Office
 from local.twilio import NUMBER, Double, Number, Options, Pace
+from local.twilio.carrier.live_calls import Office
 from shared import calls
 from shared.services import Services
 from shared.voice_queue import QUEUE

@@ -1,0 +1,396 @@
+"""The phone on the screen: its page, and a WebSocket over which each page is told and tells.
+
+One loopback port of the double's process. A page opens handsets by address; while it holds one, calls to that
+address ring on the screen instead of being a robot's.
+"""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from local.phone import views as show
+from local.twilio.carrier.exchange.events import Event
+from local.twilio.carrier.exchange.leg import Call, Pickup
+from local.twilio.carrier.inbound_sms import InboundError, receive_message
+from local.twilio.carrier.live_calls import Office
+from local.twilio.model.addresses import e164
+from local.twilio.model.errors import ApiError
+from local.twilio.model.options import is_allowed
+from local.twilio.rest.server import only_from_here
+from local.twilio.simulator import Core
+
+log = logging.getLogger("local.phone")
+
+_PAGE = {
+    "": ("index.html", "text/html"),
+    "phone.css": ("phone.css", "text/css"),
+    **{
+        name: (name, "text/javascript")
+        for name in ("main.js", "handset.js", "requests.js", "sound.js", "link.js")
+    },
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " media-src http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+_SHOWN = 200  # requests, and texts of one person, that a page gets when it opens
+_LINES = 500  # events of one call that are kept for pages that open later
+_LOOK = 0.2  # seconds between two looks for new requests and texts
+_GRACE = 5.0  # seconds for a page that was reloaded to take its handsets up again
+_LONGEST = 16_384  # bytes that a page may say at once
+
+type Said = dict[str, Any]
+
+
+class Refused(ValueError):
+    """What a page asked for cannot be; says why to the person."""
+
+
+class Screen:
+    """Serves the phone of a core whose carrier is an Office.
+
+    `start` and `stop` on the core's loop. port: 0 takes a free one, known after `start`.
+    """
+
+    def __init__(self, core: Core, port: int = 7070) -> None:
+        if not isinstance(core.live, Office):
+            raise TypeError("the phone needs a core that is carried by an Office")
+        self.core = core
+        self.office: Office = core.live
+        self.port = port
+        self._pages: set[_Page] = set()
+        self._lines: dict[str, list[Said]] = defaultdict(list)
+        self.office.listeners.append(self._happened)
+        self.office.on_clear = self._begin_anew
+        app = web.Application(middlewares=[only_from_here])
+        app.add_routes(
+            [
+                web.get("/", _page),
+                web.get("/health", self._health),
+                web.get("/line", self._line),
+                web.get("/{file:[a-z]+\\.(?:css|js)}", _page),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self.port = self._runner.addresses[0][1]
+        self._looking = asyncio.create_task(self._look())
+
+    async def stop(self) -> None:
+        if self._looking:
+            self._looking.cancel()
+        for page in list(self._pages):
+            await page.socket.close()
+        for leaving in self._leaving.values():
+            leaving.cancel()
+        await self._runner.cleanup()
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    # What pages are told
+
+    def _happened(self, event: Event) -> None:
+        exchange = self.office.exchange
+        line = show.event(event, exchange.epoch)
+        if line is None:
+            return
+        lines = self._lines[event.call_sid]
+        lines.append(line)
+        del lines[:-_LINES]
+        leg = exchange.calls[event.call_sid]
+        for page in self._pages:
+            page.tell({"type": "event", "event": line, "state": show.call(leg, exchange.epoch)})
+
+    def _begin_anew(self) -> None:
+        """The double was reset: there is no call and no text any more."""
+        self._lines.clear()
+        for page in self._pages:
+            page.forget()
+            page.tell(self._hello())
+
+    async def _look(self) -> None:
+        """Tell every page of new requests and texts."""
+        seen = -1
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.core.revision != seen:
+                seen = self.core.revision
+                for page in self._pages:
+                    self.bring_up_to_date(page)
+
+    def bring_up_to_date(self, page: "_Page") -> None:
+        recent = list(self.core.webhooks.deliveries)[-_SHOWN:]
+        news = [each for each in recent if page.requests.get(each.number) != _state(each)]
+        if news:
+            page.requests |= {each.number: _state(each) for each in news}
+            shown = [show.request(each, self.office.notices.get(each.number, ())) for each in news]
+            page.tell({"type": "requests", "requests": shown})
+        texts: list[Said] = []
+        for message in self.core.messages.newest():
+            if len(texts) >= _SHOWN:
+                break
+            shown_text = show.text(message)
+            state = (message.status, message.error_code)
+            if shown_text["person"] in page.handsets and page.texts.get(message.sid) != state:
+                page.texts[message.sid] = state
+                texts.append(shown_text)
+        if texts:
+            page.tell({"type": "texts", "texts": texts[::-1]})
+
+    def _hello(self) -> Said:
+        account = self.core.account
+        return {
+            "type": "hello",
+            "account_sid": account.sid,
+            "numbers": [each.phone_number for each in account.numbers.values()],
+            "robot_after": self.core.pace.step,
+        }
+
+    # What pages say
+
+    async def _line(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(heartbeat=20, max_msg_size=_LONGEST)
+        await socket.prepare(request)
+        page = _Page(socket)
+        self._pages.add(page)
+        page.tell(self._hello())
+        self.bring_up_to_date(page)
+        sending = asyncio.create_task(page.send_all())
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._hear(page, message.data)
+        finally:
+            sending.cancel()
+            self._pages.discard(page)
+            for address in page.handsets:
+                self._release(address)
+        return socket
+
+    async def _hear(self, page: "_Page", data: str) -> None:
+        try:
+            said = json.loads(data)
+            if not isinstance(said, dict):
+                raise Refused("a page says JSON objects")
+            action = _ACTIONS.get(_word(said, "do"))
+            if action is None:
+                raise Refused(f"do: must be one of {', '.join(sorted(_ACTIONS))}")
+        except (Refused, json.JSONDecodeError) as exc:
+            page.tell({"type": "refused", "problem": str(exc)})
+            return
+        attempt = self._attempt(page, action, said)
+        if action in {Screen._call, Screen._text}:  # these wait for the application's answer
+            self.core.work.spawn(attempt)
+        else:
+            await attempt
+
+    async def _attempt(self, page: "_Page", action: "_Action", said: Said) -> None:
+        try:
+            await action(self, page, said)
+        except (Refused, InboundError, ApiError) as exc:
+            page.tell({"type": "refused", "problem": str(exc)})
+
+    async def _open(self, page: "_Page", said: Said) -> None:
+        address = _address(said, "address")
+        if address not in page.handsets:
+            page.handsets.add(address)
+            self.office.handsets[address] += 1
+            if leaving := self._leaving.pop(address, None):
+                leaving.cancel()
+        exchange = self.office.exchange
+        calls = [each for each in exchange.calls.values() if each.party == address]
+        page.tell(
+            {
+                "type": "opened",
+                "address": address,
+                "calls": [show.call(each, exchange.epoch) for each in calls],
+                "events": [line for each in calls for line in self._lines[each.sid]],
+            }
+        )
+        self.bring_up_to_date(page)
+
+    async def _close(self, page: "_Page", said: Said) -> None:
+        address = _address(said, "address")
+        if address in page.handsets:
+            page.handsets.discard(address)
+            self._release(address)
+
+    def _release(self, address: str) -> None:
+        self.office.handsets[address] -= 1
+        if self.office.handsets[address] <= 0:
+            del self.office.handsets[address]
+            loop = asyncio.get_running_loop()
+            self._leaving[address] = loop.call_later(_GRACE, self._abandon, address)
+
+    def _abandon(self, address: str) -> None:
+        """Nobody came back to a handset: its calls are hung up."""
+        del self._leaving[address]
+        for leg in list(self.office.catch_up().calls.values()):
+            if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
+                self.office.exchange.hang_up(leg)
+        self.office.pump()
+
+    async def _call(self, _: "_Page", said: Said) -> None:
+        """Call one of our numbers, or a TwiML application by its URL."""
+        sender, to = _address(said, "from"), _word(said, "to").strip()
+        if to.startswith(("http://", "https://")):
+            if not is_allowed(to, self.core.options):
+                raise Refused("to: an application's URL must be on this machine, or on an allowed host")
+            method = _word(said, "method", "POST")
+            if method not in {"GET", "POST"}:
+                raise Refused("method: must be GET or POST")
+            work = self.core.calling.application(sender, to, method)
+        else:
+            work = self.core.calling.receive(sender, to)
+        result = await work
+        if result.error:
+            log.info("call %s: %s", result.sid, result.error)
+
+    async def _text(self, _: "_Page", said: Said) -> None:
+        sender, to = _address(said, "from"), _word(said, "to")
+        await receive_message(self.core, sender, to, _word(said, "body"), [])
+
+    def _leg(self, said: Said) -> Call:
+        leg = self.office.catch_up().calls.get(_word(said, "call"))
+        if leg is None:
+            raise Refused("call: there is no such call")
+        if leg.is_over:
+            raise Refused("that call is over")
+        return leg
+
+    def _do(self, act: Callable[[], None]) -> None:
+        act()
+        self.office.pump()
+
+    async def _answer(self, _: "_Page", said: Said) -> None:
+        leg = self._leg(said)
+        if leg.status != "ringing" or leg.direction == "inbound":
+            raise Refused("that call does not ring here")
+        machine = _word(said, "as", "person") == "machine"
+        self._do(lambda: self.office.exchange.pick_up(leg, Pickup(machine=machine)))
+
+    async def _decline(self, _: "_Page", said: Said) -> None:
+        leg = self._leg(said)
+        if leg.status != "ringing" or leg.direction == "inbound":
+            raise Refused("that call does not ring here")
+        self._do(lambda: self.office.exchange.turn_down(leg, "busy"))
+
+    async def _press(self, _: "_Page", said: Said) -> None:
+        leg, keys = self._leg(said), _word(said, "keys")
+        if not keys or set(keys) - set("0123456789*#") or len(keys) > 32:
+            raise Refused("keys: must be of 0 to 9, * and #")
+        self._do(lambda: self.office.exchange.press(leg, keys))
+
+    async def _say(self, _: "_Page", said: Said) -> None:
+        leg, text = self._leg(said), _word(said, "text").strip()
+        if not text or len(text) > 1000:
+            raise Refused("text: must have 1 to 1,000 characters")
+        self._do(lambda: self.office.exchange.speak(leg, text))
+
+    async def _hang_up(self, _: "_Page", said: Said) -> None:
+        leg = self._leg(said)
+        self._do(lambda: self.office.exchange.hang_up(leg))
+
+
+type _Action = Callable[[Screen, _Page, Said], Awaitable[None]]
+
+_ACTIONS: dict[str, _Action] = {
+    "open": Screen._open,
+    "close": Screen._close,
+    "call": Screen._call,
+    "text": Screen._text,
+    "answer": Screen._answer,
+    "decline": Screen._decline,
+    "press": Screen._press,
+    "say": Screen._say,
+    "hang_up": Screen._hang_up,
+}
+
+
+class _Page:
+    """One open page, and what it has been told."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self.handsets: set[str] = set()
+        self.requests: dict[int, object] = {}
+        self.texts: dict[str, object] = {}
+        self._out: asyncio.Queue[Said] = asyncio.Queue()
+
+    def forget(self) -> None:
+        self.requests.clear()
+        self.texts.clear()
+
+    def tell(self, what: Said) -> None:
+        self._out.put_nowait(what)
+
+    async def send_all(self) -> None:
+        while True:
+            what = await self._out.get()
+            try:
+                await self.socket.send_json(what)
+            except ConnectionError:
+                return
+
+
+def _state(delivery: Any) -> object:
+    return (delivery.status, delivery.error_code)
+
+
+def _word(said: Said, name: str, default: str | None = None) -> str:
+    value = said.get(name, default)
+    if not isinstance(value, str):
+        raise Refused(f"{name}: must be text")
+    return value
+
+
+def _address(said: Said, name: str) -> str:
+    """A handset's address: a number in E.164, client:NAME, or sip:NAME@HOST."""
+    address = _word(said, name).strip()
+    if (
+        address.startswith(("client:", "sip:"))
+        and 7 < len(address) <= 256
+        and not any(map(str.isspace, address))
+    ):
+        return address
+    number = e164(address)
+    if number is None:
+        raise Refused(f"{name}: must be a phone number such as +12025550101, client:NAME or sip:NAME@HOST")
+    return number
+
+
+async def _page(request: web.Request) -> web.Response:
+    found = _PAGE.get(request.match_info.get("file", ""))
+    if found is None:
+        raise web.HTTPNotFound
+    name, content_type = found
+    text = files("local.phone").joinpath("page", name).read_text("utf-8")
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return web.Response(text=text, content_type=content_type, headers=headers)

@@ -1,0 +1,149 @@
+"""<Record>, by the rules of "TwiML Voice: <Record>"."""
+
+from dataclasses import dataclass
+
+from local.phone.engine.interpreter import Walk
+from local.phone.twiml.attributes import flag, whole, word
+from local.phone.twiml.markup import Element
+from local.phone.twiml.notices import Notice
+from local.twilio.carrier.exchange.engine import new_sid
+from local.twilio.carrier.exchange.events import RecordingEnded, RecordingStarted
+from local.twilio.carrier.exchange.leg import StatusCallback
+from local.twilio.carrier.exchange.recordings import Recording, begin, finish
+from local.twilio.carrier.exchange.signals import CallOver, Diverted, Key, Speech, Wait
+from local.twilio.carrier.exchange.web_requests import Params, Target
+
+TRANSCRIBED_AFTER = 2.0  # seconds until a transcription's callback comes
+TRANSCRIBABLE = (2, 120)  # seconds: longer than the first, shorter than the second
+
+
+def recording_callback(walk: Walk, element: Element) -> StatusCallback | None:
+    """Where <Record>, <Dial> or <Conference> wants its recording reported."""
+    return walk.status_callback(
+        element,
+        "recordingStatusCallback",
+        "recordingStatusCallbackEvent",
+        method="recordingStatusCallbackMethod",
+    )
+
+
+@dataclass(slots=True)
+class _Take:
+    """What ended a <Record>, and what there was of it."""
+
+    digits: str = ""
+    reason: str = "silence"
+    spoken: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """Who is told of the recording and of its transcription."""
+
+    recording: StatusCallback | None
+    transcription: Target | None
+
+
+async def record(walk: Walk, element: Element) -> Target | None:
+    """Record until a key, silence, the length limit or hanging up; its action is asked in each case."""
+    world, call = walk.world, walk.call
+    action = walk.own_url(element)
+    callback = recording_callback(walk, element)
+    transcript = element.attributes.get("transcribeCallback")
+    reports = _Reports(callback, Target(walk.url(element, transcript)) if transcript else None)
+    transcribe = flag(element, "transcribe")
+    longest = float(whole(element, "maxLength") or (120 if transcribe else 3600))
+    finish_on_key = word(element, "finishOnKey")
+    recording = begin(world, call, new_sid("RE"), "RecordVerb", callback)
+    world.emit(
+        RecordingStarted(
+            at=world.now,
+            call_sid=call.sid,
+            recording_sid=recording.sid,
+            beep=flag(element, "playBeep"),
+            finish_on_key=finish_on_key,
+            max_length=round(longest),
+        )
+    )
+    take = _Take()
+    try:
+        await _listen(walk, recording, take, float(whole(element, "timeout") or 0), longest, finish_on_key)
+    except (CallOver, Diverted) as exc:
+        take.digits, take.reason = "hangup", "hangup"
+        _wrap_up(walk, element, recording, take, reports)
+        if isinstance(exc, CallOver):
+            walk.notify(action, "Record action", _action_params(recording, take))
+        raise
+    _wrap_up(walk, element, recording, take, reports)
+    return Target(action.url, action.method, _action_params(recording, take))
+
+
+async def _listen(
+    walk: Walk, recording: Recording, take: _Take, silence: float, longest: float, finish_on_key: str
+) -> None:
+    until = recording.started_at + longest
+    quiet_since = walk.world.now
+    while True:
+        speaking = quiet_since > walk.world.now
+        gives_up = quiet_since if speaking else (quiet_since + silence if silence else until)
+        deadline = min(gives_up, until)
+        signal = await walk.receive(deadline, Wait.SOUND if speaking else Wait.PATIENCE, Key, Speech)
+        if isinstance(signal, Speech):
+            recording.said.append(signal.text)
+            quiet_since = max(quiet_since, walk.world.now) + signal.seconds
+            take.spoken += signal.seconds
+        elif isinstance(signal, Key) and signal.key in finish_on_key:
+            take.digits, take.reason = signal.key, signal.key
+            return
+        elif signal is None and walk.world.now >= until:
+            take.reason = "full"
+            return
+        elif signal is None and not speaking:
+            return
+
+
+def _wrap_up(walk: Walk, element: Element, recording: Recording, take: _Take, reports: _Reports) -> None:
+    world, call = walk.world, walk.call
+    elapsed = world.now - recording.started_at
+    trimmed = word(element, "trim") == "trim-silence"
+    recording.duration = min(take.spoken, elapsed) if trimmed and recording.said else elapsed
+    world.emit(
+        RecordingEnded(
+            at=world.now,
+            call_sid=call.sid,
+            recording_sid=recording.sid,
+            duration=recording.seconds,
+            reason=take.reason,
+        )
+    )
+    finish(world, call, recording, reports.recording)
+    if flag(element, "transcribe"):
+        _transcribe(walk, element, recording, reports.transcription)
+
+
+def _action_params(recording: Recording, take: _Take) -> Params:
+    params = [("RecordingUrl", recording.url), ("RecordingSid", recording.sid)]
+    params.append(("RecordingDuration", str(recording.seconds)))
+    return (*params, ("Digits", take.digits)) if take.digits else tuple(params)
+
+
+def _transcribe(walk: Walk, element: Element, recording: Recording, target: Target | None) -> None:
+    shortest, longest = TRANSCRIBABLE
+    if not shortest < recording.duration < longest:
+        detail = f"{recording.seconds} s; transcribed are {shortest} to {longest} s"
+        walk.world.note(walk.call, Notice(13617, detail, element.line, element.column))
+        return
+    if target is None:
+        return
+    sid = new_sid("TR")
+    account = f"{walk.world.api_base}/2010-04-01/Accounts/{walk.call.account_sid}"
+    params = (
+        ("TranscriptionSid", sid),
+        ("TranscriptionText", recording.text),
+        ("TranscriptionStatus", "completed" if recording.text else "failed"),
+        ("TranscriptionUrl", f"{account}/Transcriptions/{sid}"),
+        ("TranscriptionType", "fast"),
+        ("RecordingSid", recording.sid),
+        ("RecordingUrl", recording.url),
+    )
+    walk.world.after(TRANSCRIBED_AFTER, lambda: walk.notify(target, "transcribe callback", params))

@@ -1,0 +1,89 @@
+"""Queues over REST: who waits in each, as whoever carries the calls knows it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from local.twilio.model.errors import not_found
+from local.twilio.model.params import Form, page
+from local.twilio.model.resources import API_VERSION, rfc2822
+
+if TYPE_CHECKING:
+    from local.twilio.simulator import Core
+
+_FIRST = 10**6
+"""Members are listed from the front of the line; a list's sequence numbers fall."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A call that waits. position: 1 is next. wait: seconds."""
+
+    call_sid: str
+    queue_uri: str
+    queue_sid: str
+    joined: datetime
+    position: int
+    wait: int
+
+    @property
+    def sequence(self) -> int:
+        return _FIRST - self.position
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "call_sid": self.call_sid,
+            "queue_sid": self.queue_sid,
+            "date_enqueued": rfc2822(self.joined),
+            "position": self.position,
+            "wait_time": self.wait,
+            "uri": f"{self.queue_uri}/Members/{self.call_sid}.json",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue that some call has been put into. average: seconds that its members have waited so far."""
+
+    sid: str
+    sequence: int
+    account_sid: str
+    name: str
+    max_size: int
+    made: datetime
+    average: int
+    members: tuple[Member, ...]
+
+    def body(self) -> dict[str, Any]:
+        uri = queue_uri(self.account_sid, self.sid)
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "friendly_name": self.name,
+            "current_size": len(self.members),
+            "max_size": self.max_size,
+            "average_wait_time": self.average,
+            "date_created": rfc2822(self.made),
+            "date_updated": rfc2822(self.made),
+            "uri": f"{uri}.json",
+            "subresource_uris": {"members": f"{uri}/Members.json"},
+        }
+
+
+def queue_uri(account_sid: str, sid: str) -> str:
+    return f"/{API_VERSION}/Accounts/{account_sid}/Queues/{sid}"
+
+
+async def listed(core: "Core", request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
+    return 200, page(request.path, "queues", core.live.queues(), query)
+
+
+async def members(core: "Core", request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
+    """From the front of the line."""
+    sid = request.match_info["sid"]
+    found = next((each for each in core.live.queues() if each.sid == sid), None)
+    if found is None:
+        raise not_found(request.path)
+    return 200, page(request.path, "queue_members", found.members, query)

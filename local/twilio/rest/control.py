@@ -1,0 +1,239 @@
+"""The double's own API under /double: inbound texts and calls, faults, the ledger, and what was delivered.
+
+JSON in and out; an error is {"error": "field: what would be right"} with 400, 404 or 422.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from local.twilio.carrier.inbound_sms import InboundError, receive_message
+from local.twilio.model.faults import FaultError, Planned
+from local.twilio.rest.routes import CORE
+from local.twilio.simulator import Core
+
+type Body = dict[str, Any]
+
+GOES_AWAY: web.AppKey[Callable[[float], None]] = web.AppKey("goes_away", Callable[[float], None])  # type: ignore[arg-type]
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/double/health", _health),
+        web.post("/double/inbound/message", _json(_inbound_message)),
+        web.post("/double/inbound/call", _json(_inbound_call)),
+        web.get("/double/ledger", _ledger),
+        web.get("/double/deliveries", _deliveries),
+        web.get("/double/exchanges", _exchanges),
+        web.get("/double/alerts", _alerts),
+        web.get("/double/calls/{sid}", _call),
+        web.get("/double/overview", _overview),
+        web.get("/double/events", _events),
+        web.get("/double/faults", _faults),
+        web.put("/double/faults", _json(_set_faults)),
+        web.post("/double/faults/plan", _json(_plan)),
+        web.get("/double/pace", _pace),
+        web.put("/double/pace", _json(_set_pace)),
+        web.post("/double/away", _json(_away)),
+        web.post("/double/settle", _json(_settle)),
+        web.post("/double/reset", _json(_reset)),
+    ]
+
+
+def _answer(body: Any, status: int = 200) -> web.Response:
+    return web.json_response(
+        body, status=status, dumps=lambda value: json.dumps(value, separators=(",", ":"))
+    )
+
+
+def _json(
+    handler: Callable[[Core, web.Request, Body], Awaitable[Any]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A JSON object in, JSON out. A form from another site's page cannot say application/json."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        raw = (await request.read()).decode("utf-8", "replace")
+        if raw and request.content_type != "application/json":
+            return _answer({"error": "Content-Type: must be application/json"}, 415)
+        try:
+            body = json.loads(raw) if raw else {}
+        except ValueError:
+            return _answer({"error": "the body must be JSON"}, 400)
+        if not isinstance(body, dict):
+            return _answer({"error": "the body must be a JSON object"}, 400)
+        try:
+            return _answer(await handler(request.app[CORE], request, body))
+        except (InboundError, FaultError) as exc:
+            return _answer({"error": str(exc)}, 422)
+
+    return handle
+
+
+def _text(body: Body, name: str, default: str | None = None) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise InboundError(f"{name}: must be text")
+    return value
+
+
+async def _health(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    return _answer({"status": "ok", "account_sid": core.account.sid})
+
+
+async def _inbound_message(core: Core, _: web.Request, body: Body) -> Body:
+    """{from, to, body, media_urls?} -> {sid, status, twiml, replies, error}, after the webhook."""
+    media = body.get("media_urls", [])
+    if not isinstance(media, list) or not all(isinstance(each, str) for each in media):
+        raise InboundError("media_urls: must be a list of URLs")
+    result = await receive_message(
+        core, _text(body, "from"), _text(body, "to"), _text(body, "body", ""), media
+    )
+    return result.as_json()
+
+
+async def _inbound_call(core: Core, _: web.Request, body: Body) -> Body:
+    """{from, to} -> {sid, status, twiml, error}, when the voice webhook has answered."""
+    result = await core.calling.receive(_text(body, "from"), _text(body, "to"))
+    return result.as_json()
+
+
+async def _ledger(request: web.Request) -> web.Response:
+    return _answer(request.app[CORE].ledger.body())
+
+
+async def _deliveries(request: web.Request) -> web.Response:
+    """Webhook requests, oldest first; ?sid= for one message or call."""
+    sid = request.query.get("sid")
+    found = request.app[CORE].webhooks.deliveries
+    return _answer({"deliveries": [each.as_json() for each in found if sid in {None, each.sid}]})
+
+
+async def _exchanges(request: web.Request) -> web.Response:
+    return _answer({"exchanges": [each.as_json() for each in request.app[CORE].exchanges]})
+
+
+async def _alerts(request: web.Request) -> web.Response:
+    return _answer({"alerts": [each.as_json() for each in request.app[CORE].alerts]})
+
+
+async def _call(request: web.Request) -> web.Response:
+    """One call with the TwiML documents it got."""
+    call = request.app[CORE].calls.get(request.match_info["sid"])
+    if call is None:
+        return _answer({"error": "sid: no such call"}, 404)
+    return _answer({**call.body(), "documents": [asdict(each) for each in call.documents]})
+
+
+async def _overview(request: web.Request) -> web.Response:
+    """What the inspector shows: the newest `limit` of each list."""
+    core = request.app[CORE]
+    try:
+        limit = min(max(int(request.query.get("limit", "100")), 1), 1000)
+    except ValueError:
+        return _answer({"error": "limit: must be a whole number"}, 422)
+
+    def newest(records: Any) -> list[Any]:
+        return [each for each, _ in zip(records, range(limit), strict=False)]
+
+    return _answer(
+        {
+            "revision": core.revision,
+            "account_sid": core.account.sid,
+            "numbers": [each.phone_number for each in core.account.numbers.values()],
+            "counts": {
+                "messages": len(core.messages),
+                "calls": len(core.calls),
+                "deliveries": core.webhooks.made,
+            },
+            "messages": [each.body() for each in newest(core.messages.newest())],
+            "calls": [
+                {**each.body(), "documents": [asdict(document) for document in each.documents]}
+                for each in newest(core.calls.newest())
+            ],
+            "deliveries": [each.as_json() for each in newest(reversed(core.webhooks.deliveries))],
+            "exchanges": [each.as_json() for each in newest(reversed(core.exchanges))],
+            "alerts": [each.as_json() for each in newest(reversed(core.alerts))],
+            "faults": core.dice.faults.body(),
+            "injected": dict(core.dice.counts),
+        }
+    )
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: the revision, whenever it changed, at most four times a second."""
+    core = request.app[CORE]
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    seen, quiet = -1, 0
+    try:
+        while True:
+            if core.revision != seen:
+                seen, quiet = core.revision, 0
+                await response.write(f"data: {seen}\n\n".encode())
+            elif quiet >= 60:
+                quiet = 0
+                await response.write(b": still here\n\n")
+            quiet += 1
+            await asyncio.sleep(0.25)
+    except ConnectionError:
+        return response
+
+
+async def _faults(request: web.Request) -> web.Response:
+    return _answer(_shown(request.app[CORE]))
+
+
+def _shown(core: Core) -> Body:
+    return {**core.dice.faults.body(), "injected": dict(core.dice.counts)}
+
+
+async def _set_faults(core: Core, _: web.Request, body: Body) -> Body:
+    """Change what is named; see Faults. Answers all of them and what was injected so far."""
+    core.dice.set(body)
+    core.changed()
+    return _shown(core)
+
+
+async def _plan(core: Core, _: web.Request, body: Body) -> Body:
+    """A fault for the next `times` creates that match; see Planned."""
+    core.dice.plan(Planned.parse(body))
+    return {"planned": len(core.dice.planned)}
+
+
+async def _pace(request: web.Request) -> web.Response:
+    return _answer(asdict(request.app[CORE].pace))
+
+
+async def _set_pace(core: Core, _: web.Request, body: Body) -> Body:
+    return asdict(core.set_pace(body))
+
+
+async def _away(_: Core, request: web.Request, body: Body) -> Body:
+    """{seconds}: refuse connections for that long, from just after this answer."""
+    seconds = body.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
+        raise FaultError("seconds: must be above 0 and at most 600")
+    request.app[GOES_AWAY](seconds)
+    return {"away": seconds}
+
+
+async def _settle(core: Core, _: web.Request, body: Body) -> Body:
+    """{timeout?}: wait until nothing is under way; {settled: false} when the time is up first."""
+    timeout = body.get("timeout", 10)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= 600:
+        raise FaultError("timeout: must be above 0 and at most 600")
+    try:
+        await core.work.settled(timeout)
+    except TimeoutError:
+        return {"settled": False}
+    return {"settled": True}
+
+
+async def _reset(core: Core, _: web.Request, __: Body) -> Body:
+    await core.reset()
+    return {"reset": True}

@@ -1,0 +1,117 @@
+"""The double's HTTP server: one loopback port for the REST API, the control API and the inspector."""
+
+import asyncio
+from importlib.resources import files
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from local.twilio.rest import control
+from local.twilio.rest import routes as rest
+from local.twilio.rest.routes import CORE
+from local.twilio.simulator import Core
+
+_PAGE = {
+    "": ("index.html", "text/html"),
+    "inspector.css": ("inspector.css", "text/css"),
+    "inspector.js": ("inspector.js", "text/javascript"),
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def _hosts(port: int) -> frozenset[str]:
+    return frozenset(f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
+
+
+@web.middleware
+async def only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a foreign Host (DNS rebinding) and whatever a page of another origin sends."""
+    socket = request.transport.get_extra_info("sockname") if request.transport else None
+    allowed = _hosts(socket[1]) if socket else frozenset()
+    if request.host not in allowed:
+        return web.json_response({"error": "Host: must be 127.0.0.1 or localhost with this port"}, status=421)
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    foreign = origin is not None and origin.removeprefix("http://") not in allowed
+    if foreign or site not in {"none", "same-origin"}:
+        return web.json_response({"error": "Origin: other sites may not ask the double"}, status=403)
+    return await handler(request)
+
+
+async def _page(request: web.Request) -> web.Response:
+    name, content_type = _PAGE[request.match_info.get("file", "")]
+    text = files("local.twilio").joinpath("inspector", name).read_text("utf-8")
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return web.Response(text=text, content_type=content_type, headers=headers)
+
+
+class Server:
+    """Serves one Core on 127.0.0.1. `start` and `stop` on the core's loop; `port` is known after `start`."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.port = core.options.port
+        app = web.Application(middlewares=[only_from_here], client_max_size=16 * 2**20)
+        app[CORE] = core
+        app[control.GOES_AWAY] = self._go_away
+        app.add_routes(rest.routes())
+        app.add_routes(control.routes())
+        app.add_routes([web.get("/", _page), web.get("/{file:inspector\\.(?:css|js)}", _page)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, keepalive_timeout=75)
+        self._site: web.TCPSite | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        await self.core.open()
+        await self._runner.setup()
+        try:
+            await self.listen()
+        except OSError:
+            await self.stop()
+            raise
+        self.core.base_url = self.url
+
+    async def listen(self) -> None:
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await self._site.start()
+        if not self.port:
+            self.port = self._runner.addresses[0][1]
+
+    async def leave(self) -> None:
+        """Refuse connections, and close those that are open, until `listen`."""
+        if self._site is not None:
+            await self._site.stop()
+            self._site = None
+        if self._runner.server is not None:
+            # Not 0, which aiohttp takes to mean no limit.
+            await self._runner.server.shutdown(0.05)
+
+    def _go_away(self, seconds: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._away(seconds))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _away(self, seconds: float) -> None:
+        await asyncio.sleep(0.05)
+        await self.leave()
+        await asyncio.sleep(seconds)
+        await self.listen()
+
+    async def stop(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await self.core.close()
+        await self._runner.cleanup()
