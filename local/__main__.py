@@ -29,7 +29,7 @@ def start(
         int, typer.Option(envvar="SWITCHBOARD_STORAGE_PORT", help="Azurite: blob; queue and table follow.")
     ] = 10000,
     twilio_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our double of Twilio, and its page.")
+        int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our emulator of Twilio, and its page.")
     ] = 4000,
     phone_port: Annotated[
         int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The handsets on the screen.")

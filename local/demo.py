@@ -62,7 +62,7 @@ class _Stage:
     def __init__(self, running: Running, http: ClientSession, console: Console) -> None:
         self.twilio = running.settings.get("TWILIO_BASE_URL", "")
         if not self.twilio or not is_loopback(self.twilio):
-            raise DemoFailed("the demo plays with the double alone: take your account out of .env first")
+            raise DemoFailed("the demo plays with the emulator alone: take your account out of .env first")
         self._running, self._http, self._console = running, http, console
         self._number = running.settings["TWILIO_FROM_NUMBER"]
 
@@ -78,7 +78,7 @@ class _Stage:
         """A text comes in, and is answered"""
         self._say(f"{PERSON} texts HELP to {self._number}; Twilio signs and calls /api/sms")
         sent = {"from": PERSON, "to": self._number, "body": "HELP"}
-        answer = await self._ask("POST", f"{self.twilio}/double/inbound/message", json=sent)
+        answer = await self._ask("POST", f"{self.twilio}/emulator/inbound/message", json=sent)
         if answer["status"] != 200 or not answer["replies"]:
             raise DemoFailed(f"the webhook answered {answer['status']}")
         self._say(f"TwiML: {answer['twiml']}", style="dim")
@@ -127,7 +127,7 @@ class _Stage:
         return {"x-functions-key": self._running.key} if self._running.key else {}
 
     async def _ledger(self) -> Any:
-        return await self._ask("GET", f"{self.twilio}/double/ledger")
+        return await self._ask("GET", f"{self.twilio}/emulator/ledger")
 
     async def _in_ledger(self, kind: str, sid: str) -> None:
         """Twilio, too, has to know of it, exactly once."""

@@ -1,4 +1,4 @@
-"""Twilio's own OpenAPI description as a judge of what the double is asked and what it answers.
+"""Twilio's own OpenAPI description as a judge of what the emulator is asked and what it answers.
 
 The description is in the npm package @twilio-alpha/mcp. A request that is refused with 4xx need not fit it;
 every other request and every answer must.
@@ -223,15 +223,15 @@ def _cast(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def exchanges_at(url: str) -> list[Exchange]:
-    """The last exchanges of a double that runs as a process of its own."""
-    answer = requests.get(f"{url}/double/exchanges", timeout=60)
+    """The last exchanges of an emulator that runs as a process of its own."""
+    answer = requests.get(f"{url}/emulator/exchanges", timeout=60)
     return [
         Exchange(**{**each, "at": datetime.fromisoformat(each["at"])}) for each in answer.json()["exchanges"]
     ]
 
 
 _NEWER = {"/v1/Keys": "twilio_iam_v1.json", "/v1/Services": "twilio_messaging_v1.json"}
-"""What the double has besides api.twilio.com's, by the start of its path."""
+"""What the emulator has besides api.twilio.com's, by the start of its path."""
 
 _described = functools.cache(Description)
 

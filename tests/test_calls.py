@@ -15,7 +15,7 @@ import requests
 
 from local.host.errors import InvocationFailed
 from local.host.worker import QueuedMessage
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Emulator
 from shared import calls, errors, recipients, webhook
 from shared.call_ledger import Call
 from shared.dead_letters import DeadLetter
@@ -57,9 +57,9 @@ def listen(front: Front, services: Services) -> None:
     front.handle = handle
 
 
-async def test_a_call_is_placed_with_what_was_asked_for(services: Services, double: Double) -> None:
+async def test_a_call_is_placed_with_what_was_asked_for(services: Services, emulator: Emulator) -> None:
     await place(services, request(timeout=30, time_limit=60, machine_detection="Enable", record=True))
-    (sent,) = [each.form for each in double.exchanges()]
+    (sent,) = [each.form for each in emulator.exchanges()]
     origin = services.settings.public_base_url.replace(":", "%3A").replace("/", "%2F")
     for part in (
         "Timeout=30",
@@ -70,12 +70,12 @@ async def test_a_call_is_placed_with_what_was_asked_for(services: Services, doub
     ):
         assert part.lower() in sent.lower()
     call = await services.calls.get("call-1")
-    assert (call.state, call.to, call.sid) == ("submitted", PERSON, double.ledger()["calls"][0]["sid"])
+    assert (call.state, call.to, call.sid) == ("submitted", PERSON, emulator.ledger()["calls"][0]["sid"])
     assert "hello" not in sent
 
 
 async def test_what_to_say_is_asked_for_again_where_storage_hung(
-    services: Services, double: Double, front: Front, monkeypatch: pytest.MonkeyPatch
+    services: Services, emulator: Emulator, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook, "PATIENCE", 0.3)
     answers: list[int] = []
@@ -94,57 +94,59 @@ async def test_what_to_say_is_asked_for_again_where_storage_hung(
 
         front.handle = handle
         await place(services, request(say="your table is ready"))
-        await double.settle_async()
+        await emulator.settle_async()
         await stuck.close()
     assert answers[:2] == [503, 200]
-    assert "your table is ready" in double.calls()[0]["documents"][-1][1]
+    assert "your table is ready" in emulator.calls()[0]["documents"][-1][1]
 
 
-async def test_a_call_always_has_a_time_limit(services: Services, double: Double) -> None:
+async def test_a_call_always_has_a_time_limit(services: Services, emulator: Emulator) -> None:
     await place(services, request(say=None, twiml="<Response><Say>hello</Say></Response>"))
-    assert "TimeLimit=1800" in double.exchanges()[0].form
+    assert "TimeLimit=1800" in emulator.exchanges()[0].form
 
 
-async def test_one_id_rings_once_however_often_it_is_delivered(services: Services, double: Double) -> None:
+async def test_one_id_rings_once_however_often_it_is_delivered(
+    services: Services, emulator: Emulator
+) -> None:
     results = await asyncio.gather(
         *(place(services, request(), queue_id=f"q{n}") for n in range(6)), return_exceptions=True
     )
     assert all(each is None or isinstance(each, errors.Contended) for each in results)
     for hours in (0, 1, 100):
         await place(services, request(), NOW + timedelta(hours=hours))
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
     assert await letters(services) == []
 
 
-async def test_without_an_id_the_queue_messages_own_counts(services: Services, double: Double) -> None:
+async def test_without_an_id_the_queue_messages_own_counts(services: Services, emulator: Emulator) -> None:
     asked = request()
     del asked["id"]
     for queue_id in ("q1", "q2", "q1"):
         await place(services, asked, queue_id=queue_id)
-    assert len(double.ledger()["calls"]) == 2
+    assert len(emulator.ledger()["calls"]) == 2
     assert (await services.calls.get("q2")).state == "submitted"
 
 
 async def test_the_status_of_a_call_is_followed_to_its_end(
-    services: Services, double: Double, front: Front
+    services: Services, emulator: Emulator, front: Front
 ) -> None:
     listen(front, services)
     await place(services, request())
-    await double.settle_async()
+    await emulator.settle_async()
     call = await services.calls.get("call-1")
-    assert (call.state, call.sid) == ("completed", double.ledger()["calls"][0]["sid"])
+    assert (call.state, call.sid) == ("completed", emulator.ledger()["calls"][0]["sid"])
     await calls.reconcile(services.calls, services.twilio, now=NOW + timedelta(days=1))
     assert await services.calls.in_doubt(NOW + timedelta(days=1)) == []
 
 
 @pytest.mark.parametrize("outcome", ["busy", "no-answer", "failed"])
 async def test_a_call_that_is_not_answered_ends_so(
-    services: Services, double: Double, front: Front, outcome: str
+    services: Services, emulator: Emulator, front: Front, outcome: str
 ) -> None:
     listen(front, services)
-    double.plan(kind="outcome", outcome=outcome)
+    emulator.plan(kind="outcome", outcome=outcome)
     await place(services, request())
-    await double.settle_async()
+    await emulator.settle_async()
     assert (await services.calls.get("call-1")).state == outcome
 
 
@@ -158,17 +160,17 @@ async def test_a_call_that_is_not_answered_ends_so(
 )
 async def test_callbacks_in_any_order_end_in_what_is_true(
     services: Services,
-    double: Double,
+    emulator: Emulator,
     front: Front,
     faults: dict[str, float],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     listen(front, services)
-    double.faults(**faults)
+    emulator.faults(**faults)
     await place(services, request())
-    await double.settle_async()
+    await emulator.settle_async()
     call = await services.calls.get("call-1")
-    assert (call.state, call.sid) == ("completed", double.ledger()["calls"][0]["sid"])
+    assert (call.state, call.sid) == ("completed", emulator.ledger()["calls"][0]["sid"])
     assert await services.calls.owner(call.sid) == "call-1"
     assert "keeps changing" not in caplog.text
     await calls.reconcile(services.calls, services.twilio, now=NOW + timedelta(days=1))
@@ -180,16 +182,16 @@ async def test_callbacks_in_any_order_end_in_what_is_true(
 
 @pytest.mark.parametrize("code", [21211, 21214, 21215, 21219, 13223])
 async def test_what_twilio_refuses_is_a_dead_letter_at_once(
-    services: Services, double: Double, code: int
+    services: Services, emulator: Emulator, code: int
 ) -> None:
-    double.plan(kind="error", code=code)
+    emulator.plan(kind="error", code=code)
     await place(services, request())
     call = await services.calls.get("call-1")
     (letter,) = await letters(services)
     assert (call.state, call.code, letter.call_id) == ("failed", code, "call-1")
     assert f"Twilio error {code}: " in letter.reason
     await place(services, request(), NOW + timedelta(hours=1))
-    assert len(double.exchanges()) == 1
+    assert len(emulator.exchanges()) == 1
 
 
 @pytest.mark.parametrize(
@@ -202,73 +204,77 @@ async def test_what_twilio_refuses_is_a_dead_letter_at_once(
     ],
 )
 async def test_what_is_refused_for_now_is_tried_again_by_the_queue(
-    services: Services, double: Double, code: int, status: int, kind: type[Exception]
+    services: Services, emulator: Emulator, code: int, status: int, kind: type[Exception]
 ) -> None:
-    double.plan(kind="error", code=code, status=status)
+    emulator.plan(kind="error", code=code, status=status)
     with pytest.raises(kind):
         await place(services, request())
     assert (await services.calls.get("call-1")).state == "pending"
     await place(services, request(), NOW + timedelta(minutes=1))
     assert (await services.calls.get("call-1")).state == "submitted"
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
 
 
-async def test_a_twilio_that_cannot_be_reached_is_tried_again(services: Services, double: Double) -> None:
-    with double.away(), pytest.raises(errors.NotSent):
+async def test_a_twilio_that_cannot_be_reached_is_tried_again(services: Services, emulator: Emulator) -> None:
+    with emulator.away(), pytest.raises(errors.NotSent):
         await place(services, request())
     await place(services, request(), NOW + timedelta(minutes=1))
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
 
 
 @pytest.mark.parametrize("kind", ["lost", "reset", "server_error"])
 async def test_a_lost_answer_never_rings_twice_and_is_settled_by_the_list(
-    services: Services, double: Double, kind: str
+    services: Services, emulator: Emulator, kind: str
 ) -> None:
     now = datetime.now(UTC)
-    double.faults(callbacks_dark=True)
-    double.plan(kind=kind)
+    emulator.faults(callbacks_dark=True)
+    emulator.plan(kind=kind)
     await place(services, request(), now)
     await place(services, request(), now)
     assert (await services.calls.get("call-1")).state == "unknown"
     await calls.reconcile(services.calls, services.twilio, now=now + timedelta(seconds=30))
     assert (await services.calls.get("call-1")).state == "unknown"
     await calls.reconcile(services.calls, services.twilio, now=now + timedelta(seconds=61))
-    (rung,) = double.ledger()["calls"]
+    (rung,) = emulator.ledger()["calls"]
     assert (await services.calls.get("call-1")).sid == rung["sid"]
     assert await services.calls.owner(rung["sid"]) == "call-1"
 
 
 async def test_a_call_that_twilio_never_lists_is_unresolved_and_not_rung_again(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     now = datetime.now(UTC)
-    double.plan(kind="lost", accepted=False)
+    emulator.plan(kind="lost", accepted=False)
     await place(services, request(), now)
     seen = []
     for minutes in (2, 4, 7, 60):
         await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=minutes))
         seen.append((await services.calls.get("call-1")).state.value)
     assert seen[-1] == "unresolved"
-    assert double.ledger()["calls"] == []
+    assert emulator.ledger()["calls"] == []
     with pytest.raises(errors.Conflict):
         await calls.reopen("call-1", services.calls, now=now)
 
 
-async def test_a_look_up_takes_no_other_calls_sid(services: Services, double: Double, front: Front) -> None:
+async def test_a_look_up_takes_no_other_calls_sid(
+    services: Services, emulator: Emulator, front: Front
+) -> None:
     """Two calls to one number: the first known by its callback alone, the second lost before it arrived."""
     now = datetime.now(UTC)
     listen(front, services)
-    double.plan(kind="lost")
+    emulator.plan(kind="lost")
     await place(services, request(), now)
-    await double.settle_async()
-    double.plan(kind="lost", accepted=False)
+    await emulator.settle_async()
+    emulator.plan(kind="lost", accepted=False)
     await place(services, request(id="call-2"), now)
     await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=2))
     assert (await services.calls.get("call-1")).state == "completed"
     assert (await services.calls.get("call-2")).state == "unknown"
 
 
-async def test_a_placing_that_died_is_looked_up_and_not_repeated(services: Services, double: Double) -> None:
+async def test_a_placing_that_died_is_looked_up_and_not_repeated(
+    services: Services, emulator: Emulator
+) -> None:
     now = datetime.now(UTC)
     asked = CallRequest.parse(json.dumps(request()).encode(), "q1", services.settings)
     assert await calls._claim(asked, services.calls, now)
@@ -278,28 +284,32 @@ async def test_a_placing_that_died_is_looked_up_and_not_repeated(services: Servi
     for minutes in (2, 9, 20):
         await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=minutes))
     assert (await services.calls.get("call-1")).state == "unresolved"
-    assert [each for each in double.exchanges() if each.method == "POST"] == []
+    assert [each for each in emulator.exchanges() if each.method == "POST"] == []
 
 
 async def test_while_twilio_cannot_be_asked_one_question_is_enough(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     now = datetime.now(UTC)
-    double.plan(kind="lost", accepted=False, times=4)
+    emulator.plan(kind="lost", accepted=False, times=4)
     for number in range(4):
         await place(services, request(id=f"call-{number}"), now)
-    double.faults(credentials_refused=True)
-    before = len(double.exchanges())
+    emulator.faults(credentials_refused=True)
+    before = len(emulator.exchanges())
     await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=2))
-    assert len(double.exchanges()) == before + 1
+    assert len(emulator.exchanges()) == before + 1
     assert {(await services.calls.get(f"call-{n}")).looks for n in range(4)} == {0}
 
 
-async def test_who_has_opted_out_is_not_rung(services: Services, double: Double) -> None:
+async def test_who_has_opted_out_is_not_rung(services: Services, emulator: Emulator) -> None:
     await recipients.opt_out(services.messages, PERSON, now=NOW, source="9")
     await place(services, request())
     call = await services.calls.get("call-1")
-    assert (call.state, call.reason, double.exchanges()) == ("suppressed", "the recipient has opted out", [])
+    assert (call.state, call.reason, emulator.exchanges()) == (
+        "suppressed",
+        "the recipient has opted out",
+        [],
+    )
     assert await services.calls.in_doubt(NOW + timedelta(days=1)) == []
 
 
@@ -350,7 +360,7 @@ BAD += [(json.dumps(request(**changes)).encode(), reason) for changes, reason in
 
 
 async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rings(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     for number, (raw, _) in enumerate(BAD):
         await calls.place(raw, f"bad-{number}", services, now=NOW)
@@ -361,19 +371,21 @@ async def test_a_malformed_message_is_a_dead_letter_at_once_and_the_next_one_rin
         letter = found[f"bad-{number}"]
         assert reason in letter.reason, raw
         assert letter.body == raw.decode("utf-8", "replace")
-    assert [each["to"] for each in double.ledger()["calls"]] == [PERSON]
+    assert [each["to"] for each in emulator.ledger()["calls"]] == [PERSON]
     assert len((await services.calls.page())["calls"]) == 1
 
 
-async def test_base64_is_taken_as_well_as_plain(services: Services, double: Double) -> None:
+async def test_base64_is_taken_as_well_as_plain(services: Services, emulator: Emulator) -> None:
     plain, coded = (json.dumps(request(id=call_id)).encode() for call_id in ("plain", "coded"))
     for raw in (b"  " + plain + b"\n", base64.b64encode(coded), coded):
         await calls.place(raw, "q", services, now=NOW)
-    assert len(double.ledger()["calls"]) == 2
+    assert len(emulator.ledger()["calls"]) == 2
 
 
-async def test_what_the_host_gave_up_is_kept_and_the_call_is_over(services: Services, double: Double) -> None:
-    double.plan(kind="error", code=20003, status=401)
+async def test_what_the_host_gave_up_is_kept_and_the_call_is_over(
+    services: Services, emulator: Emulator
+) -> None:
+    emulator.plan(kind="error", code=20003, status=401)
     with pytest.raises(errors.BadCredentials):
         await place(services, request())
     raw = json.dumps(request()).encode()
@@ -383,7 +395,7 @@ async def test_what_the_host_gave_up_is_kept_and_the_call_is_over(services: Serv
     assert (await services.calls.get("call-1")).state == "failed"
     await calls.reopen("call-1", services.calls, now=NOW)
     await calls.place(raw, "q2", services, now=NOW + timedelta(minutes=1))
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -399,7 +411,7 @@ async def test_any_poison_is_buried(services: Services, raw: bytes) -> None:
 # Through the worker
 
 
-async def test_a_call_goes_through_the_queue_and_is_shown(app: App, double: Double) -> None:
+async def test_a_call_goes_through_the_queue_and_is_shown(app: App, emulator: Emulator) -> None:
     result = await app.send("call_create", "POST", {"to": PERSON, "say": "hello"})
     assert result.answer is not None
     assert result.answer.status == 202
@@ -408,7 +420,7 @@ async def test_a_call_goes_through_the_queue_and_is_shown(app: App, double: Doub
     assert (status, shown["state"], shown["to"], shown["sid"]) == (200, "pending", PERSON, None)
     await app.worker.queue("place_outbound_call", result.outputs["ring"][0])
     _, shown = await app.get("call_get", id=call_id)
-    assert (shown["state"], shown["sid"]) == ("submitted", double.ledger()["calls"][0]["sid"])
+    assert (shown["state"], shown["sid"]) == ("submitted", emulator.ledger()["calls"][0]["sid"])
     _, page = await app.get("call_list", "limit=200")
     assert call_id in {each["id"] for each in page["calls"]}
 
@@ -439,20 +451,20 @@ async def test_a_call_that_is_not_there_is_404(app: App, call_id: str) -> None:
     assert (status, answer["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_failure_that_may_pass_fails_the_invocation(app: App, double: Double) -> None:
+async def test_a_failure_that_may_pass_fails_the_invocation(app: App, emulator: Emulator) -> None:
     message = QueuedMessage(json.dumps(request(id="later-1")), id="later-1")
-    with double.away(), pytest.raises(InvocationFailed):
+    with emulator.away(), pytest.raises(InvocationFailed):
         await app.worker.queue("place_outbound_call", message)
     await app.worker.queue("place_outbound_call", message)
     assert (await app.stored.calls.get("later-1")).state == "submitted"
 
 
-async def test_a_recording_is_fetched_from_twilio(app: App, double: Double) -> None:
+async def test_a_recording_is_fetched_from_twilio(app: App, emulator: Emulator) -> None:
     await app.stored.twilio.place_call(
         to=PERSON, status_callback=f"{app.origin}/", twiml="<Response/>", record=True
     )
-    await double.settle_async()
-    url = f"{double.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Recordings"
+    await emulator.settle_async()
+    url = f"{emulator.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Recordings"
     listed = await asyncio.to_thread(requests.get, f"{url}.json", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10)
     (known,) = listed.json()["recordings"]
     answer = (await app.worker.http("recording", route_params={"sid": known["sid"]})).answer
@@ -460,7 +472,7 @@ async def test_a_recording_is_fetched_from_twilio(app: App, double: Double) -> N
     assert (answer.status, answer.headers["content-type"]) == (200, "audio/wav")
     with wave.open(io.BytesIO(answer.body)) as sound:
         assert sound.getframerate() == 8000
-    double.faults(credentials_refused=True)
+    emulator.faults(credentials_refused=True)
     assert (await app.get("recording", sid=known["sid"]))[0] == 502
 
 
@@ -470,13 +482,13 @@ async def test_a_recording_that_is_not_there_or_is_none(app: App, sid: str, stat
 
 
 async def test_an_inbound_call_is_followed_by_its_sid(
-    services: Services, double: Double, front: Front
+    services: Services, emulator: Emulator, front: Front
 ) -> None:
     listen(front, services)
-    double.configure_number(
+    emulator.configure_number(
         voice_url=f"{front.url}/api/voice", status_callback=f"{front.url}/api/voice/status"
     )
-    inbound = await double.inbound_call_async(PERSON, "+12025550100")
-    await double.settle_async()
+    inbound = await emulator.inbound_call_async(PERSON, "+12025550100")
+    await emulator.settle_async()
     call: Call = await services.calls.get(inbound.sid)
     assert (call.direction, call.state, call.sender) == ("inbound", State.COMPLETED, PERSON)

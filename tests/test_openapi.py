@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from local.twilio.simulator import Exchange
 from tests import openapi
 
 
 @pytest.fixture
-def created(double: Double) -> Exchange:
-    """A good creation of a message, as the double recorded it."""
+def created(emulator: Emulator) -> Exchange:
+    """A good creation of a message, as the emulator recorded it."""
     client = Client(ACCOUNT_SID, AUTH_TOKEN)
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     client.messages.create(to="+12025550101", from_=NUMBER, body="hello")
-    (exchange,) = double.exchanges()
+    (exchange,) = emulator.exchanges()
     assert openapi.problems([exchange]) == []
     return exchange
 

@@ -42,7 +42,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.is_real:
         rows.append(("Twilio", "https://api.twilio.com", f"the real one, {settings['TWILIO_ACCOUNT_SID']}"))
     else:
-        rows.append(("Twilio", plan.twilio_url, "our double, with a page of all it does"))
+        rows.append(("Twilio", plan.twilio_url, "our emulator, with a page of all it does"))
         rows.append(("phone", plan.phone_url, "handsets on the screen"))
     rows.append(("storage", f"127.0.0.1:{storage.blob}-{storage.table}", "Azurite: blob, queue, table"))
     rows.append(("number", settings["TWILIO_FROM_NUMBER"], "ours; people are +12025550101 to 0199"))
@@ -60,7 +60,7 @@ def commands(plan: Plan) -> list[tuple[str, str]]:
     texted = (
         f"{local} twiml /api/sms From={person} Body=HELP"
         if plan.is_real
-        else f"curl -s {plan.twilio_url}/double/inbound/message"
+        else f"curl -s {plan.twilio_url}/emulator/inbound/message"
         f" -H 'Content-Type: application/json' -d '{json.dumps(inbound)}'"
     )
     return [

@@ -1,7 +1,7 @@
 """What `python -m local` is going to run, decided before anything is started.
 
-Our double by default; the real Twilio where .env or the environment has an account other than the well-known
-one and names no TWILIO_BASE_URL. Storage is always Azurite.
+Twilio is our emulator by default. It is the real Twilio if .env or the environment names an account other
+than the well-known one, and no TWILIO_BASE_URL. Storage is always Azurite.
 """
 
 import os
@@ -170,6 +170,6 @@ def _needs_public_url(origin: str | None) -> None:
         raise CannotStart(
             "TWILIO_ACCOUNT_SID is a real account, so PUBLIC_BASE_URL must be a public https origin that "
             f"Twilio can reach, such as a tunnel's (https://example.ngrok.app), and {is_now}. Twilio refuses "
-            "other status callbacks with error 21609. To use our double instead, set TWILIO_BASE_URL to "
+            "other status callbacks with error 21609. To use our emulator instead, set TWILIO_BASE_URL to "
             "http://127.0.0.1:4000, or leave TWILIO_ACCOUNT_SID out."
         )

@@ -148,7 +148,7 @@ def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
     environ = {**base, **{name: settings[name] for name in secrets if name in settings}}
 
     async def ready() -> None:
-        await _answers(f"{plan.twilio_url}/double/health")
+        await _answers(f"{plan.twilio_url}/emulator/health")
         await _answers(f"{plan.phone_url}/health")
 
     return Part("twilio", command, environ, _ROOT, ready)

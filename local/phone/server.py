@@ -1,7 +1,7 @@
 """The phone on the screen: its page, and a WebSocket over which each page is told and tells.
 
-One loopback port of the double's process. A page opens handsets by address; while it holds one, calls to that
-address ring on the screen instead of being a robot's.
+It listens on one loopback port of the emulator's process. A page opens handsets by address. While it has one
+open, calls to that address ring on the screen and no robot answers them.
 """
 
 import asyncio
@@ -124,7 +124,7 @@ class Screen:
             page.tell({"type": "event", "event": line, "state": show.call(leg, exchange.epoch)})
 
     def _begin_anew(self) -> None:
-        """The double was reset: there is no call and no text any more."""
+        """The emulator was reset: there is no call and no text any more."""
         self._lines.clear()
         for page in self._pages:
             page.forget()

@@ -1,10 +1,10 @@
-"""Our own double of Twilio, one for the laptop edition, the tests, the fault table and the bench.
+"""Our own emulator of Twilio, one for the laptop edition, the tests, the fault table and the bench.
 
-`Double` runs it inside a process; `python -m local.twilio` runs it as one.
+`Emulator` runs it inside a process; `python -m local.twilio` runs it as one.
 """
 
 from local.twilio.carrier.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
-from local.twilio.emulator import Double
+from local.twilio.in_thread import Emulator
 from local.twilio.model.options import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -21,7 +21,7 @@ __all__ = [
     "NUMBER",
     "CallRunner",
     "DefaultRunner",
-    "Double",
+    "Emulator",
     "Leg",
     "MessagingService",
     "Number",

@@ -1,4 +1,4 @@
-"""`python -m local.twilio`: the double as a process of its own."""
+"""`python -m local.twilio`: the emulator as a process of its own."""
 
 import asyncio
 import logging
@@ -57,7 +57,7 @@ def main(
         bool, typer.Option(help="Answer STOP, START and HELP as Twilio does.")
     ] = True,
 ) -> None:
-    """Our double of Twilio. Secrets come from TWILIO_AUTH_TOKEN, TWILIO_API_KEY and TWILIO_API_SECRET."""
+    """Our emulator of Twilio. Secrets come from TWILIO_AUTH_TOKEN, TWILIO_API_KEY and TWILIO_API_SECRET."""
     key, secret = os.environ.get("TWILIO_API_KEY", ""), os.environ.get("TWILIO_API_SECRET", "")
     options = Options(
         account_sid=account_sid,
@@ -90,7 +90,7 @@ def main(
         asyncio.run(_serve(options, phone_port))
     except OSError as exc:
         asked = f"port {port}" if phone_port is None else f"port {port} or {phone_port}"
-        print(f"the Twilio double cannot listen on {asked}: {exc.strerror}", file=sys.stderr)
+        print(f"the Twilio emulator cannot listen on {asked}: {exc.strerror}", file=sys.stderr)
         raise typer.Exit(1) from exc
 
 
@@ -106,7 +106,7 @@ async def _serve(options: Options, phone_port: int | None) -> None:
         if screen is not None:
             await screen.start()
             log.info("its phone is at %s", screen.url)
-        log.info("the Twilio double is ready at %s", server.url)
+        log.info("the Twilio emulator is ready at %s", server.url)
         await stopped.wait()
         if screen is not None:
             await screen.stop()

@@ -1,4 +1,4 @@
-"""One running double without its HTTP server: state, and everything that happens in it, on one event loop."""
+"""One running emulator without its HTTP server: its state and all that happens, on one event loop."""
 
 import asyncio
 import logging

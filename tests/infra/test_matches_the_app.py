@@ -18,7 +18,7 @@ INFRA = ROOT / "infra"
 PARAMETERS = INFRA / "main.parameters.json"
 
 NOT_IN_AZURE = {"AzureWebJobsStorage", "TWILIO_BASE_URL", "PHONE_URL"}
-"""A connection string, where Azure has an identity; and where the laptop edition's double and phone are."""
+"""A connection string, where Azure has an identity; and where the laptop edition's emulator and phone are."""
 
 FOR_THE_HOST = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",

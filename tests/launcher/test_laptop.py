@@ -129,8 +129,8 @@ def with_this_python() -> dict[str, str]:
     return {**environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
-async def test_an_inbound_call_reaches_the_app_through_the_double(laptop: Laptop) -> None:
-    url = f"http://127.0.0.1:{laptop.where.twilio_port}/double/inbound/call"
+async def test_an_inbound_call_reaches_the_app_through_the_emulator(laptop: Laptop) -> None:
+    url = f"http://127.0.0.1:{laptop.where.twilio_port}/emulator/inbound/call"
     call = {"from": "+12025550101", "to": "+12025550100"}
     async with aiohttp.ClientSession() as session, session.post(url, json=call) as response:
         answer = await response.json()

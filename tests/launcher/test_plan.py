@@ -89,7 +89,7 @@ def test_a_real_account_needs_a_public_https_address(choices: Choices, origin: s
     assert (f"it is {origin}" if origin else "it is missing") in str(refused.value)
 
 
-def test_a_real_account_with_a_loopback_twilio_is_our_double_s(choices: Choices) -> None:
+def test_a_real_account_with_a_loopback_twilio_is_our_emulator_s(choices: Choices) -> None:
     plan = make_plan(choices, {**REAL, "TWILIO_BASE_URL": "http://127.0.0.1:4000", "PUBLIC_BASE_URL": ""})
     assert not plan.is_real
     assert plan.settings["TWILIO_BASE_URL"] == "http://127.0.0.1:4100"

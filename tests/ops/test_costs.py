@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from local.twilio import Double
+from local.twilio import Emulator
 from ops import costs
 from ops.__main__ import app
 from shared import calls, drain, schedule
@@ -46,8 +46,8 @@ def counting() -> Iterator[Counter]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: storage.Azurite, double: Double) -> AsyncIterator[Services]:
-    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
+async def services(azurite: storage.Azurite, emulator: Emulator) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url))
     await drain.tick(running, now=NOW)  # makes the tables
     await calls.accept({"to": "+12025550101", "say": "x"}, running, now=NOW)
     yield running

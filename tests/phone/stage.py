@@ -1,4 +1,4 @@
-"""The phone on the screen with the real app behind it: worker library, front, double and page on one loop."""
+"""The phone on the screen with the real app: worker library, front, emulator and page on one loop."""
 
 import asyncio
 import sys
@@ -25,7 +25,7 @@ QUICK = 0.02  # how long sound takes; people are as slow as ever
 
 @dataclass
 class Stage:
-    """url: the phone's page. api: the double's REST API. documents: TwiML by path, before the app's."""
+    """url: the phone's page. api: the emulator's REST API. documents: TwiML by path, before the app's."""
 
     core: Core
     screen: Screen

@@ -1,4 +1,4 @@
-"""REST-created and inbound calls of the double, walked by the phone's exchange."""
+"""REST-created and inbound calls of the emulator, walked by the phone's exchange."""
 
 import io
 import wave
@@ -8,7 +8,7 @@ import pytest
 import requests
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Number, Options, Pace
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, Number, Options, Pace
 from local.twilio.carrier.live_calls import Office
 from local.twilio.simulator import Core
 from tests import openapi
@@ -20,35 +20,35 @@ OTHER = "+12025550102"
 
 @pytest.fixture(scope="session")
 def offices() -> list[Office]:
-    """What the double's calls are carried by, once it runs."""
+    """What the emulator's calls are carried by, once it runs."""
     return []
 
 
 @pytest.fixture(scope="session")
-def running_walking_double(offices: list[Office]) -> Iterator[Double]:
+def running_walking_emulator(offices: list[Office]) -> Iterator[Emulator]:
     def carrier(core: Core) -> Office:
         offices.append(Office(core))
         return offices[-1]
 
-    with Double(Options(pace=Pace(step=0.01, talk=0.05)), carrier=carrier) as double:
-        yield double
+    with Emulator(Options(pace=Pace(step=0.01, talk=0.05)), carrier=carrier) as emulator:
+        yield emulator
 
 
 @pytest.fixture
-def walking(running_walking_double: Double, listener: Listener) -> Iterator[Double]:
-    """A double whose calls are walked; its number's calls and texts go to the listener."""
-    double = running_walking_double
+def walking(running_walking_emulator: Emulator, listener: Listener) -> Iterator[Emulator]:
+    """An emulator whose calls are walked; its number's calls and texts go to the listener."""
+    emulator = running_walking_emulator
     exchanges: list[object] = []
     number = Number(voice_url=f"{listener.url}/voice", status_callback=f"{listener.url}/status")
-    double.reset(Options(pace=Pace(step=0.01, talk=0.05), numbers=(number,)))
-    double.on_exchange(exchanges.append)
-    yield double
-    double.on_exchange(None)
+    emulator.reset(Options(pace=Pace(step=0.01, talk=0.05), numbers=(number,)))
+    emulator.on_exchange(exchanges.append)
+    yield emulator
+    emulator.on_exchange(None)
     assert not openapi.problems(exchanges)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def office(walking: Double, offices: list[Office]) -> Iterator[Office]:  # noqa: ARG001 - it makes the office
+def office(walking: Emulator, offices: list[Office]) -> Iterator[Office]:  # noqa: ARG001 - it makes the office
     """Where a test may hold handsets, whose robots then keep still."""
     (office,) = offices
     yield office
@@ -56,7 +56,7 @@ def office(walking: Double, offices: list[Office]) -> Iterator[Office]:  # noqa:
 
 
 @pytest.fixture
-def client(walking: Double) -> Client:
+def client(walking: Emulator) -> Client:
     client = Client(ACCOUNT_SID, AUTH_TOKEN)
     client.api.base_url = walking.url
     return client
@@ -66,7 +66,7 @@ def statuses(listener: Listener, path: str = "/status") -> list[str]:
     return [each.form["CallStatus"] for each in listener.to(path)]
 
 
-def test_an_inbound_call_is_walked_to_its_end(walking: Double, listener: Listener) -> None:
+def test_an_inbound_call_is_walked_to_its_end(walking: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer("<Response><Redirect>/next</Redirect></Response>")
     listener.answers["/next"] = Answer("<Response><Sms>See you</Sms><Hangup/></Response>")
     result = walking.inbound_call(PERSON, NUMBER)
@@ -91,23 +91,23 @@ def test_a_call_rings_for_its_whole_time_however_long_nobody_called(listener: Li
     pace = Pace(step=0.05, talk=0.05)
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer("<Response><Gather timeout='30'/><Hangup/></Response>")
-    with Double(Options(pace=pace, numbers=(number,)), carrier=office) as double:
+    with Emulator(Options(pace=pace, numbers=(number,)), carrier=office) as emulator:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
-        client.api.base_url = double.url
+        client.api.base_url = emulator.url
         for _ in range(2):
             offices[0]._began -= 3600  # an hour goes by
             client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response><Hangup/></Response>", timeout=30)
-            double.settle()
-            assert double.calls()[0]["status"] == "completed"
+            emulator.settle()
+            assert emulator.calls()[0]["status"] == "completed"
         offices[0]._began -= 3600
-        call = double.inbound_call(PERSON, NUMBER)
-        assert double.calls(NUMBER)[0]["status"] == "in-progress"
+        call = emulator.inbound_call(PERSON, NUMBER)
+        assert emulator.calls(NUMBER)[0]["status"] == "in-progress"
         client.calls(call.sid).update(status="completed")
-        double.settle()
+        emulator.settle()
 
 
 def test_a_call_by_rest_is_answered_by_a_robot_and_walked(
-    walking: Double, client: Client, listener: Listener
+    walking: Emulator, client: Client, listener: Listener
 ) -> None:
     listener.answers["/hello"] = Answer("<Response><Play digits='1'/></Response>")
     call = client.calls.create(
@@ -127,7 +127,7 @@ def test_a_call_by_rest_is_answered_by_a_robot_and_walked(
 
 
 def test_a_robot_leaves_when_it_is_asked_for_something(
-    walking: Double, client: Client, listener: Listener
+    walking: Emulator, client: Client, listener: Listener
 ) -> None:
     listener.answers["/ask"] = Answer("<Response><Gather timeout='600'/></Response>")
     call = client.calls.create(to=PERSON, from_=NUMBER, url=f"{listener.url}/ask")
@@ -135,7 +135,7 @@ def test_a_robot_leaves_when_it_is_asked_for_something(
     assert client.calls(call.sid or "").fetch().status == "completed"
 
 
-def test_a_dialed_leg_is_a_call_of_its_own(walking: Double, client: Client, listener: Listener) -> None:
+def test_a_dialed_leg_is_a_call_of_its_own(walking: Emulator, client: Client, listener: Listener) -> None:
     listener.answers["/voice"] = Answer(
         f"<Response><Dial action='/after'><Number statusCallback='/leg'>{OTHER}</Number></Dial></Response>"
     )
@@ -153,7 +153,7 @@ def test_a_dialed_leg_is_a_call_of_its_own(walking: Double, client: Client, list
 
 @pytest.mark.parametrize("outcome", ["busy", "failed", "no-answer"])
 def test_a_planned_outcome_is_how_the_call_ends(
-    walking: Double, client: Client, listener: Listener, outcome: str
+    walking: Emulator, client: Client, listener: Listener, outcome: str
 ) -> None:
     walking.plan(kind="outcome", resource="calls", outcome=outcome)
     call = client.calls.create(
@@ -165,7 +165,9 @@ def test_a_planned_outcome_is_how_the_call_ends(
     assert listener.to("/hello") == []
 
 
-def test_detection_says_that_a_machine_answered(walking: Double, client: Client, listener: Listener) -> None:
+def test_detection_says_that_a_machine_answered(
+    walking: Emulator, client: Client, listener: Listener
+) -> None:
     walking.plan(kind="outcome", resource="calls", outcome="answered", answered_by="machine_start")
     listener.answers["/hello"] = Answer("<Response><Hangup/></Response>")
     call = client.calls.create(
@@ -176,7 +178,7 @@ def test_detection_says_that_a_machine_answered(walking: Double, client: Client,
     assert client.calls(call.sid or "").fetch().answered_by == "machine_end_beep"
 
 
-def test_twiml_with_warnings_is_an_alert(walking: Double, listener: Listener) -> None:
+def test_twiml_with_warnings_is_an_alert(walking: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer("<Response><Hangup reason='none'/></Response>")
     walking.inbound_call(PERSON, NUMBER)
     walking.settle()
@@ -184,7 +186,7 @@ def test_twiml_with_warnings_is_an_alert(walking: Double, listener: Listener) ->
 
 
 def test_a_voicemail_can_be_fetched_by_who_has_credentials(
-    walking: Double, client: Client, listener: Listener
+    walking: Emulator, client: Client, listener: Listener
 ) -> None:
     listener.answers["/voice"] = Answer(
         "<Response><Record maxLength='2' timeout='0' playBeep='false' recordingStatusCallback='/rec'"
@@ -207,7 +209,7 @@ def test_a_voicemail_can_be_fetched_by_who_has_credentials(
 
 
 def test_who_waits_in_a_queue_is_told_over_rest(
-    walking: Double, office: Office, listener: Listener, client: Client
+    walking: Emulator, office: Office, listener: Listener, client: Client
 ) -> None:
     office.handsets.update((PERSON, OTHER))  # people are on the line, and no robot, which would hang up
     listener.answers["/voice"] = Answer("<Response><Enqueue waitUrl='/wait'>support</Enqueue></Response>")

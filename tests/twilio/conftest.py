@@ -1,14 +1,14 @@
-"""twilio-python against the double."""
+"""twilio-python against the emulator."""
 
 import pytest
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, Emulator
 
 
 @pytest.fixture
-def client(double: Double) -> Client:
-    """twilio-python's own client, pointed at the double."""
+def client(emulator: Emulator) -> Client:
+    """twilio-python's own client, pointed at the emulator."""
     client = Client(ACCOUNT_SID, AUTH_TOKEN)
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     return client

@@ -8,7 +8,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import AUTH_TOKEN, NUMBER, CallRunner, DefaultRunner, Double, Leg, Options, Ring
+from local.twilio import AUTH_TOKEN, NUMBER, CallRunner, DefaultRunner, Emulator, Leg, Options, Ring
 from local.twilio.model.resources import CallStatus
 from tests.listener import Answer, Listener
 from tests.twilio.waiting import until
@@ -32,7 +32,7 @@ def in_progress(client: Client, sid: str) -> None:
     until(lambda: client.calls(sid).fetch().status == "in-progress")
 
 
-def test_a_call_rings_is_answered_and_ends(client: Client, double: Double, listener: Listener) -> None:
+def test_a_call_rings_is_answered_and_ends(client: Client, emulator: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer(SAY)
     created = client.calls.create(
         to=PERSON,
@@ -46,10 +46,10 @@ def test_a_call_rings_is_answered_and_ends(client: Client, double: Double, liste
         "outbound-api",
         "(202) 555-0101",
     )
-    double.settle()
+    emulator.settle()
     call = client.calls(created.sid or "").fetch()
     assert (call.status, call.duration, call.price) == ("completed", "1", "-0.01400")
-    assert double.calls(PERSON)[0]["documents"] == [(f"{listener.url}/voice?Message=Hello%20there", SAY)]
+    assert emulator.calls(PERSON)[0]["documents"] == [(f"{listener.url}/voice?Message=Hello%20there", SAY)]
     (voice,) = listener.to("/voice")
     assert voice.is_signed(AUTH_TOKEN)
     assert voice.form["CallStatus"] == "in-progress"
@@ -80,19 +80,21 @@ def test_a_call_rings_is_answered_and_ends(client: Client, double: Double, liste
     assert status[3].form["SipResponseCode"] == "200"
 
 
-def test_only_the_end_is_called_back_by_default(client: Client, double: Double, listener: Listener) -> None:
+def test_only_the_end_is_called_back_by_default(
+    client: Client, emulator: Emulator, listener: Listener
+) -> None:
     place(client, status_callback=f"{listener.url}/status")
-    double.settle()
+    emulator.settle()
     assert [each.form["CallStatus"] for each in listener.to("/status")] == ["completed"]
 
 
 @pytest.mark.parametrize(("outcome", "sip"), [("busy", "486"), ("no-answer", "487"), ("failed", "404")])
 def test_what_is_not_answered_ends_as_such(
-    client: Client, double: Double, listener: Listener, outcome: str, sip: str
+    client: Client, emulator: Emulator, listener: Listener, outcome: str, sip: str
 ) -> None:
-    double.plan(kind="outcome", outcome=outcome)
+    emulator.plan(kind="outcome", outcome=outcome)
     sid = place(client, url=f"{listener.url}/voice", twiml=None, status_callback=f"{listener.url}/status")
-    double.settle()
+    emulator.settle()
     call = client.calls(sid).fetch()
     assert (call.status, call.duration, call.price) == (outcome, "0", None)
     (callback,) = listener.to("/status")
@@ -102,39 +104,39 @@ def test_what_is_not_answered_ends_as_such(
 
 
 def test_machine_detection_tells_the_app_who_answered(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     for detection, expected in (("Enable", "machine_start"), ("DetectMessageEnd", "machine_end_beep")):
-        double.plan(kind="outcome", outcome="answered", answered_by="machine_start")
+        emulator.plan(kind="outcome", outcome="answered", answered_by="machine_start")
         sid = place(client, twiml=None, url=f"{listener.url}/{detection}", machine_detection=detection)
-        double.settle()
+        emulator.settle()
         assert listener.to(f"/{detection}")[0].form["AnsweredBy"] == expected
         assert client.calls(sid).fetch().answered_by == expected
     sid = place(client)
-    double.settle()
+    emulator.settle()
     assert client.calls(sid).fetch().answered_by is None
 
 
 def test_asynchronous_machine_detection_has_a_callback_of_its_own(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     place(
         client, machine_detection="Enable", async_amd="true", async_amd_status_callback=f"{listener.url}/amd"
     )
-    double.settle()
+    emulator.settle()
     (request,) = listener.to("/amd")
     assert request.form["AnsweredBy"] == "human"
     assert request.is_signed(AUTH_TOKEN)
 
 
-def test_a_recording_is_announced(client: Client, double: Double, listener: Listener) -> None:
+def test_a_recording_is_announced(client: Client, emulator: Emulator, listener: Listener) -> None:
     place(
         client,
         record=True,
         recording_status_callback=f"{listener.url}/recording",
         status_callback=f"{listener.url}/status",
     )
-    double.settle()
+    emulator.settle()
     (request,) = listener.to("/recording")
     assert request.form["RecordingStatus"] == "completed"
     assert request.form["RecordingSid"] == listener.to("/status")[0].form["RecordingSid"]
@@ -175,10 +177,10 @@ def test_bad_parameters_are_refused(client: Client, values: dict[str, object], c
     assert refusal(client, **values) == code
 
 
-def test_lists_are_filtered(client: Client, double: Double) -> None:
+def test_lists_are_filtered(client: Client, emulator: Emulator) -> None:
     first = place(client)
-    double.settle()
-    double.pace(step=30)
+    emulator.settle()
+    emulator.pace(step=30)
     second = place(client, to="+12025550102")
     now = datetime.now(UTC)
     assert [each.sid for each in client.calls.list()] == [second, first]
@@ -190,8 +192,8 @@ def test_lists_are_filtered(client: Client, double: Double) -> None:
     assert client.calls.list(parent_call_sid=first) == []
 
 
-def test_a_live_call_is_redirected(client: Client, double: Double, listener: Listener) -> None:
-    double.pace(talk=30)
+def test_a_live_call_is_redirected(client: Client, emulator: Emulator, listener: Listener) -> None:
+    emulator.pace(talk=30)
     listener.answers["/next"] = Answer("<Response><Hangup/></Response>")
     sid = place(client)
     in_progress(client, sid)
@@ -201,7 +203,7 @@ def test_a_live_call_is_redirected(client: Client, double: Double, listener: Lis
     assert request.method == "GET"
     assert request.is_signed(AUTH_TOKEN)
     client.calls(sid).update(twiml="<Response><Pause/></Response>")
-    documents = until(lambda: (found := double.calls()[0]["documents"])[2:] and found)
+    documents = until(lambda: (found := emulator.calls()[0]["documents"])[2:] and found)
     assert [twiml for _, twiml in documents] == [
         SAY,
         "<Response><Hangup/></Response>",
@@ -210,20 +212,20 @@ def test_a_live_call_is_redirected(client: Client, double: Double, listener: Lis
     assert client.calls(sid).fetch().status == "in-progress"
 
 
-def test_a_live_call_is_completed(client: Client, double: Double, listener: Listener) -> None:
-    double.pace(talk=30)
+def test_a_live_call_is_completed(client: Client, emulator: Emulator, listener: Listener) -> None:
+    emulator.pace(talk=30)
     sid = place(client, status_callback=f"{listener.url}/status")
     in_progress(client, sid)
     assert client.calls(sid).update(status="canceled").status == "in-progress"
     assert client.calls(sid).update(status="completed").status == "completed"
-    double.settle()
+    emulator.settle()
     assert [each.form["CallStatus"] for each in listener.to("/status")] == ["completed"]
 
 
 def test_a_ringing_call_is_canceled_and_cannot_be_redirected(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
-    double.pace(step=30)
+    emulator.pace(step=30)
     sid = place(client, status_callback=f"{listener.url}/status")
     with pytest.raises(TwilioRestException) as caught:
         client.calls(sid).update(twiml=SAY)
@@ -233,12 +235,12 @@ def test_a_ringing_call_is_canceled_and_cannot_be_redirected(
     assert listener.to("/status")[0].form["CallStatus"] == "canceled"
 
 
-def test_an_ended_call_can_only_be_deleted(client: Client, double: Double) -> None:
+def test_an_ended_call_can_only_be_deleted(client: Client, emulator: Emulator) -> None:
     sid = place(client)
     with pytest.raises(TwilioRestException) as caught:
         client.calls(sid).delete()
     assert (caught.value.status, caught.value.code) == (409, 20009)
-    double.settle()
+    emulator.settle()
     with pytest.raises(TwilioRestException) as caught:
         client.calls(sid).update(status="completed")
     assert (caught.value.status, caught.value.code) == (400, 21220)
@@ -246,35 +248,35 @@ def test_an_ended_call_can_only_be_deleted(client: Client, double: Double) -> No
     with pytest.raises(TwilioRestException) as caught:
         client.calls(sid).fetch()
     assert caught.value.code == 20404
-    assert [each["sid"] for each in double.ledger()["calls"]] == [sid]
+    assert [each["sid"] for each in emulator.ledger()["calls"]] == [sid]
 
 
-def test_a_time_limit_ends_the_call(client: Client, double: Double) -> None:
-    double.pace(talk=30)
+def test_a_time_limit_ends_the_call(client: Client, emulator: Emulator) -> None:
+    emulator.pace(talk=30)
     sid = place(client, time_limit=1)
-    double.settle()
+    emulator.settle()
     assert client.calls(sid).fetch().status == "completed"
     other = place(client)
     in_progress(client, other)
     client.calls(other).update(time_limit=1)
-    double.settle()
+    emulator.settle()
     assert client.calls(other).fetch().status == "completed"
 
 
-def test_the_fallback_is_told_why(client: Client, double: Double, listener: Listener) -> None:
+def test_the_fallback_is_told_why(client: Client, emulator: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer("", status=500)
     listener.answers["/fallback"] = Answer(SAY)
     place(client, twiml=None, url=f"{listener.url}/voice", fallback_url=f"{listener.url}/fallback")
-    double.settle()
+    emulator.settle()
     (request,) = listener.to("/fallback")
     assert request.form["ErrorCode"] == "11200"
     assert request.form["ErrorUrl"] == f"{listener.url}/voice"
     assert request.is_signed(AUTH_TOKEN)
-    assert double.calls()[0]["documents"][-1] == (f"{listener.url}/fallback", SAY)
+    assert emulator.calls()[0]["documents"][-1] == (f"{listener.url}/fallback", SAY)
 
 
 def test_an_application_says_where_everything_goes(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     application = client.applications.create(
         friendly_name="softphone",
@@ -283,7 +285,7 @@ def test_an_application_says_where_everything_goes(
         status_callback=f"{listener.url}/status",
     )
     place(client, twiml=None, application_sid=application.sid)
-    double.settle()
+    emulator.settle()
     (request,) = listener.to("/app")
     assert request.method == "GET"
     assert f"ApplicationSid={application.sid}" in request.url
@@ -294,10 +296,10 @@ def test_an_application_says_where_everything_goes(
 # Inbound calls
 
 
-def test_an_inbound_call_fetches_signed_twiml(double: Double, listener: Listener) -> None:
+def test_an_inbound_call_fetches_signed_twiml(emulator: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer(SAY)
-    double.configure_number(voice_url=f"{listener.url}/voice", status_callback=f"{listener.url}/status")
-    result = double.inbound_call(PERSON, NUMBER)
+    emulator.configure_number(voice_url=f"{listener.url}/voice", status_callback=f"{listener.url}/status")
+    result = emulator.inbound_call(PERSON, NUMBER)
     assert (result.status, result.twiml, result.error) == (200, SAY, "")
     (request,) = listener.to("/voice")
     assert request.is_signed(AUTH_TOKEN)
@@ -307,20 +309,20 @@ def test_an_inbound_call_fetches_signed_twiml(double: Double, listener: Listener
     assert request.form["Called"] == request.form["To"] == NUMBER
     assert request.form["FromState"] == "DC"
     assert request.form["StirVerstat"] == "TN-Validation-Passed-A"
-    double.settle()
+    emulator.settle()
     (status,) = listener.to("/status")
     assert (status.form["CallStatus"], status.form["SequenceNumber"]) == ("completed", "0")
-    assert double.ledger()["calls"] == []
+    assert emulator.ledger()["calls"] == []
 
 
-def test_an_inbound_call_without_twiml_still_ends(double: Double, listener: Listener) -> None:
+def test_an_inbound_call_without_twiml_still_ends(emulator: Emulator, listener: Listener) -> None:
     listener.answers["/voice"] = Answer("", status=403)
-    double.configure_number(voice_url=f"{listener.url}/voice")
-    result = double.inbound_call(PERSON, NUMBER)
+    emulator.configure_number(voice_url=f"{listener.url}/voice")
+    result = emulator.inbound_call(PERSON, NUMBER)
     assert (result.status, result.error) == (403, "11200: HTTP 403")
-    double.settle()
-    assert double.calls()[0]["status"] == "completed"
-    assert [each["code"] for each in double.alerts()] == [11200]
+    emulator.settle()
+    assert emulator.calls()[0]["status"] == "completed"
+    assert [each["code"] for each in emulator.alerts()] == [11200]
 
 
 # The seam
@@ -361,57 +363,57 @@ class Broken(DefaultRunner):
 
 
 @pytest.fixture
-def at_the_other_end(double: Double) -> Iterator[AtTheOtherEnd]:
+def at_the_other_end(emulator: Emulator) -> Iterator[AtTheOtherEnd]:
     """Put a runner at the other end; the default one is back afterwards."""
 
-    yield double.use_runner
-    double.use_runner(DefaultRunner())
+    yield emulator.use_runner
+    emulator.use_runner(DefaultRunner())
 
 
 def test_a_runner_may_reject_an_inbound_call(
-    double: Double, at_the_other_end: AtTheOtherEnd, listener: Listener
+    emulator: Emulator, at_the_other_end: AtTheOtherEnd, listener: Listener
 ) -> None:
     at_the_other_end(Person())
     listener.answers["/voice"] = Answer("<Response><Reject reason='busy'/></Response>")
-    double.configure_number(voice_url=f"{listener.url}/voice")
-    double.inbound_call(PERSON, NUMBER)
-    double.settle()
-    assert (double.calls()[0]["status"], double.calls()[0]["price"]) == ("busy", None)
+    emulator.configure_number(voice_url=f"{listener.url}/voice")
+    emulator.inbound_call(PERSON, NUMBER)
+    emulator.settle()
+    assert (emulator.calls()[0]["status"], emulator.calls()[0]["price"]) == ("busy", None)
 
 
 def test_a_runner_may_dial_a_child_leg(
-    client: Client, double: Double, at_the_other_end: AtTheOtherEnd
+    client: Client, emulator: Emulator, at_the_other_end: AtTheOtherEnd
 ) -> None:
     at_the_other_end(Person())
     sid = place(client)
-    double.settle()
+    emulator.settle()
     (child,) = client.calls.list(parent_call_sid=sid)
     assert (child.direction, child.status, child.to) == ("outbound-dial", "completed", "+12025550102")
 
 
 def test_ringing_stops_at_the_timeout(
-    client: Client, double: Double, at_the_other_end: AtTheOtherEnd
+    client: Client, emulator: Emulator, at_the_other_end: AtTheOtherEnd
 ) -> None:
     at_the_other_end(Nobody())
     sid = place(client, timeout=1)
-    double.settle()
+    emulator.settle()
     assert client.calls(sid).fetch().status == "no-answer"
 
 
 def test_a_runner_that_fails_does_not_leave_the_call_up(
     client: Client,
-    double: Double,
+    emulator: Emulator,
     at_the_other_end: AtTheOtherEnd,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     at_the_other_end(Broken())
     sid = place(client)
-    double.settle()
+    emulator.settle()
     assert client.calls(sid).fetch().status == "completed"
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_calls_of_other_people_are_not_ours_to_place(double: Double) -> None:
-    double.reset(Options(numbers=()))
+def test_calls_of_other_people_are_not_ours_to_place(emulator: Emulator) -> None:
+    emulator.reset(Options(numbers=()))
     with pytest.raises(ValueError, match="to: must be a number of the account"):
-        double.inbound_call(PERSON, NUMBER)
+        emulator.inbound_call(PERSON, NUMBER)

@@ -10,7 +10,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from local.twilio.model.faults import FaultError
 from tests.listener import Answer, Listener
 from tests.twilio.waiting import until
@@ -20,10 +20,10 @@ OTHER = "+12025550102"
 
 
 @pytest.fixture
-def client(double: Double) -> Client:
+def client(emulator: Emulator) -> Client:
     """twilio-python with a short timeout and no pooling, as it must be against lost answers."""
     client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=TwilioHttpClient(pool_connections=False, timeout=1))
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     return client
 
 
@@ -37,32 +37,32 @@ def refusal(client: Client, to: str = PERSON) -> TwilioRestException:
     return caught.value
 
 
-def accepted(double: Double) -> int:
-    return len(double.ledger()["messages"])
+def accepted(emulator: Emulator) -> int:
+    return len(emulator.ledger()["messages"])
 
 
-def test_an_answer_can_be_lost_after_acceptance(double: Double, client: Client) -> None:
-    double.faults(lost_answers=1)
+def test_an_answer_can_be_lost_after_acceptance(emulator: Emulator, client: Client) -> None:
+    emulator.faults(lost_answers=1)
     with pytest.raises(requests.ConnectionError):
         send(client)
-    assert accepted(double) == 1
-    double.settle()
-    assert [each["status"] for each in double.messages()] == ["delivered"]
+    assert accepted(emulator) == 1
+    emulator.settle()
+    assert [each["status"] for each in emulator.messages()] == ["delivered"]
 
 
-def test_5xx_come_before_and_after_acceptance(double: Double, client: Client) -> None:
-    double.faults(errors_5xx_before_acceptance=1)
-    assert (refusal(client).status, accepted(double)) == (503, 0)
-    double.faults(errors_5xx_before_acceptance=0, errors_5xx_after_acceptance=1)
-    assert (refusal(client).status, accepted(double)) == (503, 1)
+def test_5xx_come_before_and_after_acceptance(emulator: Emulator, client: Client) -> None:
+    emulator.faults(errors_5xx_before_acceptance=1)
+    assert (refusal(client).status, accepted(emulator)) == (503, 0)
+    emulator.faults(errors_5xx_before_acceptance=0, errors_5xx_after_acceptance=1)
+    assert (refusal(client).status, accepted(emulator)) == (503, 1)
 
 
-def test_throttling_says_when_to_come_back(double: Double, client: Client) -> None:
-    double.faults(throttled=1, retry_after=7)
+def test_throttling_says_when_to_come_back(emulator: Emulator, client: Client) -> None:
+    emulator.faults(throttled=1, retry_after=7)
     error = refusal(client)
-    assert (error.status, error.code, accepted(double)) == (429, 20429, 0)
+    assert (error.status, error.code, accepted(emulator)) == (429, 20429, 0)
     answer = requests.post(
-        f"{double.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
+        f"{emulator.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
         data={"To": PERSON, "From": NUMBER, "Body": "hello"},
         auth=(ACCOUNT_SID, AUTH_TOKEN),
         timeout=5,
@@ -70,16 +70,16 @@ def test_throttling_says_when_to_come_back(double: Double, client: Client) -> No
     assert answer.headers["Retry-After"] == "7"
 
 
-def test_credentials_can_be_refused_for_a_while(double: Double, client: Client) -> None:
-    double.faults(credentials_refused=True)
+def test_credentials_can_be_refused_for_a_while(emulator: Emulator, client: Client) -> None:
+    emulator.faults(credentials_refused=True)
     error = refusal(client)
-    assert (error.status, error.code, accepted(double)) == (401, 20003, 0)
-    double.faults(credentials_refused=False)
+    assert (error.status, error.code, accepted(emulator)) == (401, 20003, 0)
+    emulator.faults(credentials_refused=False)
     assert send(client)
 
 
-def test_latency_is_waited_before_every_answer(double: Double, client: Client) -> None:
-    double.faults(latency_ms=120)
+def test_latency_is_waited_before_every_answer(emulator: Emulator, client: Client) -> None:
+    emulator.faults(latency_ms=120)
     began = time.monotonic()
     sid = send(client)
     client.messages(sid).fetch()
@@ -99,14 +99,14 @@ def test_latency_is_waited_before_every_answer(double: Double, client: Client) -
     ],
 )
 def test_one_send_can_be_made_to_fail(
-    double: Double, client: Client, kind: str, error: type[Exception], kept: bool
+    emulator: Emulator, client: Client, kind: str, error: type[Exception], kept: bool
 ) -> None:
-    double.plan(kind=kind, to=PERSON, accepted=kept)
+    emulator.plan(kind=kind, to=PERSON, accepted=kept)
     send(client, OTHER)
     with pytest.raises(error):
         send(client)
     send(client)
-    assert accepted(double) == (3 if kept else 2)
+    assert accepted(emulator) == (3 if kept else 2)
 
 
 @pytest.mark.parametrize(
@@ -124,33 +124,33 @@ def test_one_send_can_be_made_to_fail(
         (12345, 400),
     ],
 )
-def test_any_error_code_can_be_had(double: Double, client: Client, code: int, status: int) -> None:
-    double.plan(kind="error", code=code, times=2)
+def test_any_error_code_can_be_had(emulator: Emulator, client: Client, code: int, status: int) -> None:
+    emulator.plan(kind="error", code=code, times=2)
     for _ in range(2):
         error = refusal(client)
         assert (error.code, error.status) == (code, status)
     send(client)
-    assert accepted(double) == 1
+    assert accepted(emulator) == 1
 
 
-def test_calls_fail_in_the_same_ways(double: Double, client: Client) -> None:
-    double.plan(kind="error", resource="calls", code=21215)
+def test_calls_fail_in_the_same_ways(emulator: Emulator, client: Client) -> None:
+    emulator.plan(kind="error", resource="calls", code=21215)
     send(client)
     for _ in range(2):
         with pytest.raises((TwilioRestException, requests.ConnectionError)):
             client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response/>")
-        double.plan(kind="lost", resource="calls")
-    assert len(double.ledger()["calls"]) == 1
+        emulator.plan(kind="lost", resource="calls")
+    assert len(emulator.ledger()["calls"]) == 1
 
 
-def test_a_message_can_be_made_to_end_badly(double: Double, client: Client, listener: Listener) -> None:
-    double.plan(kind="outcome", outcome="failed", code=30007)
+def test_a_message_can_be_made_to_end_badly(emulator: Emulator, client: Client, listener: Listener) -> None:
+    emulator.plan(kind="outcome", outcome="failed", code=30007)
     sids = [send(client, status_callback=f"{listener.url}/status")]
-    double.plan(kind="outcome", outcome="undelivered")
+    emulator.plan(kind="outcome", outcome="undelivered")
     sids.append(send(client, status_callback=f"{listener.url}/status"))
-    double.plan(kind="outcome", outcome="sent")
+    emulator.plan(kind="outcome", outcome="sent")
     sids.append(send(client, status_callback=f"{listener.url}/status"))
-    double.settle()
+    emulator.settle()
     found = [client.messages(sid).fetch() for sid in sids]
     assert [(each.status, each.error_code, each.error_message) for each in found] == [
         ("failed", 30007, "Carrier violation"),
@@ -164,14 +164,14 @@ def test_a_message_can_be_made_to_end_badly(double: Double, client: Client, list
     ] == [("failed", "30007")]
 
 
-def test_some_messages_can_be_made_undelivered(double: Double, client: Client) -> None:
-    double.faults(undelivered=0.5, seed=3)
+def test_some_messages_can_be_made_undelivered(emulator: Emulator, client: Client) -> None:
+    emulator.faults(undelivered=0.5, seed=3)
     for _ in range(12):
         send(client)
-    double.settle()
-    ends = [each["status"] for each in double.messages()]
+    emulator.settle()
+    ends = [each["status"] for each in emulator.messages()]
     assert set(ends) == {"delivered", "undelivered"}
-    assert ends.count("undelivered") == double.faults()["injected"]["undelivered"]
+    assert ends.count("undelivered") == emulator.faults()["injected"]["undelivered"]
 
 
 def statuses(listener: Listener, sid: str) -> list[str]:
@@ -179,29 +179,29 @@ def statuses(listener: Listener, sid: str) -> list[str]:
 
 
 def test_callbacks_can_be_dropped_doubled_and_dark(
-    double: Double, client: Client, listener: Listener
+    emulator: Emulator, client: Client, listener: Listener
 ) -> None:
     seen = []
     for faults in ({"callbacks_dropped": 1}, {"callbacks_doubled": 1}, {"callbacks_dark": True}):
         off = {"callbacks_dropped": 0, "callbacks_doubled": 0, "callbacks_dark": False}
-        double.faults(**{**off, **faults})
+        emulator.faults(**{**off, **faults})
         sid = send(client, status_callback=f"{listener.url}/status")
-        double.settle()
+        emulator.settle()
         seen.append(statuses(listener, sid))
     assert seen == [[], ["sent", "sent", "delivered", "delivered"], []]
-    injected = double.faults()["injected"]
+    injected = emulator.faults()["injected"]
     assert injected == {"callbacks_dropped": 2, "callbacks_doubled": 2, "callbacks_dark": 2}
 
 
-def test_callbacks_can_be_reordered(double: Double, client: Client, listener: Listener) -> None:
-    double.faults(callbacks_reordered=1)
+def test_callbacks_can_be_reordered(emulator: Emulator, client: Client, listener: Listener) -> None:
+    emulator.faults(callbacks_reordered=1)
     sid = send(client, status_callback=f"{listener.url}/status")
-    double.settle()
+    emulator.settle()
     assert statuses(listener, sid) == ["delivered", "sent"]
 
 
-def test_callbacks_can_come_before_the_answer(double: Double, client: Client, listener: Listener) -> None:
-    double.faults(callbacks_early=1, latency_ms=50)
+def test_callbacks_can_come_before_the_answer(emulator: Emulator, client: Client, listener: Listener) -> None:
+    emulator.faults(callbacks_early=1, latency_ms=50)
     sid = send(client, status_callback=f"{listener.url}/status")
     assert statuses(listener, sid) == ["sent"]
     call = client.calls.create(
@@ -212,39 +212,41 @@ def test_callbacks_can_come_before_the_answer(double: Double, client: Client, li
         status_callback_event=["initiated", "completed"],
     )
     assert [each.form["CallStatus"] for each in listener.to("/call")] == ["initiated"]
-    double.settle()
+    emulator.settle()
     assert statuses(listener, sid) == ["sent", "delivered"]
     assert client.calls(str(call.sid)).fetch().status == "completed"
 
 
-def test_a_slow_app_does_not_hold_the_message_up(double: Double, client: Client, listener: Listener) -> None:
+def test_a_slow_app_does_not_hold_the_message_up(
+    emulator: Emulator, client: Client, listener: Listener
+) -> None:
     sids: list[str] = []
     delivered: list[bool] = []
 
     def look() -> None:
         if not delivered:
-            until(lambda: sids and double.messages()[0]["status"] == "delivered")
+            until(lambda: sids and emulator.messages()[0]["status"] == "delivered")
             delivered.append(True)
 
     listener.answers["/status"] = Answer(before=look)
     sids.append(send(client, status_callback=f"{listener.url}/status"))
-    double.settle()
+    emulator.settle()
     assert statuses(listener, sids[0]) == ["sent", "delivered"]
 
 
-def test_lists_can_be_dark_or_late(double: Double, client: Client) -> None:
+def test_lists_can_be_dark_or_late(emulator: Emulator, client: Client) -> None:
     send(client)
     assert len(client.messages.list(to=PERSON)) == 1
-    double.faults(list_dark=True)
+    emulator.faults(list_dark=True)
     assert client.messages.list(to=PERSON) == []
-    double.faults(list_dark=False, list_lag_ms=60_000)
+    emulator.faults(list_dark=False, list_lag_ms=60_000)
     assert client.messages.list(to=PERSON) == []
 
 
-def test_the_same_seed_draws_the_same_faults(double: Double, client: Client) -> None:
+def test_the_same_seed_draws_the_same_faults(emulator: Emulator, client: Client) -> None:
     def run() -> list[int]:
-        double.reset()
-        double.faults(throttled=0.5, seed=42)
+        emulator.reset()
+        emulator.faults(throttled=0.5, seed=42)
         answers = []
         for _ in range(12):
             try:
@@ -259,11 +261,11 @@ def test_the_same_seed_draws_the_same_faults(double: Double, client: Client) -> 
     assert set(first) == {201, 429}
 
 
-def test_connections_are_refused_while_it_is_away(double: Double, client: Client) -> None:
-    with double.away(), pytest.raises(requests.ConnectionError, match="refused"):
+def test_connections_are_refused_while_it_is_away(emulator: Emulator, client: Client) -> None:
+    with emulator.away(), pytest.raises(requests.ConnectionError, match="refused"):
         send(client)
     send(client)
-    assert accepted(double) == 1
+    assert accepted(emulator) == 1
 
 
 @pytest.mark.parametrize(
@@ -276,9 +278,11 @@ def test_connections_are_refused_while_it_is_away(double: Double, client: Client
         ({"latency_ms": -1}, "latency_ms: must be 0 or more"),
     ],
 )
-def test_a_fault_that_cannot_be_set_is_named(double: Double, values: dict[str, float], problem: str) -> None:
+def test_a_fault_that_cannot_be_set_is_named(
+    emulator: Emulator, values: dict[str, float], problem: str
+) -> None:
     with pytest.raises(FaultError, match=problem):
-        double.faults(**values)
+        emulator.faults(**values)
 
 
 @pytest.mark.parametrize(
@@ -291,14 +295,14 @@ def test_a_fault_that_cannot_be_set_is_named(double: Double, values: dict[str, f
         ({"kind": "lost", "towards": PERSON}, "towards: no such field"),
     ],
 )
-def test_a_plan_that_cannot_be_is_named(double: Double, values: dict[str, object], problem: str) -> None:
+def test_a_plan_that_cannot_be_is_named(emulator: Emulator, values: dict[str, object], problem: str) -> None:
     with pytest.raises(FaultError, match=problem):
-        double.plan(**values)
+        emulator.plan(**values)
 
 
-async def test_sixty_four_at_once_are_answered_together(double: Double) -> None:
-    double.faults(latency_ms=300)
-    url = f"{double.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
+async def test_sixty_four_at_once_are_answered_together(emulator: Emulator) -> None:
+    emulator.faults(latency_ms=300)
+    url = f"{emulator.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
     headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)}
     async with aiohttp.ClientSession(headers=headers) as session:
 
@@ -313,4 +317,4 @@ async def test_sixty_four_at_once_are_answered_together(double: Double) -> None:
     assert answers == [201] * 64
     # One after the other they would have taken 64 times the latency.
     assert took < 64 * 0.3 / 4
-    assert {each["body"] for each in double.ledger()["messages"]} == {str(n) for n in range(64)}
+    assert {each["body"] for each in emulator.ledger()["messages"]} == {str(n) for n in range(64)}

@@ -7,7 +7,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import AUTH_TOKEN, NUMBER, Double, MessagingService, Options
+from local.twilio import AUTH_TOKEN, NUMBER, Emulator, MessagingService, Options
 from tests.listener import Answer, Listener
 
 PERSON = "+12025550101"
@@ -16,17 +16,17 @@ GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAI
 
 
 @pytest.fixture
-def number(double: Double, listener: Listener) -> Double:
-    """The double, with our number's texts going to the listener's /sms."""
-    double.configure_number(sms_url=f"{listener.url}/sms", sms_fallback_url="")
-    return double
+def number(emulator: Emulator, listener: Listener) -> Emulator:
+    """The emulator, with our number's texts going to the listener's /sms."""
+    emulator.configure_number(sms_url=f"{listener.url}/sms", sms_fallback_url="")
+    return emulator
 
 
 def said(text: str) -> Answer:
     return Answer(f"<Response>{text}</Response>")
 
 
-def test_a_text_arrives_signed_with_what_twilio_documents(number: Double, listener: Listener) -> None:
+def test_a_text_arrives_signed_with_what_twilio_documents(number: Emulator, listener: Listener) -> None:
     result = number.inbound_message(PERSON, NUMBER, "hello")
     assert (result.status, result.replies) == (204, [])
     (request,) = listener.to("/sms")
@@ -69,7 +69,7 @@ def test_a_text_arrives_signed_with_what_twilio_documents(number: Double, listen
     ],
 )
 def test_replies_become_messages(
-    number: Double, listener: Listener, answer: Answer, texts: list[str]
+    number: Emulator, listener: Listener, answer: Answer, texts: list[str]
 ) -> None:
     listener.answers["/sms"] = answer
     result = number.inbound_message(PERSON, NUMBER, "hello")
@@ -82,7 +82,7 @@ def test_replies_become_messages(
     assert [each["source"] for each in number.ledger()["messages"]] == ["reply"] * len(texts)
 
 
-def test_a_reply_has_media_and_callbacks_of_its_own(number: Double, listener: Listener) -> None:
+def test_a_reply_has_media_and_callbacks_of_its_own(number: Emulator, listener: Listener) -> None:
     listener.answers["/sms"] = said(
         '<Message statusCallback="/reply-status" to="+12025550102"><Body>Look</Body>'
         "<Media>https://example.com/a.png</Media></Message>"
@@ -96,7 +96,7 @@ def test_a_reply_has_media_and_callbacks_of_its_own(number: Double, listener: Li
     assert all(each.is_signed(AUTH_TOKEN) for each in status)
 
 
-def test_a_redirect_is_followed(number: Double, listener: Listener) -> None:
+def test_a_redirect_is_followed(number: Emulator, listener: Listener) -> None:
     listener.answers["/sms"] = said("<Redirect method='GET'>next?step=2</Redirect><Message>no</Message>")
     listener.answers["/next"] = said("<Message>From the next one</Message>")
     result = number.inbound_message(PERSON, NUMBER, "hello")
@@ -107,7 +107,7 @@ def test_a_redirect_is_followed(number: Double, listener: Listener) -> None:
     assert request.is_signed(AUTH_TOKEN)
 
 
-def test_redirects_in_a_circle_end(number: Double, listener: Listener) -> None:
+def test_redirects_in_a_circle_end(number: Emulator, listener: Listener) -> None:
     listener.answers["/sms"] = said("<Redirect>/sms</Redirect>")
     assert number.inbound_message(PERSON, NUMBER, "hello").error.startswith("11215")
     assert len(listener.to("/sms")) == 10
@@ -125,14 +125,14 @@ def test_redirects_in_a_circle_end(number: Double, listener: Listener) -> None:
     ],
 )
 def test_a_bad_answer_raises_twilios_alert(
-    number: Double, listener: Listener, answer: Answer, code: int
+    number: Emulator, listener: Listener, answer: Answer, code: int
 ) -> None:
     listener.answers["/sms"] = answer
     assert number.inbound_message(PERSON, NUMBER, "hello").replies == []
     assert [each["code"] for each in number.alerts()] == [code]
 
 
-def test_the_fallback_answers_when_the_first_cannot(number: Double, listener: Listener) -> None:
+def test_the_fallback_answers_when_the_first_cannot(number: Emulator, listener: Listener) -> None:
     number.configure_number(sms_fallback_url=f"{listener.url}/fallback")
     listener.answers["/sms"] = Answer("", status=503)
     listener.answers["/fallback"] = said("<Message>Later</Message>")
@@ -141,7 +141,7 @@ def test_the_fallback_answers_when_the_first_cannot(number: Double, listener: Li
     assert listener.to("/fallback")[0].form["ErrorCode"] == "11200"
 
 
-async def test_media_come_with_urls_that_can_be_fetched(number: Double, listener: Listener) -> None:
+async def test_media_come_with_urls_that_can_be_fetched(number: Emulator, listener: Listener) -> None:
     media = [GIF, "http://127.0.0.1:9/photo.jpeg"]
     result = await number.inbound_message_async(PERSON, NUMBER, "", media)
     (request,) = listener.to("/sms")
@@ -158,7 +158,7 @@ async def test_media_come_with_urls_that_can_be_fetched(number: Double, listener
             assert answer.status == 404
 
 
-def test_whatsapp_texts_carry_their_own_fields(number: Double, listener: Listener) -> None:
+def test_whatsapp_texts_carry_their_own_fields(number: Emulator, listener: Listener) -> None:
     listener.answers["/sms"] = said("<Message>Hi</Message>")
     number.inbound_message(f"whatsapp:{PERSON}", f"whatsapp:{NUMBER}", "hello")
     (request,) = listener.to("/sms")
@@ -169,7 +169,7 @@ def test_whatsapp_texts_carry_their_own_fields(number: Double, listener: Listene
 @pytest.mark.parametrize(
     "word", ["STOP", "stopall", " Unsubscribe ", "cancel", "END", "quit", "REVOKE", "optout"]
 )
-def test_stop_blocks_until_start(number: Double, listener: Listener, client: Client, word: str) -> None:
+def test_stop_blocks_until_start(number: Emulator, listener: Listener, client: Client, word: str) -> None:
     listener.answers["/sms"] = said("<Message>Noted</Message>")
     stopped = number.inbound_message(PERSON, NUMBER, word)
     assert (stopped.replies, stopped.error[:5]) == ([], "21610")
@@ -183,18 +183,18 @@ def test_stop_blocks_until_start(number: Double, listener: Listener, client: Cli
     assert client.messages.create(to=PERSON, from_=NUMBER, body="hello again").status == "queued"
 
 
-def test_automatic_replies_can_be_off(double: Double) -> None:
-    double.reset(Options(automatic_replies=False))
-    double.inbound_message(PERSON, NUMBER, "STOP")
-    assert double.messages(PERSON) == []
+def test_automatic_replies_can_be_off(emulator: Emulator) -> None:
+    emulator.reset(Options(automatic_replies=False))
+    emulator.inbound_message(PERSON, NUMBER, "STOP")
+    assert emulator.messages(PERSON) == []
 
 
 def test_a_messaging_service_is_opted_out_of_as_well(
-    double: Double, client: Client, listener: Listener
+    emulator: Emulator, client: Client, listener: Listener
 ) -> None:
-    double.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=double.options.pace))
-    double.configure_number(sms_url=f"{listener.url}/sms")
-    double.inbound_message(PERSON, NUMBER, "STOP")
+    emulator.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=emulator.options.pace))
+    emulator.configure_number(sms_url=f"{listener.url}/sms")
+    emulator.inbound_message(PERSON, NUMBER, "STOP")
     form = listener.to("/sms")[0].form
     assert (form["MessagingServiceSid"], form["OptOutType"]) == (SERVICE, "STOP")
     with pytest.raises(TwilioRestException) as caught:
@@ -202,17 +202,17 @@ def test_a_messaging_service_is_opted_out_of_as_well(
     assert caught.value.code == 21610
 
 
-def test_what_cannot_be_is_named(double: Double) -> None:
+def test_what_cannot_be_is_named(emulator: Emulator) -> None:
     for sender, to, body, problem in (
         ("nobody", NUMBER, "x", "from: must be a phone number"),
         (PERSON, "+12025550199", "x", "to: must be a number of the account"),
         (PERSON, NUMBER, "", "body: must not be empty"),
     ):
         with pytest.raises(ValueError, match=problem):
-            double.inbound_message(sender, to, body)
+            emulator.inbound_message(sender, to, body)
 
 
-def test_a_number_without_a_url_just_receives(double: Double) -> None:
-    result = double.inbound_message(PERSON, NUMBER, "hello")
+def test_a_number_without_a_url_just_receives(emulator: Emulator) -> None:
+    result = emulator.inbound_message(PERSON, NUMBER, "hello")
     assert (result.status, result.twiml) == (None, "")
-    assert [each["status"] for each in double.messages()] == ["received"]
+    assert [each["status"] for each in emulator.messages()] == ["received"]

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from twilio.rest import Client
 
-from local.twilio import NUMBER, Double
+from local.twilio import NUMBER, Emulator
 from tests.browser import Page, needs_chromium, open_page
 from tests.listener import Answer, Listener
 
@@ -24,12 +24,12 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pag
 
 
 @pytest_asyncio.fixture
-async def page(browser: Page, double: Double) -> AsyncIterator[Page]:
+async def page(browser: Page, emulator: Emulator) -> AsyncIterator[Page]:
     """A tab that shows the inspector, live."""
     browser.errors.clear()
     await browser.look(1280, 800)
     await browser.goto("about:blank")
-    await browser.goto(double.url)
+    await browser.goto(emulator.url)
     await browser.until("document.querySelector('#live')?.className == 'on'")
     await browser.until("document.querySelector('#account').innerText")
     yield browser
@@ -51,30 +51,30 @@ async def test_what_happens_appears_by_itself(page: Page, client: Client) -> Non
 
 
 async def test_a_call_leads_to_its_twiml_and_its_webhooks(
-    page: Page, double: Double, listener: Listener
+    page: Page, emulator: Emulator, listener: Listener
 ) -> None:
     twiml = '<Response><Gather numDigits="1"><Say>Welcome</Say></Gather></Response>'
     listener.answers["/voice"] = Answer(twiml)
-    double.configure_number(voice_url=f"{listener.url}/voice")
-    result = await double.inbound_call_async(PERSON, NUMBER)
+    emulator.configure_number(voice_url=f"{listener.url}/voice")
+    result = await emulator.inbound_call_async(PERSON, NUMBER)
     await page.evaluate(f"location.hash = '#calls/{result.sid}'")
     await page.until("document.querySelector('#detail h2')?.innerText.startsWith('Call CA')")
     await page.until("document.querySelector('#detail pre')?.innerText.includes('Welcome')")
     assert '<Gather numDigits="1">\n    <Say>Welcome</Say>' in await text(page, "#detail pre")
     await page.evaluate("document.querySelector('#detail li a').click()")
     await page.until("document.querySelector('#detail')?.innerText.includes('200 text/xml')")
-    (delivery,) = double.deliveries(result.sid)
+    (delivery,) = emulator.deliveries(result.sid)
     detail = await text(page, "#detail")
     for expected in (f"X-Twilio-Signature: {delivery['signature']}", "CallStatus", "ringing", "200 text/xml"):
         assert expected in detail
 
 
 async def test_whatever_comes_over_the_wire_is_shown_as_text(
-    page: Page, client: Client, double: Double, listener: Listener
+    page: Page, client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     listener.answers["/sms"] = Answer(ATTACK, content_type="text/html")
-    double.configure_number(sms_url=f"{listener.url}/sms?x={ATTACK.replace(' ', '+')}")
-    result = await double.inbound_message_async(PERSON, NUMBER, ATTACK)
+    emulator.configure_number(sms_url=f"{listener.url}/sms?x={ATTACK.replace(' ', '+')}")
+    result = await emulator.inbound_message_async(PERSON, NUMBER, ATTACK)
     await asyncio.to_thread(client.incoming_phone_numbers.list, friendly_name=ATTACK)
     await page.until("document.querySelectorAll('#rows li').length == 1")
     for place in (f"messages/{result.sid}", "deliveries/1", "alerts", "calls"):
@@ -88,17 +88,17 @@ async def test_whatever_comes_over_the_wire_is_shown_as_text(
     await page.until("document.querySelector('#detail td')")
     await page.evaluate(f"location.hash = '#messages/{result.sid}'")
     await page.until(f"document.querySelector('#detail pre')?.innerText == {ATTACK!r}")
-    assert await page.evaluate("document.title") == "Twilio double"
+    assert await page.evaluate("document.title") == "Twilio emulator"
     assert await page.evaluate("document.querySelectorAll('main img, main script').length") == 0
 
 
 @pytest.mark.parametrize("dark", [False, True])
 async def test_it_fits_a_phone_in_light_and_dark(
-    page: Page, client: Client, double: Double, listener: Listener, dark: bool
+    page: Page, client: Client, emulator: Emulator, listener: Listener, dark: bool
 ) -> None:
     callback = f"{listener.url}/{'a-rather-long-path' * 8}"
     created = client.messages.create(to=PERSON, from_=NUMBER, body="x" * 300, status_callback=callback)
-    double.settle()
+    emulator.settle()
     await page.look(360, 740, dark=dark)
     for place in ("messages", f"messages/{created.sid}", "deliveries/1", "exchanges", "faults/seed"):
         await page.evaluate(f"location.hash = '#{place}'")
@@ -113,11 +113,11 @@ async def test_it_fits_a_phone_in_light_and_dark(
 
 
 async def test_the_filter_and_the_keyboard_reach_everything(
-    page: Page, client: Client, double: Double
+    page: Page, client: Client, emulator: Emulator
 ) -> None:
     for person in (PERSON, "+12025550102"):
         client.messages.create(to=person, from_=NUMBER, body=f"for {person}")
-    double.settle()
+    emulator.settle()
     await page.until("document.querySelectorAll('#rows li').length == 2")
     await page.evaluate("document.querySelector('#filter').focus()")
     await page.send("Input.insertText", text="0102")

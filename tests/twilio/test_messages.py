@@ -6,7 +6,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, MessagingService, Number, Options
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, MessagingService, Number, Options
 from tests.listener import Listener
 
 PERSON = "+12025550101"
@@ -20,7 +20,7 @@ def refusal(client: Client, **values: object) -> TwilioRestException:
 
 
 def test_a_message_is_queued_then_sent_then_delivered(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     callback = f"{listener.url}/status?id=7&attempt=1"
     created = client.messages.create(to=PERSON, from_=NUMBER, body="hello", status_callback=callback)
@@ -30,7 +30,7 @@ def test_a_message_is_queued_then_sent_then_delivered(
         None,
         None,
     )
-    double.settle()
+    emulator.settle()
     message = client.messages(created.sid or "").fetch()
     assert (message.status, message.price, message.num_segments) == ("delivered", "-0.00790", "1")
     assert message.date_sent is not None
@@ -50,33 +50,33 @@ def test_a_message_is_queued_then_sent_then_delivered(
     assert requests[1].form["RawDlrDoneDate"].isdecimal()
 
 
-def test_a_messaging_service_picks_the_sender_after_accepting(client: Client, double: Double) -> None:
-    double.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=double.options.pace))
+def test_a_messaging_service_picks_the_sender_after_accepting(client: Client, emulator: Emulator) -> None:
+    emulator.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=emulator.options.pace))
     created = client.messages.create(to=PERSON, messaging_service_sid=SERVICE, body="x" * 161)
     assert (created.status, created.from_, created.num_segments) == ("accepted", None, "0")
-    double.settle()
+    emulator.settle()
     message = client.messages(created.sid or "").fetch()
     assert (message.status, message.from_, message.num_segments) == ("delivered", NUMBER, "2")
 
 
-def test_a_messaging_service_without_a_sender_cannot_send(client: Client, double: Double) -> None:
+def test_a_messaging_service_without_a_sender_cannot_send(client: Client, emulator: Emulator) -> None:
     for senders, numbers, code in (
         ((), (), 21704),
         (("+12025550177",), (Number(),), 21703),
         ((), (Number(capabilities=frozenset({"voice"})),), 21704),
     ):
         service = MessagingService(sid=SERVICE, senders=senders)
-        double.reset(Options(messaging_services=(service,), numbers=numbers))
+        emulator.reset(Options(messaging_services=(service,), numbers=numbers))
         assert refusal(client, from_="", messaging_service_sid=SERVICE).code == code
 
 
 def test_a_messaging_service_calls_back_for_every_change_but_the_first(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     service = MessagingService(sid=SERVICE, status_callback=f"{listener.url}/service")
-    double.reset(Options(messaging_services=(service,), pace=double.options.pace))
+    emulator.reset(Options(messaging_services=(service,), pace=emulator.options.pace))
     client.messages.create(to=PERSON, messaging_service_sid=SERVICE, body="hello")
-    double.settle()
+    emulator.settle()
     forms = [each.form for each in listener.to("/service")]
     assert [each["MessageStatus"] for each in forms] == ["queued", "sent", "delivered"]
     assert {each["MessagingServiceSid"] for each in forms} == {SERVICE}
@@ -120,8 +120,8 @@ def test_the_magic_sender_passes(client: Client) -> None:
     assert client.messages.create(to=PERSON, from_="+15005550006", body="hello").status == "queued"
 
 
-def test_a_number_without_sms_cannot_send(client: Client, double: Double) -> None:
-    double.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),)))
+def test_a_number_without_sms_cannot_send(client: Client, emulator: Emulator) -> None:
+    emulator.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),)))
     assert refusal(client).code == 21661
 
 
@@ -139,7 +139,7 @@ def test_1600_characters_are_the_most(client: Client) -> None:
     assert refusal(client, body="한" * 1601).code == 21617
 
 
-def test_whatsapp_addresses_are_accepted(client: Client, double: Double, listener: Listener) -> None:
+def test_whatsapp_addresses_are_accepted(client: Client, emulator: Emulator, listener: Listener) -> None:
     created = client.messages.create(
         to=f"whatsapp:{PERSON}",
         from_=f"whatsapp:{NUMBER}",
@@ -147,7 +147,7 @@ def test_whatsapp_addresses_are_accepted(client: Client, double: Double, listene
         status_callback=f"{listener.url}/status",
     )
     assert (created.to, created.from_) == (f"whatsapp:{PERSON}", f"whatsapp:{NUMBER}")
-    double.settle()
+    emulator.settle()
     assert [each.form["ChannelPrefix"] for each in listener.to("/status")] == ["whatsapp", "whatsapp"]
 
 
@@ -190,10 +190,10 @@ def test_a_page_holds_no_more_than_it_was_asked_for_while_messages_arrive(client
     assert [each.sid for each in first.next_page() or []] == [sids[1], sids[0]]
 
 
-def test_date_filters_see_only_what_was_sent(client: Client, double: Double) -> None:
-    double.pace(step=30)
+def test_date_filters_see_only_what_was_sent(client: Client, emulator: Emulator) -> None:
+    emulator.pace(step=30)
     client.messages.create(to=PERSON, from_=NUMBER, body="waiting")
-    double.pace(step=0)
+    emulator.pace(step=0)
     sent = client.messages.create(to=PERSON, from_=NUMBER, body="sent").sid or ""
     while client.messages(sent).fetch().status != "delivered":
         pass
@@ -206,19 +206,19 @@ def test_date_filters_see_only_what_was_sent(client: Client, double: Double) -> 
     assert client.messages.list(date_sent_before=now - hour) == []
 
 
-def test_a_sent_message_can_be_redacted_and_deleted(client: Client, double: Double) -> None:
+def test_a_sent_message_can_be_redacted_and_deleted(client: Client, emulator: Emulator) -> None:
     sid = client.messages.create(to=PERSON, from_=NUMBER, body="secret").sid or ""
-    double.settle()
+    emulator.settle()
     assert client.messages(sid).update(body="").body == ""
     assert client.messages(sid).delete()
     with pytest.raises(TwilioRestException) as caught:
         client.messages(sid).fetch()
     assert (caught.value.status, caught.value.code) == (404, 20404)
-    assert [each["body"] for each in double.ledger()["messages"]] == ["secret"]
+    assert [each["body"] for each in emulator.ledger()["messages"]] == ["secret"]
 
 
-def test_a_message_under_way_cannot_be_deleted_or_canceled(client: Client, double: Double) -> None:
-    double.pace(step=30)
+def test_a_message_under_way_cannot_be_deleted_or_canceled(client: Client, emulator: Emulator) -> None:
+    emulator.pace(step=30)
     sid = client.messages.create(to=PERSON, from_=NUMBER, body="hello").sid or ""
     with pytest.raises(TwilioRestException) as caught:
         client.messages(sid).delete()
@@ -228,13 +228,13 @@ def test_a_message_under_way_cannot_be_deleted_or_canceled(client: Client, doubl
     assert caught.value.code == 30409
 
 
-def test_a_scheduled_message_waits_and_can_be_canceled(client: Client, double: Double) -> None:
-    double.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=double.options.pace))
+def test_a_scheduled_message_waits_and_can_be_canceled(client: Client, emulator: Emulator) -> None:
+    emulator.reset(Options(messaging_services=(MessagingService(sid=SERVICE),), pace=emulator.options.pace))
     later = datetime.now(UTC) + timedelta(hours=1)
     created = client.messages.create(
         to=PERSON, messaging_service_sid=SERVICE, body="later", schedule_type="fixed", send_at=later
     )
-    double.settle()
+    emulator.settle()
     assert client.messages(created.sid or "").fetch().status == "scheduled"
     assert client.messages(created.sid or "").update(status="canceled").status == "canceled"
 
@@ -247,17 +247,17 @@ def test_send_at_is_dropped_without_a_messaging_service(client: Client) -> None:
     assert created.status == "queued"
 
 
-def test_other_credentials_and_accounts_are_refused(double: Double) -> None:
+def test_other_credentials_and_accounts_are_refused(emulator: Emulator) -> None:
     for account, token in ((ACCOUNT_SID, "wrong"), ("AC" + "f" * 32, AUTH_TOKEN)):
         client = Client(account, token)
-        client.api.base_url = double.url
+        client.api.base_url = emulator.url
         error = refusal(client)
         assert (error.status, error.code) == (401, 20003)
 
 
-def test_an_api_key_is_as_good_as_the_token(double: Double) -> None:
+def test_an_api_key_is_as_good_as_the_token(emulator: Emulator) -> None:
     key = "SK" + "2" * 32
-    double.reset(Options(api_keys={key: "key_secret"}))
+    emulator.reset(Options(api_keys={key: "key_secret"}))
     client = Client(key, "key_secret", account_sid=ACCOUNT_SID)
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     assert client.messages.create(to=PERSON, from_=NUMBER, body="hello").status == "queued"

@@ -4,7 +4,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import NUMBER, Double
+from local.twilio import NUMBER, Emulator
 from tests.listener import Listener
 
 PERSON = "+12025550101"
@@ -20,22 +20,22 @@ def test_the_accounts_numbers_are_listed_and_found(client: Client) -> None:
 
 
 def test_webhooks_go_where_the_number_was_last_pointed(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     (number,) = client.incoming_phone_numbers.list(phone_number=NUMBER)
     updated = number.update(sms_url=f"{listener.url}/texts", sms_method="GET", voice_url="")
     assert (updated.sms_url, updated.sms_method, updated.voice_url) == (f"{listener.url}/texts", "GET", "")
-    double.inbound_message(PERSON, NUMBER, "hello")
+    emulator.inbound_message(PERSON, NUMBER, "hello")
     assert [each.method for each in listener.to("/texts")] == ["GET"]
 
 
 def test_an_applications_urls_win_over_the_numbers(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     application = client.applications.create(friendly_name="app", sms_url=f"{listener.url}/app")
     (number,) = client.incoming_phone_numbers.list()
     number.update(sms_url=f"{listener.url}/number", sms_application_sid=application.sid)
-    double.inbound_message(PERSON, NUMBER, "hello")
+    emulator.inbound_message(PERSON, NUMBER, "hello")
     assert (len(listener.to("/app")), len(listener.to("/number"))) == (1, 0)
 
 
@@ -107,9 +107,9 @@ def test_a_filter_is_decoded_once(client: Client) -> None:
 
 
 def test_message_callbacks_can_come_from_an_application(
-    client: Client, double: Double, listener: Listener
+    client: Client, emulator: Emulator, listener: Listener
 ) -> None:
     application = client.applications.create(message_status_callback=f"{listener.url}/status")
     client.messages.create(to=PERSON, from_=NUMBER, body="hello", application_sid=application.sid)
-    double.settle()
+    emulator.settle()
     assert [each.form["MessageStatus"] for each in listener.to("/status")] == ["sent", "delivered"]

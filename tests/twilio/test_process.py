@@ -1,4 +1,4 @@
-"""`python -m local.twilio`: the double as a process of its own."""
+"""`python -m local.twilio`: the emulator as a process of its own."""
 
 import os
 import re
@@ -70,11 +70,11 @@ def test_it_serves_what_its_options_say_and_logs_a_line_an_event(listener: Liste
         created = client.messages.create(to=PERSON, messaging_service_sid="MG" + "7" * 32, body="secret")
         assert created.status == "accepted"
         text = {"from": PERSON, "to": NUMBER, "body": "secret"}
-        answer = requests.post(f"{url}/double/inbound/message", json=text, timeout=20)
+        answer = requests.post(f"{url}/emulator/inbound/message", json=text, timeout=20)
         assert answer.json()["status"] == 200
         call = {"from": PERSON, "to": NUMBER}
-        requests.post(f"{url}/double/inbound/call", json=call, timeout=20)
-        requests.post(f"{url}/double/settle", json={}, timeout=20)
+        requests.post(f"{url}/emulator/inbound/call", json=call, timeout=20)
+        requests.post(f"{url}/emulator/settle", json={}, timeout=20)
         assert listener.to("/sms")[0].is_signed("process_token")
         assert listener.to("/voice")[0].is_signed("process_token")
         assert listener.to("/status")[0].form["CallStatus"] == "completed"
@@ -94,7 +94,10 @@ def test_it_serves_what_its_options_say_and_logs_a_line_an_event(listener: Liste
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_cleanly(signum: signal.Signals) -> None:
     # An open event stream, as the inspector holds one, must not keep it up.
-    with running() as (process, url), requests.get(f"{url}/double/events", stream=True, timeout=20) as stream:
+    with (
+        running() as (process, url),
+        requests.get(f"{url}/emulator/events", stream=True, timeout=20) as stream,
+    ):
         assert next(stream.iter_lines()).startswith(b"data: ")
         process.send_signal(signum)
         _, log = process.communicate(timeout=20)
@@ -120,14 +123,14 @@ def test_a_taken_port_is_named() -> None:
 
 def test_it_can_go_away_and_come_back() -> None:
     with running() as (_, url):
-        requests.post(f"{url}/double/away", json={"seconds": 0.3}, timeout=20)
+        requests.post(f"{url}/emulator/away", json={"seconds": 0.3}, timeout=20)
         refused = False
         for _ in range(2000):
             try:
-                requests.get(f"{url}/double/health", timeout=20)
+                requests.get(f"{url}/emulator/health", timeout=20)
                 if refused:
                     break
             except requests.ConnectionError:
                 refused = True
         assert refused
-        assert requests.get(f"{url}/double/health", timeout=20).ok
+        assert requests.get(f"{url}/emulator/health", timeout=20).ok

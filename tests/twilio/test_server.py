@@ -1,30 +1,32 @@
-"""The double's door: who may ask it, and its control API."""
+"""The emulator's door: who may ask it, and its control API."""
 
 from typing import Any
 
 import pytest
 import requests
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from tests.listener import Answer, Listener
 
 PERSON = "+12025550101"
 
 
-def ask(double: Double, method: str, path: str, **values: Any) -> requests.Response:
-    return requests.request(method, double.url + path, timeout=20, **values)
+def ask(emulator: Emulator, method: str, path: str, **values: Any) -> requests.Response:
+    return requests.request(method, emulator.url + path, timeout=20, **values)
 
 
-@pytest.mark.parametrize("path", ["/", "/double/ledger", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/emulator/ledger", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"]
+)
 @pytest.mark.parametrize("host", ["example.com", "localhost", "127.0.0.1:1", "127.0.0.1.example.com"])
-def test_another_host_name_is_refused(double: Double, path: str, host: str) -> None:
-    answer = ask(double, "GET", path, headers={"Host": host}, auth=(ACCOUNT_SID, AUTH_TOKEN))
+def test_another_host_name_is_refused(emulator: Emulator, path: str, host: str) -> None:
+    answer = ask(emulator, "GET", path, headers={"Host": host}, auth=(ACCOUNT_SID, AUTH_TOKEN))
     assert answer.status_code == 421
 
 
-def test_every_loopback_name_is_served(double: Double) -> None:
+def test_every_loopback_name_is_served(emulator: Emulator) -> None:
     for name in ("127.0.0.1", "localhost", "[::1]"):
-        answer = ask(double, "GET", "/double/health", headers={"Host": f"{name}:{double.port}"})
+        answer = ask(emulator, "GET", "/emulator/health", headers={"Host": f"{name}:{emulator.port}"})
         assert answer.json() == {"status": "ok", "account_sid": ACCOUNT_SID}
 
 
@@ -38,107 +40,112 @@ def test_every_loopback_name_is_served(double: Double) -> None:
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_page_of_another_origin_is_refused(double: Double, headers: dict[str, str]) -> None:
-    for method, path in (("GET", "/double/ledger"), ("POST", "/double/reset"), ("GET", "/")):
-        answer = ask(double, method, path, headers=headers)
+def test_a_page_of_another_origin_is_refused(emulator: Emulator, headers: dict[str, str]) -> None:
+    for method, path in (("GET", "/emulator/ledger"), ("POST", "/emulator/reset"), ("GET", "/")):
+        answer = ask(emulator, method, path, headers=headers)
         assert answer.status_code == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
-    assert ask(double, "GET", "/double/ledger", headers={"Origin": double.url}).ok
+    assert ask(emulator, "GET", "/emulator/ledger", headers={"Origin": emulator.url}).ok
 
 
-def test_a_form_cannot_control_it(double: Double) -> None:
-    answer = ask(double, "POST", "/double/inbound/message", data={"from": PERSON})
+def test_a_form_cannot_control_it(emulator: Emulator) -> None:
+    answer = ask(emulator, "POST", "/emulator/inbound/message", data={"from": PERSON})
     assert (answer.status_code, answer.json()["error"]) == (415, "Content-Type: must be application/json")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body", "problem"),
     [
-        ("POST", "/double/inbound/message", {"to": NUMBER, "body": "x"}, "from: must be text"),
-        ("POST", "/double/inbound/message", {"from": PERSON, "to": NUMBER, "body": 1}, "body: must be text"),
+        ("POST", "/emulator/inbound/message", {"to": NUMBER, "body": "x"}, "from: must be text"),
         (
             "POST",
-            "/double/inbound/message",
+            "/emulator/inbound/message",
+            {"from": PERSON, "to": NUMBER, "body": 1},
+            "body: must be text",
+        ),
+        (
+            "POST",
+            "/emulator/inbound/message",
             {"from": PERSON, "to": NUMBER, "body": "x", "media_urls": "one"},
             "media_urls: must be a list of URLs",
         ),
-        ("POST", "/double/inbound/call", {"from": "x", "to": NUMBER}, "from: must be a phone number"),
-        ("PUT", "/double/faults", {"nope": 1}, "nope: no such fault"),
-        ("POST", "/double/faults/plan", {"kind": "nope"}, "kind: must be one of"),
-        ("PUT", "/double/pace", {"step": -1}, "step: must be seconds"),
-        ("POST", "/double/away", {}, "seconds: must be above 0"),
-        ("POST", "/double/settle", {"timeout": "long"}, "timeout: must be above 0"),
+        ("POST", "/emulator/inbound/call", {"from": "x", "to": NUMBER}, "from: must be a phone number"),
+        ("PUT", "/emulator/faults", {"nope": 1}, "nope: no such fault"),
+        ("POST", "/emulator/faults/plan", {"kind": "nope"}, "kind: must be one of"),
+        ("PUT", "/emulator/pace", {"step": -1}, "step: must be seconds"),
+        ("POST", "/emulator/away", {}, "seconds: must be above 0"),
+        ("POST", "/emulator/settle", {"timeout": "long"}, "timeout: must be above 0"),
     ],
 )
 def test_control_names_what_is_wrong(
-    double: Double, method: str, path: str, body: dict[str, Any], problem: str
+    emulator: Emulator, method: str, path: str, body: dict[str, Any], problem: str
 ) -> None:
-    answer = ask(double, method, path, json=body)
+    answer = ask(emulator, method, path, json=body)
     assert answer.status_code == 422
     assert answer.json()["error"].startswith(problem)
 
 
-def test_control_takes_a_json_object(double: Double) -> None:
+def test_control_takes_a_json_object(emulator: Emulator) -> None:
     headers = {"Content-Type": "application/json"}
     for data in ("{", "[]"):
-        assert ask(double, "PUT", "/double/faults", data=data, headers=headers).status_code == 400
+        assert ask(emulator, "PUT", "/emulator/faults", data=data, headers=headers).status_code == 400
 
 
-def test_the_control_api_does_what_the_class_does(double: Double, listener: Listener) -> None:
+def test_the_control_api_does_what_the_class_does(emulator: Emulator, listener: Listener) -> None:
     listener.answers["/sms"] = Answer("<Response><Message>Hi</Message></Response>")
     listener.answers["/voice"] = Answer("<Response><Say>Hi</Say></Response>")
-    double.configure_number(sms_url=f"{listener.url}/sms", voice_url=f"{listener.url}/voice")
+    emulator.configure_number(sms_url=f"{listener.url}/sms", voice_url=f"{listener.url}/voice")
     text = ask(
-        double, "POST", "/double/inbound/message", json={"from": PERSON, "to": NUMBER, "body": "hello"}
+        emulator, "POST", "/emulator/inbound/message", json={"from": PERSON, "to": NUMBER, "body": "hello"}
     ).json()
     assert (text["status"], len(text["replies"])) == (200, 1)
-    call = ask(double, "POST", "/double/inbound/call", json={"from": PERSON, "to": NUMBER}).json()
+    call = ask(emulator, "POST", "/emulator/inbound/call", json={"from": PERSON, "to": NUMBER}).json()
     assert (call["status"], call["twiml"]) == (200, "<Response><Say>Hi</Say></Response>")
-    assert ask(double, "POST", "/double/settle", json={"timeout": 20}).json() == {"settled": True}
-    ledger = ask(double, "GET", "/double/ledger").json()
+    assert ask(emulator, "POST", "/emulator/settle", json={"timeout": 20}).json() == {"settled": True}
+    ledger = ask(emulator, "GET", "/emulator/ledger").json()
     assert [each["body"] for each in ledger["messages"]] == ["Hi"]
-    kept = ask(double, "GET", "/double/deliveries", params={"sid": call["sid"]}).json()["deliveries"]
+    kept = ask(emulator, "GET", "/emulator/deliveries", params={"sid": call["sid"]}).json()["deliveries"]
     assert [(each["kind"], each["status"]) for each in kept] == [("voice", 200)]
-    shown = ask(double, "GET", f"/double/calls/{call['sid']}").json()
+    shown = ask(emulator, "GET", f"/emulator/calls/{call['sid']}").json()
     assert shown["documents"][0]["twiml"] == call["twiml"]
-    assert ask(double, "GET", "/double/calls/CA0").status_code == 404
-    assert ask(double, "PUT", "/double/pace", json={"step": 30}).json()["step"] == 30
-    faults = ask(double, "PUT", "/double/faults", json={"lost_answers": 0.05, "list_dark": True}).json()
+    assert ask(emulator, "GET", "/emulator/calls/CA0").status_code == 404
+    assert ask(emulator, "PUT", "/emulator/pace", json={"step": 30}).json()["step"] == 30
+    faults = ask(emulator, "PUT", "/emulator/faults", json={"lost_answers": 0.05, "list_dark": True}).json()
     assert (faults["lost_answers"], faults["list_dark"], faults["injected"]) == (0.05, True, {})
-    assert ask(double, "GET", "/double/faults").json() == faults
-    assert ask(double, "POST", "/double/faults/plan", json={"kind": "lost"}).json() == {"planned": 1}
-    overview = ask(double, "GET", "/double/overview").json()
+    assert ask(emulator, "GET", "/emulator/faults").json() == faults
+    assert ask(emulator, "POST", "/emulator/faults/plan", json={"kind": "lost"}).json() == {"planned": 1}
+    overview = ask(emulator, "GET", "/emulator/overview").json()
     assert overview["counts"] == {"messages": 2, "calls": 1, "deliveries": 2}
-    assert ask(double, "POST", "/double/reset", json={}).json() == {"reset": True}
-    assert ask(double, "GET", "/double/ledger").json() == {"messages": [], "calls": [], "evicted": 0}
-    assert ask(double, "GET", "/double/faults").json()["lost_answers"] == 0
+    assert ask(emulator, "POST", "/emulator/reset", json={}).json() == {"reset": True}
+    assert ask(emulator, "GET", "/emulator/ledger").json() == {"messages": [], "calls": [], "evicted": 0}
+    assert ask(emulator, "GET", "/emulator/faults").json()["lost_answers"] == 0
 
 
-def test_what_is_still_under_way_is_said(double: Double) -> None:
-    double.pace(step=30)
+def test_what_is_still_under_way_is_said(emulator: Emulator) -> None:
+    emulator.pace(step=30)
     ask(
-        double,
+        emulator,
         "POST",
         f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
         data={"To": PERSON, "From": NUMBER, "Body": "hello"},
         auth=(ACCOUNT_SID, AUTH_TOKEN),
     )
-    assert ask(double, "POST", "/double/settle", json={"timeout": 0.05}).json() == {"settled": False}
+    assert ask(emulator, "POST", "/emulator/settle", json={"timeout": 0.05}).json() == {"settled": False}
 
 
-def test_the_inspector_may_not_be_framed_nor_load_from_elsewhere(double: Double) -> None:
-    answer = ask(double, "GET", "/")
+def test_the_inspector_may_not_be_framed_nor_load_from_elsewhere(emulator: Emulator) -> None:
+    answer = ask(emulator, "GET", "/")
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
-    assert ask(double, "GET", "/inspector.js").headers["Content-Type"].startswith("text/javascript")
-    assert ask(double, "GET", "/inspector.css").headers["Content-Type"].startswith("text/css")
+    assert ask(emulator, "GET", "/inspector.js").headers["Content-Type"].startswith("text/javascript")
+    assert ask(emulator, "GET", "/inspector.css").headers["Content-Type"].startswith("text/css")
 
 
-def test_bytes_that_are_not_text_are_no_traceback(double: Double) -> None:
+def test_bytes_that_are_not_text_are_no_traceback(emulator: Emulator) -> None:
     answer = ask(
-        double,
+        emulator,
         "POST",
         f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
         data=b"To=\xff\xfe&Body=%ff",
@@ -147,12 +154,12 @@ def test_bytes_that_are_not_text_are_no_traceback(double: Double) -> None:
     )
     assert (answer.status_code, answer.json()["code"]) == (400, 21211)
     headers = {"Content-Type": "application/json"}
-    assert ask(double, "PUT", "/double/faults", data=b"\xff", headers=headers).status_code == 400
+    assert ask(emulator, "PUT", "/emulator/faults", data=b"\xff", headers=headers).status_code == 400
 
 
-def test_what_twilio_has_and_the_double_does_not_is_not_found(double: Double) -> None:
+def test_what_twilio_has_and_the_emulator_does_not_is_not_found(emulator: Emulator) -> None:
     answer = ask(
-        double, "GET", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Usage.json", auth=(ACCOUNT_SID, AUTH_TOKEN)
+        emulator, "GET", f"/2010-04-01/Accounts/{ACCOUNT_SID}/Usage.json", auth=(ACCOUNT_SID, AUTH_TOKEN)
     )
     assert (answer.status_code, answer.json()["code"]) == (404, 20404)
-    assert ask(double, "GET", "/2010-04-01/Accounts.json").status_code == 401
+    assert ask(emulator, "GET", "/2010-04-01/Accounts.json").status_code == 401

@@ -8,7 +8,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import NUMBER, Double, MessagingService, Options
+from local.twilio import NUMBER, Emulator, MessagingService, Options
 from local.twilio.carrier.inbound_sms import InboundError
 from local.twilio.model.options import Number
 from tests import openapi
@@ -19,13 +19,13 @@ SERVICES = tuple(f"MG{digit * 32}" for digit in "123")
 
 
 @pytest.fixture
-def messaging(client: Client, double: Double) -> Any:
+def messaging(client: Client, emulator: Emulator) -> Any:
     """Three services, of which the first has our number and the second the other one."""
-    client.messaging.base_url = double.url
+    client.messaging.base_url = emulator.url
     pools = ((NUMBER,), (OTHER,), ("+12025550199",))
     services = [MessagingService(sid=sid, senders=pool) for sid, pool in zip(SERVICES, pools, strict=True)]
     numbers = (Number(), Number(phone_number=OTHER, capabilities=frozenset({"sms"})))
-    double.reset(Options(numbers=numbers, messaging_services=tuple(services)))
+    emulator.reset(Options(numbers=numbers, messaging_services=tuple(services)))
     return client.messaging.v1
 
 
@@ -47,34 +47,34 @@ def test_the_numbers_of_a_service_are_listed(messaging: Any, client: Client) -> 
     assert messaging.services(SERVICES[2]).phone_numbers.list() == []
 
 
-def test_a_service_takes_its_numbers_texts(messaging: Any, double: Double, listener: Listener) -> None:
-    double.configure_number(sms_url=f"{listener.url}/number")
-    double.inbound_message(PERSON, NUMBER, "hello")
+def test_a_service_takes_its_numbers_texts(messaging: Any, emulator: Emulator, listener: Listener) -> None:
+    emulator.configure_number(sms_url=f"{listener.url}/number")
+    emulator.inbound_message(PERSON, NUMBER, "hello")
     messaging.services(SERVICES[0]).update(
         inbound_request_url=f"{listener.url}/service",
         inbound_method="GET",
         use_inbound_webhook_on_number=False,
     )
-    double.inbound_message(PERSON, NUMBER, "hello")
+    emulator.inbound_message(PERSON, NUMBER, "hello")
     assert [each.method for each in listener.to("/number")] == ["POST"]
     assert [each.method for each in listener.to("/service")] == ["GET"]
 
 
-def test_a_service_falls_back(messaging: Any, double: Double, listener: Listener) -> None:
+def test_a_service_falls_back(messaging: Any, emulator: Emulator, listener: Listener) -> None:
     messaging.services(SERVICES[0]).update(
         inbound_request_url="http://localhost:9/service",
         fallback_url=f"{listener.url}/fallback",
         use_inbound_webhook_on_number=False,
     )
-    double.inbound_message(PERSON, NUMBER, "hello")
+    emulator.inbound_message(PERSON, NUMBER, "hello")
     assert len(listener.to("/fallback")) == 1
 
 
-def test_a_service_without_a_url_drops_its_numbers_texts(messaging: Any, double: Double) -> None:
+def test_a_service_without_a_url_drops_its_numbers_texts(messaging: Any, emulator: Emulator) -> None:
     messaging.services(SERVICES[0]).update(use_inbound_webhook_on_number=False)
     with pytest.raises(InboundError, match=f"to: the Messaging Service {SERVICES[0]} drops"):
-        double.inbound_message(PERSON, NUMBER, "hello")
-    assert double.messages() == []
+        emulator.inbound_message(PERSON, NUMBER, "hello")
+    assert emulator.messages() == []
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_refused_update_changes_nothing(messaging: Any, values: dict[str, Any]
     assert messaging.services(SERVICES[0]).fetch().friendly_name == "Switchboard"
 
 
-def test_wrong_credentials_are_refused(messaging: Any, double: Double) -> None:
+def test_wrong_credentials_are_refused(messaging: Any, emulator: Emulator) -> None:
     stranger = Client("AC" + "0" * 32, "wrong")
-    stranger.messaging.base_url = double.url
+    stranger.messaging.base_url = emulator.url
     with pytest.raises(TwilioRestException) as caught:
         stranger.messaging.v1.services(SERVICES[0]).fetch()
     assert caught.value.code == 20003
@@ -110,10 +110,10 @@ def test_wrong_credentials_are_refused(messaging: Any, double: Double) -> None:
     ],
 )
 def test_twilios_description_judges_services_too(
-    messaging: Any, double: Double, change: dict[str, Any], problem: str
+    messaging: Any, emulator: Emulator, change: dict[str, Any], problem: str
 ) -> None:
     messaging.services(SERVICES[0]).fetch()
-    exchange = double.exchanges()[-1]
+    exchange = emulator.exchanges()[-1]
     assert openapi.problems([exchange]) == []
     body = {**json.loads(exchange.answer), **change}
     answer = json.dumps({name: value for name, value in body.items() if value is not ...})

@@ -1,44 +1,51 @@
-"""What the double remembers is bounded, and says so."""
+"""What the emulator remembers is bounded, and says so."""
 
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, Options, Pace
 from local.twilio.model.addresses import e164, segments
 
 PERSON = "+12025550101"
 
 
 def test_the_oldest_messages_go_when_there_are_too_many() -> None:
-    with Double(Options(capacity=5, pace=Pace(step=0.001), deliveries_kept=3, exchanges_kept=4)) as double:
+    with Emulator(
+        Options(capacity=5, pace=Pace(step=0.001), deliveries_kept=3, exchanges_kept=4)
+    ) as emulator:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
-        client.api.base_url = double.url
-        callback = f"{double.url}/double/health"
+        client.api.base_url = emulator.url
+        callback = f"{emulator.url}/emulator/health"
         sids = [
             str(client.messages.create(to=PERSON, from_=NUMBER, body=str(n), status_callback=callback).sid)
             for n in range(8)
         ]
-        double.settle()
+        emulator.settle()
         assert [each.sid for each in client.messages.list(to=PERSON)] == sids[:2:-1]
-        ledger = double.ledger()
+        ledger = emulator.ledger()
         assert [each["sid"] for each in ledger["messages"]] == sids[3:]
         assert ledger["evicted"] == 3
-        assert len(double.deliveries()) == 3
-        assert len(double.exchanges()) == 4
+        assert len(emulator.deliveries()) == 3
+        assert len(emulator.exchanges()) == 4
 
 
-def test_a_reset_forgets_everything(double: Double) -> None:
-    double.pace(step=30)
-    double.faults(throttled=1, seed=9)
-    double.inbound_message(PERSON, NUMBER, "STOP")
-    double.inbound_call(PERSON, NUMBER)
-    double.reset()
-    double.settle()
-    assert (double.messages(), double.calls(), double.deliveries(), double.alerts()) == ([], [], [], [])
-    assert double.faults()["throttled"] == 0
-    overview = requests.get(f"{double.url}/double/overview", timeout=20).json()
+def test_a_reset_forgets_everything(emulator: Emulator) -> None:
+    emulator.pace(step=30)
+    emulator.faults(throttled=1, seed=9)
+    emulator.inbound_message(PERSON, NUMBER, "STOP")
+    emulator.inbound_call(PERSON, NUMBER)
+    emulator.reset()
+    emulator.settle()
+    assert (emulator.messages(), emulator.calls(), emulator.deliveries(), emulator.alerts()) == (
+        [],
+        [],
+        [],
+        [],
+    )
+    assert emulator.faults()["throttled"] == 0
+    overview = requests.get(f"{emulator.url}/emulator/overview", timeout=20).json()
     assert overview["counts"] == {"messages": 0, "calls": 0, "deliveries": 0}
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from local.twilio import NUMBER, Double, Number, Options, Pace
+from local.twilio import NUMBER, Emulator, Number, Options, Pace
 from local.twilio.carrier.live_calls import Office
 from shared import calls
 from shared.services import Services
@@ -15,17 +15,17 @@ from tests.settings import settings
 
 
 @pytest.fixture
-def walking(listener: Listener) -> Iterator[Double]:
+def walking(listener: Listener) -> Iterator[Emulator]:
     """A Twilio in whose calls TwiML is walked; whoever calls is put into the line."""
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer(f"<Response><Enqueue waitUrl='/wait'>{QUEUE}</Enqueue></Response>")
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
-    with Double(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
-        yield double
+    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as emulator:
+        yield emulator
 
 
 @pytest_asyncio.fixture
-async def services(walking: Double) -> AsyncIterator[Services]:
+async def services(walking: Emulator) -> AsyncIterator[Services]:
     made = Services(settings(TWILIO_BASE_URL=walking.url))
     yield made
     await made.close()
@@ -35,7 +35,7 @@ async def test_nobody_waits_where_there_is_no_queue_yet(services: Services) -> N
     assert await calls.line(services) == {"queue": QUEUE, "size": 0, "average_wait": 0, "members": []}
 
 
-async def test_whoever_waits_is_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
+async def test_whoever_waits_is_shown_by_number_and_in_order(services: Services, walking: Emulator) -> None:
     people = ["+12025550151", "+12025550152"]
     sids = [(await walking.inbound_call_async(person, NUMBER)).sid for person in people]
     line = await calls.line(services)

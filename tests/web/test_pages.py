@@ -89,9 +89,9 @@ async def test_pages_that_were_never_built_say_how(
 
 
 def test_the_softphone_knows_of_a_phone_only_where_there_is_no_twilio() -> None:
-    double = "http://127.0.0.1:4000"
-    local = Services(settings(TWILIO_BASE_URL=double, PHONE_URL="http://127.0.0.1:7171"))
-    default = Services(settings(TWILIO_BASE_URL=double))
+    emulator = "http://127.0.0.1:4000"
+    local = Services(settings(TWILIO_BASE_URL=emulator, PHONE_URL="http://127.0.0.1:7171"))
+    default = Services(settings(TWILIO_BASE_URL=emulator))
     deployed = Services(settings(PHONE_URL="http://127.0.0.1:7171"))
     found = [pages.page("softphone", {}, each).body.decode() for each in (local, default, deployed)]
     wanted = ["http://127.0.0.1:7171", "http://127.0.0.1:7070", ""]

@@ -1,6 +1,6 @@
 """Who is on the line where nobody has a handset on a screen.
 
-A robot answers after a step (or does what the double was told to plan), listens to what talks, presses
+A robot answers after a step (or does what the emulator was told to plan), listens to what talks, presses
 nothing, and hangs up when it is asked for something or left waiting.
 """
 

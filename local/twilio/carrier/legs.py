@@ -1,6 +1,6 @@
 """The seam for whoever is at the other end of a call, and the one who is there by default.
 
-A CallRunner decides how a ringing party reacts and walks the call's TwiML; the double does everything that
+A CallRunner decides how a ringing party reacts and walks the call's TwiML; the emulator does everything that
 Twilio does around it: statuses, callbacks, signed requests, limits, and changes over REST.
 """
 

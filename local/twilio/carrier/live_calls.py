@@ -1,6 +1,6 @@
-"""The exchange in the double's world: its calls are walked in real time, with people or robots on the line.
+"""The exchange in the emulator's world: its calls are walked in real time, with people or robots on the line.
 
-A Carrier (see carrier.legs) in the place of the double's own. The double keeps the records, signs
+A Carrier (see carrier.legs) in the place of the emulator's own. The emulator keeps the records, signs
 and makes the requests, and draws the faults; the exchange decides what happens next.
 """
 
@@ -48,7 +48,7 @@ _KINDS = {
 
 
 class Office:
-    """Carries the double's calls. `core` must be open before a call begins.
+    """Carries the emulator's calls. `core` must be open before a call begins.
 
     handsets: how many pages hold each address open. An address that nobody holds is a robot's. tempo: see
     World.
@@ -162,7 +162,7 @@ class Office:
             return NoResponse(delivery.error_code or 11200, delivery.error or "no answer")
         return WebResponse(delivery.status, delivery.content_type, delivery.body.encode())
 
-    # What the double's records learn of it
+    # What the emulator's records learn of it
 
     def _happened(self, event: Event) -> None:
         call = self._record(event)
@@ -265,7 +265,7 @@ class Office:
         except ApiError as exc:
             self.core.alert(exc.code, call.sid, exc.message)
 
-    # What the double asks of a carrier
+    # What the emulator asks of a carrier
 
     def _begin(self, call: Call, leg: Leg) -> None:
         """`settle` waits until the call is over."""

@@ -32,7 +32,7 @@ _PRICE = {"sms": 0.0079, "mms": 0.02}
 
 
 class Messaging:
-    """Creates messages and moves them along. All of it runs on the double's loop."""
+    """Creates messages and moves them along. All of it runs on the emulator's loop."""
 
     def __init__(self, core: "Core") -> None:
         self._core = core

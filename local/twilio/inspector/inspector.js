@@ -1,4 +1,4 @@
-// The inspector: what the double was asked, what it asked of the app, and what came back.
+// The inspector: what the emulator was asked, what it asked of the app, and what came back.
 // Everything shown goes through textContent; nothing that came over the wire is ever read as HTML.
 
 const TABS = {
@@ -161,8 +161,8 @@ function faultDetail(each) {
   return [
     element("h2", {}, each.name),
     fields({ now: String(each.value), injected: each.injected ?? 0 }),
-    element("p", { class: "quiet" }, "Set faults with PUT /double/faults, for example:"),
-    element("pre", {}, `curl -X PUT ${location.origin}/double/faults -H 'Content-Type: application/json' -d '{"${each.name}": ${typeof each.value === "boolean" ? "true" : "0.1"}}'`),
+    element("p", { class: "quiet" }, "Set faults with PUT /emulator/faults, for example:"),
+    element("pre", {}, `curl -X PUT ${location.origin}/emulator/faults -H 'Content-Type: application/json' -d '{"${each.name}": ${typeof each.value === "boolean" ? "true" : "0.1"}}'`),
   ];
 }
 
@@ -224,11 +224,11 @@ async function load() {
   }
   loading = true;
   try {
-    const answer = await fetch(`/double/overview?limit=${LIMIT}`);
+    const answer = await fetch(`/emulator/overview?limit=${LIMIT}`);
     if (answer.ok) state.data = await answer.json();
     render();
   } catch {
-    live("off", "the double is away");
+    live("off", "the emulator is away");
   } finally {
     loading = false;
     if (again) {
@@ -243,10 +243,10 @@ function live(mark, text) {
   $("live").textContent = text;
 }
 
-const events = new EventSource("/double/events");
+const events = new EventSource("/emulator/events");
 events.onmessage = load;
 events.onopen = () => live("on", "live");
-events.onerror = () => live("off", "the double is away");
+events.onerror = () => live("off", "the emulator is away");
 $("filter").addEventListener("input", (event) => {
   state.filter = event.target.value;
   render();

@@ -1,4 +1,4 @@
-"""What is under way: tasks and timers, so that a test can wait until the double has nothing left to do."""
+"""What is under way: tasks and timers, so that a test can wait until the emulator has nothing left to do."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ log = logging.getLogger("local.twilio")
 
 
 class Work:
-    """Tasks and timers of one running double. Belongs to one event loop."""
+    """Tasks and timers of one running emulator. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()

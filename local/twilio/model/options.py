@@ -1,4 +1,4 @@
-"""What the double is set up with: one account, its numbers and senders, and how fast things happen."""
+"""What the emulator is set up with: one account, its numbers and senders, and how fast things happen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One set-up of the double.
+    """One set-up of the emulator.
 
     allowed_hosts: host names beyond loopback that webhooks may go to. webhook_timeout: seconds; Twilio's 15.
     capacity: how many messages, and how many calls, are kept; the oldest go first. deliveries_kept and

@@ -1,4 +1,4 @@
-"""Everything the double remembers, bounded: resources, who opted out, and the ledger of what it accepted."""
+"""What the emulator remembers, up to a limit: resources, opt-outs, and the ledger of what it accepted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

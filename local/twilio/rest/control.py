@@ -1,4 +1,4 @@
-"""The double's own API under /double: inbound texts and calls, faults, the ledger, and what was delivered.
+"""The emulator's own API under /emulator: inbound texts and calls, faults, the ledger and the webhooks sent.
 
 JSON in and out; an error is {"error": "field: what would be right"} with 400, 404 or 422.
 """
@@ -23,24 +23,24 @@ GOES_AWAY: web.AppKey[Callable[[float], None]] = web.AppKey("goes_away", Callabl
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/double/health", _health),
-        web.post("/double/inbound/message", _json(_inbound_message)),
-        web.post("/double/inbound/call", _json(_inbound_call)),
-        web.get("/double/ledger", _ledger),
-        web.get("/double/deliveries", _deliveries),
-        web.get("/double/exchanges", _exchanges),
-        web.get("/double/alerts", _alerts),
-        web.get("/double/calls/{sid}", _call),
-        web.get("/double/overview", _overview),
-        web.get("/double/events", _events),
-        web.get("/double/faults", _faults),
-        web.put("/double/faults", _json(_set_faults)),
-        web.post("/double/faults/plan", _json(_plan)),
-        web.get("/double/pace", _pace),
-        web.put("/double/pace", _json(_set_pace)),
-        web.post("/double/away", _json(_away)),
-        web.post("/double/settle", _json(_settle)),
-        web.post("/double/reset", _json(_reset)),
+        web.get("/emulator/health", _health),
+        web.post("/emulator/inbound/message", _json(_inbound_message)),
+        web.post("/emulator/inbound/call", _json(_inbound_call)),
+        web.get("/emulator/ledger", _ledger),
+        web.get("/emulator/deliveries", _deliveries),
+        web.get("/emulator/exchanges", _exchanges),
+        web.get("/emulator/alerts", _alerts),
+        web.get("/emulator/calls/{sid}", _call),
+        web.get("/emulator/overview", _overview),
+        web.get("/emulator/events", _events),
+        web.get("/emulator/faults", _faults),
+        web.put("/emulator/faults", _json(_set_faults)),
+        web.post("/emulator/faults/plan", _json(_plan)),
+        web.get("/emulator/pace", _pace),
+        web.put("/emulator/pace", _json(_set_pace)),
+        web.post("/emulator/away", _json(_away)),
+        web.post("/emulator/settle", _json(_settle)),
+        web.post("/emulator/reset", _json(_reset)),
     ]
 
 

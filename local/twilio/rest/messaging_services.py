@@ -35,7 +35,7 @@ _UPDATED = {
     "FriendlyName", "InboundRequestUrl", "InboundMethod", "FallbackUrl", "FallbackMethod", "StatusCallback",
     "UseInboundWebhookOnNumber",
 }  # fmt: skip
-"""What an update may name: the double acts on nothing else, and would not let it be forgotten silently."""
+"""What an update may name: the emulator acts on nothing else, and would not let it be forgotten silently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def iso8601(moment: datetime) -> str:
 
 
 def routes(api: Callable[[Handler], Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> list[Any]:
-    """Its paths; `api` makes a handler of the double's REST server."""
+    """Its paths; `api` makes a handler of the emulator's REST server."""
     return [
         web.get("/v1/Services", api(_list)),
         web.get("/v1/Services/{sid}", api(_fetch)),
@@ -155,7 +155,9 @@ async def _update(core: "Core", request: web.Request, form: Form) -> Answer:
     """Nothing changes when one value is refused; an empty URL clears."""
     service = _one(core, request).service
     if unknown := form.values.keys() - _UPDATED:
-        raise ApiError(20001, f"the double does not keep {', '.join(sorted(unknown))} of a Messaging Service")
+        raise ApiError(
+            20001, f"the emulator does not keep {', '.join(sorted(unknown))} of a Messaging Service"
+        )
     changed: dict[str, Any] = {}
     if form.given("FriendlyName"):
         changed["friendly_name"] = form.get("FriendlyName")

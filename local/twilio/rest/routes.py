@@ -1,4 +1,4 @@
-"""Twilio's REST API as far as the double has it: /2010-04-01/Accounts/{AccountSid}/..."""
+"""Twilio's REST API as far as the emulator has it: /2010-04-01/Accounts/{AccountSid}/..."""
 
 import asyncio
 import base64

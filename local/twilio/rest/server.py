@@ -1,4 +1,4 @@
-"""The double's HTTP server: one loopback port for the REST API, the control API and the inspector."""
+"""The emulator's HTTP server: one loopback port for the REST API, the control API and the inspector."""
 
 import asyncio
 from importlib.resources import files
@@ -37,7 +37,7 @@ async def only_from_here(request: web.Request, handler: Handler) -> web.StreamRe
     site = request.headers.get("Sec-Fetch-Site", "none")
     foreign = origin is not None and origin.removeprefix("http://") not in allowed
     if foreign or site not in {"none", "same-origin"}:
-        return web.json_response({"error": "Origin: other sites may not ask the double"}, status=403)
+        return web.json_response({"error": "Origin: other sites may not ask the emulator"}, status=403)
     return await handler(request)
 
 

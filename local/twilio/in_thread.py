@@ -1,4 +1,4 @@
-"""The double inside another process, on a thread and event loop of its own: for sync and async code."""
+"""The emulator inside another process, on a thread and event loop of its own: for sync and async code."""
 
 import asyncio
 import threading
@@ -19,8 +19,8 @@ from local.twilio.simulator import Core, Exchange, utcnow
 _START_TIMEOUT = 30
 
 
-class Double:
-    """A running double: `with Double() as double: ... double.url`.
+class Emulator:
+    """A running emulator: `with Emulator() as emulator: ... emulator.url`.
 
     Methods may be called from any thread. Those that wait for webhooks have an `_async` twin: an async test
     whose own loop serves the webhooks must use it. `clock` is what it dates by: a test may set it off.
@@ -39,7 +39,7 @@ class Double:
         self._carrier = carrier
         self._ready = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="twilio-double", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="twilio-emulator", daemon=True)
 
     # Its life
 
@@ -47,7 +47,7 @@ class Double:
         """Start it and wait until it answers. Raises OSError when its port is taken."""
         self._thread.start()
         if not self._ready.wait(_START_TIMEOUT):
-            raise TimeoutError("the Twilio double did not start")
+            raise TimeoutError("the Twilio emulator did not start")
         if self._error is not None:
             raise self._error
         return self
@@ -143,7 +143,7 @@ class Double:
         return self._read(lambda core: list(core.exchanges))
 
     def on_exchange(self, hook: Callable[[Exchange], None] | None) -> None:
-        """Have every REST exchange handed over as it happens, on the double's thread."""
+        """Have every REST exchange handed over as it happens, on the emulator's thread."""
 
         def set_hook(core: Core) -> None:
             core.on_exchange = hook
