@@ -59,7 +59,7 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
     """Run the Twilio emulator as a process of its own; gives its URL. It sends no callbacks meanwhile."""
     (port,) = ports.free_ports(1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.twilio", "--port", str(port), "--step", "86400"],
+        [sys.executable, "-m", "local.emulator", "--port", str(port), "--step", "86400"],
         cwd=ROOT,
         env={**os.environ, "TWILIO_AUTH_TOKEN": ENVIRON["TWILIO_AUTH_TOKEN"]},
         stderr=subprocess.DEVNULL,

@@ -136,7 +136,7 @@ def _others(drains: Sequence[child.Child]) -> tuple[float, float]:
         if process.pid in ours:
             continue
         used = sum(process.cpu_times()[:2])
-        if "local.twilio" in process.cmdline():
+        if "local.emulator" in process.cmdline():
             emulator += used
         else:
             azurite += used

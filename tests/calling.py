@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.host.worker import Worker
-from local.phone.testing import Number, Phone
+from local.phone.testing import Phone, VoiceNumber
 from local.phone.transports import InProcess
 from local.twilio.carrier.exchange.leg import StatusCallback
 from local.twilio.carrier.exchange.web_requests import Target
@@ -20,7 +20,7 @@ OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
 def app_phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
     """A phone whose number +12025550100 is answered by the indexed app, as Twilio would be told to."""
     public = os.environ["PUBLIC_BASE_URL"]
-    number = Number(
+    number = VoiceNumber(
         Target(f"{public}/api/voice"),
         callback=StatusCallback(f"{public}/api/voice/status"),
     )

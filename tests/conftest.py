@@ -12,7 +12,7 @@ import pytest_asyncio
 from local.host.worker import Worker
 from local.phone.testing import Phone
 from local.twilio import Emulator, Options, Pace
-from local.twilio.simulator import Exchange
+from local.twilio.carrier.backend import RestRequest
 from shared.services import Services
 from tests import calling, offline, openapi, storage
 from tests.app import App, connected
@@ -44,11 +44,11 @@ def running_emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def emulator(running_emulator: Emulator) -> Iterator[Emulator]:
     """The Twilio emulator, as new. Every exchange with it must fit Twilio's own OpenAPI description."""
-    exchanges: list[Exchange] = []
+    exchanges: list[RestRequest] = []
     running_emulator.reset()
-    running_emulator.on_exchange(exchanges.append)
+    running_emulator.on_rest_request(exchanges.append)
     yield running_emulator
-    running_emulator.on_exchange(None)
+    running_emulator.on_rest_request(None)
     running_emulator.reset()
     assert not openapi.problems(exchanges)
 

@@ -59,7 +59,7 @@ def listen(front: Front, services: Services) -> None:
 
 async def test_a_call_is_placed_with_what_was_asked_for(services: Services, emulator: Emulator) -> None:
     await place(services, request(timeout=30, time_limit=60, machine_detection="Enable", record=True))
-    (sent,) = [each.form for each in emulator.exchanges()]
+    (sent,) = [each.form for each in emulator.rest_requests()]
     origin = services.settings.public_base_url.replace(":", "%3A").replace("/", "%2F")
     for part in (
         "Timeout=30",
@@ -102,7 +102,7 @@ async def test_what_to_say_is_asked_for_again_where_storage_hung(
 
 async def test_a_call_always_has_a_time_limit(services: Services, emulator: Emulator) -> None:
     await place(services, request(say=None, twiml="<Response><Say>hello</Say></Response>"))
-    assert "TimeLimit=1800" in emulator.exchanges()[0].form
+    assert "TimeLimit=1800" in emulator.rest_requests()[0].form
 
 
 async def test_one_id_rings_once_however_often_it_is_delivered(
@@ -191,7 +191,7 @@ async def test_what_twilio_refuses_is_a_dead_letter_at_once(
     assert (call.state, call.code, letter.call_id) == ("failed", code, "call-1")
     assert f"Twilio error {code}: " in letter.reason
     await place(services, request(), NOW + timedelta(hours=1))
-    assert len(emulator.exchanges()) == 1
+    assert len(emulator.rest_requests()) == 1
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ async def test_a_placing_that_died_is_looked_up_and_not_repeated(
     for minutes in (2, 9, 20):
         await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=minutes))
     assert (await services.calls.get("call-1")).state == "unresolved"
-    assert [each for each in emulator.exchanges() if each.method == "POST"] == []
+    assert [each for each in emulator.rest_requests() if each.method == "POST"] == []
 
 
 async def test_while_twilio_cannot_be_asked_one_question_is_enough(
@@ -295,9 +295,9 @@ async def test_while_twilio_cannot_be_asked_one_question_is_enough(
     for number in range(4):
         await place(services, request(id=f"call-{number}"), now)
     emulator.faults(credentials_refused=True)
-    before = len(emulator.exchanges())
+    before = len(emulator.rest_requests())
     await calls.reconcile(services.calls, services.twilio, now=now + timedelta(minutes=2))
-    assert len(emulator.exchanges()) == before + 1
+    assert len(emulator.rest_requests()) == before + 1
     assert {(await services.calls.get(f"call-{n}")).looks for n in range(4)} == {0}
 
 
@@ -305,7 +305,7 @@ async def test_who_has_opted_out_is_not_rung(services: Services, emulator: Emula
     await recipients.opt_out(services.messages, PERSON, now=NOW, source="9")
     await place(services, request())
     call = await services.calls.get("call-1")
-    assert (call.state, call.reason, emulator.exchanges()) == (
+    assert (call.state, call.reason, emulator.rest_requests()) == (
         "suppressed",
         "the recipient has opted out",
         [],

@@ -173,7 +173,7 @@ async def test_what_is_refused_for_good_ends(services: Services, emulator: Emula
     assert all(each.attempts == 1 for each in page.messages)
     assert all(each.reason for each in page.messages if each.code)
     await drained(services, NOW + timedelta(days=1))
-    posts = [each for each in emulator.exchanges() if each.method == "POST"]
+    posts = [each for each in emulator.rest_requests() if each.method == "POST"]
     assert len(posts) == len(FINAL) + 1
 
 
@@ -288,9 +288,9 @@ async def test_a_lost_answer_is_settled_by_the_callback(
     (message,) = (await services.messages.page()).messages
     assert (message.state, message.reason) == ("delivered", "")
     await as_twilio_says(services, emulator)
-    before = len(emulator.exchanges())
+    before = len(emulator.rest_requests())
     await drained(services, LATER)
-    assert len(emulator.exchanges()) == before
+    assert len(emulator.rest_requests()) == before
 
 
 async def test_what_twilio_never_lists_is_unresolved_after_two_looks(
@@ -304,7 +304,7 @@ async def test_what_twilio_never_lists_is_unresolved_after_two_looks(
         await look(services, timedelta(minutes=minutes))
         seen.append((await services.messages.get(first.id)).state.value)
     assert seen == ["unknown", "unknown", "unknown", "unresolved", "unresolved", "unresolved"]
-    assert sum(each.method == "POST" for each in emulator.exchanges()) == 1
+    assert sum(each.method == "POST" for each in emulator.rest_requests()) == 1
     await schedule.resend(first.id, services.messages, now=NOW)
     emulator.faults(list_dark=False)
     await drained(services)
@@ -630,7 +630,7 @@ async def test_a_claim_that_stalled_past_its_lease_does_not_leave_any_more(
     await sender.slots.take(1)
     sender.start(first.partition, taken, NOW + drain.LEASE)
     await sender.finish()
-    assert emulator.exchanges() == []
+    assert emulator.rest_requests() == []
     assert await states(services) == {"pending": 1}
     await drained(services, thawed)
     assert await states(services) == {"submitted": 1}
@@ -713,7 +713,7 @@ async def test_a_claim_that_storage_does_not_answer_sends_nothing(
 ) -> None:
     await keep(services, 5)
     report = await drained_over(services, Flaky(services.messages.table, *["away"] * 5))
-    assert (report.stopped, emulator.exchanges()) == ("table storage does not answer", [])
+    assert (report.stopped, emulator.rest_requests()) == ("table storage does not answer", [])
     assert await states(services) == {"pending": 5}
 
 
@@ -727,7 +727,7 @@ async def test_storage_that_is_away_is_one_clear_line(
     await broken.close()
     assert report.stopped == "table storage does not answer"
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
-    assert emulator.exchanges() == []
+    assert emulator.rest_requests() == []
 
 
 async def test_a_tick_reads_what_is_due_and_not_what_waits(services: Services) -> None:

@@ -215,7 +215,7 @@ async def test_a_drain_that_dies_between_the_count_and_the_claim_counts_it_once(
     table.dies_at = "|l|"
     report = await drained(limited)
     assert report.stopped == "the process died here"
-    assert (await states(limited), emulator.exchanges()) == ({"pending": 1}, [])
+    assert (await states(limited), emulator.rest_requests()) == ({"pending": 1}, [])
     day = f"n|{BOB}|2026-11-23"
     row = await table.get(shard(BOB), day)
     assert row is not None

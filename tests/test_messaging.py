@@ -129,7 +129,7 @@ async def test_what_has_waited_for_long_is_suppressed_too(services: Services, em
     await keep(services, to=person(1), due=old, state=State.HELD, retry=NOW + timedelta(days=1))
     await drained(services, NOW + timedelta(minutes=11))
     assert (await states(services))["suppressed"] == 2
-    assert emulator.exchanges() == []
+    assert emulator.rest_requests() == []
 
 
 @pytest.mark.parametrize("stops", [1, 2, 3])

@@ -42,7 +42,7 @@ async def test_a_message_is_accepted_under_a_sid(twilio: Twilio, emulator: Emula
 
 async def test_a_message_may_go_through_a_messaging_service(twilio: Twilio, emulator: Emulator) -> None:
     error = await refusal(twilio, sender="MG" + "1" * 32)
-    assert "MessagingServiceSid=MG1" in emulator.exchanges()[-1].form
+    assert "MessagingServiceSid=MG1" in emulator.rest_requests()[-1].form
     assert error.code == 21701
 
 

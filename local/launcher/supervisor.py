@@ -138,7 +138,7 @@ def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
         "--allow-host": None if is_loopback(public) else public.partition("://")[2].partition(":")[0],
     }
     command = [
-        *(sys.executable, "-m", "local.twilio", "--port", str(plan.choices.twilio_port)),
+        *(sys.executable, "-m", "local.emulator", "--port", str(plan.choices.twilio_port)),
         *("--phone-port", str(plan.choices.phone_port)),
         *("--account-sid", settings["TWILIO_ACCOUNT_SID"], "--number", settings["TWILIO_FROM_NUMBER"]),
         *("--voice-url", f"{public}/api/voice", "--sms-url", f"{public}/api/sms"),

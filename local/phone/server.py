@@ -14,16 +14,17 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from local.phone import views as show
+from local.phone import views
 from local.twilio.carrier.exchange.events import Event
-from local.twilio.carrier.exchange.leg import Call, Pickup
-from local.twilio.carrier.inbound_sms import InboundError, receive_message
-from local.twilio.carrier.live_calls import Office
+from local.twilio.carrier.exchange.exchange import Exchange
+from local.twilio.carrier.exchange.leg import Leg
+from local.twilio.carrier.exchange.signals import Pickup
+from local.twilio.model.account import InboundError
 from local.twilio.model.addresses import e164
 from local.twilio.model.errors import ApiError
 from local.twilio.model.options import is_allowed
 from local.twilio.rest.server import only_from_here
-from local.twilio.simulator import Core
+from local.twilio.simulator import Simulator
 
 log = logging.getLogger("local.phone")
 
@@ -53,22 +54,20 @@ class Refused(ValueError):
     """What a page asked for cannot be; says why to the person."""
 
 
-class Screen:
-    """Serves the phone of a core whose carrier is an Office.
+class PhoneServer:
+    """Serves the phone of a simulator that walks TwiML.
 
-    `start` and `stop` on the core's loop. port: 0 takes a free one, known after `start`.
+    `start` and `stop` it on the simulator's loop. port: 0 takes a free one, known after `start`.
     """
 
-    def __init__(self, core: Core, port: int = 7070) -> None:
-        if not isinstance(core.live, Office):
-            raise TypeError("the phone needs a core that is carried by an Office")
-        self.core = core
-        self.office: Office = core.live
+    def __init__(self, simulator: Simulator, port: int = 7070) -> None:
+        self.simulator = simulator
+        self.live_calls = simulator.live_calls
         self.port = port
         self._pages: set[_Page] = set()
         self._lines: dict[str, list[Said]] = defaultdict(list)
-        self.office.listeners.append(self._happened)
-        self.office.on_clear = self._begin_anew
+        self.live_calls.listeners.append(self._happened)
+        self.live_calls.on_clear = self._begin_anew
         app = web.Application(middlewares=[only_from_here])
         app.add_routes(
             [
@@ -112,16 +111,16 @@ class Screen:
     # What pages are told
 
     def _happened(self, event: Event) -> None:
-        exchange = self.office.exchange
-        line = show.event(event, exchange.epoch)
+        exchange = self.live_calls.exchange
+        line = views.event(event, exchange.epoch)
         if line is None:
             return
         lines = self._lines[event.call_sid]
         lines.append(line)
         del lines[:-_LINES]
-        leg = exchange.calls[event.call_sid]
+        leg = exchange.legs[event.call_sid]
         for page in self._pages:
-            page.tell({"type": "event", "event": line, "state": show.call(leg, exchange.epoch)})
+            page.tell({"type": "event", "event": line, "state": views.call(leg, exchange.epoch)})
 
     def _begin_anew(self) -> None:
         """The emulator was reset: there is no call and no text any more."""
@@ -135,23 +134,23 @@ class Screen:
         seen = -1
         while True:
             await asyncio.sleep(_LOOK)
-            if self.core.revision != seen:
-                seen = self.core.revision
+            if self.simulator.revision != seen:
+                seen = self.simulator.revision
                 for page in self._pages:
                     self.bring_up_to_date(page)
 
     def bring_up_to_date(self, page: "_Page") -> None:
-        recent = list(self.core.webhooks.deliveries)[-_SHOWN:]
+        recent = list(self.simulator.webhooks.deliveries)[-_SHOWN:]
         news = [each for each in recent if page.requests.get(each.number) != _state(each)]
         if news:
             page.requests |= {each.number: _state(each) for each in news}
-            shown = [show.request(each, self.office.notices.get(each.number, ())) for each in news]
+            shown = [views.request(each, self.live_calls.notices.get(each.number, ())) for each in news]
             page.tell({"type": "requests", "requests": shown})
         texts: list[Said] = []
-        for message in self.core.messages.newest():
+        for message in self.simulator.messages.newest():
             if len(texts) >= _SHOWN:
                 break
-            shown_text = show.text(message)
+            shown_text = views.text(message)
             state = (message.status, message.error_code)
             if shown_text["person"] in page.handsets and page.texts.get(message.sid) != state:
                 page.texts[message.sid] = state
@@ -160,12 +159,12 @@ class Screen:
             page.tell({"type": "texts", "texts": texts[::-1]})
 
     def _hello(self) -> Said:
-        account = self.core.account
+        account = self.simulator.account
         return {
             "type": "hello",
             "account_sid": account.sid,
             "numbers": [each.phone_number for each in account.numbers.values()],
-            "robot_after": self.core.pace.step,
+            "robot_after": self.simulator.pace.step,
         }
 
     # What pages say
@@ -201,8 +200,8 @@ class Screen:
             page.tell({"type": "refused", "problem": str(exc)})
             return
         attempt = self._attempt(page, action, said)
-        if action in {Screen._call, Screen._text}:  # these wait for the application's answer
-            self.core.work.spawn(attempt)
+        if action in {PhoneServer._call, PhoneServer._text}:  # these wait for the application's answer
+            self.simulator.background.spawn(attempt)
         else:
             await attempt
 
@@ -216,16 +215,16 @@ class Screen:
         address = _address(said, "address")
         if address not in page.handsets:
             page.handsets.add(address)
-            self.office.handsets[address] += 1
+            self.live_calls.handsets[address] += 1
             if leaving := self._leaving.pop(address, None):
                 leaving.cancel()
-        exchange = self.office.exchange
-        calls = [each for each in exchange.calls.values() if each.party == address]
+        exchange = self.live_calls.exchange
+        calls = [each for each in exchange.legs.values() if each.party == address]
         page.tell(
             {
                 "type": "opened",
                 "address": address,
-                "calls": [show.call(each, exchange.epoch) for each in calls],
+                "calls": [views.call(each, exchange.epoch) for each in calls],
                 "events": [line for each in calls for line in self._lines[each.sid]],
             }
         )
@@ -238,94 +237,93 @@ class Screen:
             self._release(address)
 
     def _release(self, address: str) -> None:
-        self.office.handsets[address] -= 1
-        if self.office.handsets[address] <= 0:
-            del self.office.handsets[address]
+        self.live_calls.handsets[address] -= 1
+        if self.live_calls.handsets[address] <= 0:
+            del self.live_calls.handsets[address]
             loop = asyncio.get_running_loop()
             self._leaving[address] = loop.call_later(_GRACE, self._abandon, address)
 
     def _abandon(self, address: str) -> None:
         """Nobody came back to a handset: its calls are hung up."""
         del self._leaving[address]
-        for leg in list(self.office.catch_up().calls.values()):
-            if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
-                self.office.exchange.hang_up(leg)
-        self.office.pump()
+
+        def hang_up(exchange: Exchange) -> None:
+            for leg in list(exchange.legs.values()):
+                if leg.party == address and (leg.is_answered or leg.direction == "inbound"):
+                    exchange.hang_up(leg)
+
+        self.live_calls.act(hang_up)
 
     async def _call(self, _: "_Page", said: Said) -> None:
         """Call one of our numbers, or a TwiML application by its URL."""
         sender, to = _address(said, "from"), _word(said, "to").strip()
         if to.startswith(("http://", "https://")):
-            if not is_allowed(to, self.core.options):
+            if not is_allowed(to, self.simulator.options):
                 raise Refused("to: an application's URL must be on this machine, or on an allowed host")
             method = _word(said, "method", "POST")
             if method not in {"GET", "POST"}:
                 raise Refused("method: must be GET or POST")
-            work = self.core.calling.application(sender, to, method)
+            work = self.simulator.calling.application(sender, to, method)
         else:
-            work = self.core.calling.receive(sender, to)
+            work = self.simulator.calling.receive(sender, to)
         result = await work
         if result.error:
             log.info("call %s: %s", result.sid, result.error)
 
     async def _text(self, _: "_Page", said: Said) -> None:
         sender, to = _address(said, "from"), _word(said, "to")
-        await receive_message(self.core, sender, to, _word(said, "body"), [])
+        await self.simulator.receive_message(sender, to, _word(said, "body"), [])
 
-    def _leg(self, said: Said) -> Call:
-        leg = self.office.catch_up().calls.get(_word(said, "call"))
+    def _leg(self, said: Said) -> Leg:
+        leg = self.live_calls.catch_up().legs.get(_word(said, "call"))
         if leg is None:
             raise Refused("call: there is no such call")
         if leg.is_over:
             raise Refused("that call is over")
         return leg
 
-    def _do(self, act: Callable[[], None]) -> None:
-        act()
-        self.office.pump()
-
     async def _answer(self, _: "_Page", said: Said) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
             raise Refused("that call does not ring here")
         machine = _word(said, "as", "person") == "machine"
-        self._do(lambda: self.office.exchange.pick_up(leg, Pickup(machine=machine)))
+        self.live_calls.act(lambda exchange: exchange.pick_up(leg, Pickup(machine=machine)))
 
     async def _decline(self, _: "_Page", said: Said) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
             raise Refused("that call does not ring here")
-        self._do(lambda: self.office.exchange.turn_down(leg, "busy"))
+        self.live_calls.act(lambda exchange: exchange.turn_down(leg, "busy"))
 
     async def _press(self, _: "_Page", said: Said) -> None:
         leg, keys = self._leg(said), _word(said, "keys")
         if not keys or set(keys) - set("0123456789*#") or len(keys) > 32:
             raise Refused("keys: must be of 0 to 9, * and #")
-        self._do(lambda: self.office.exchange.press(leg, keys))
+        self.live_calls.act(lambda exchange: exchange.press(leg, keys))
 
     async def _say(self, _: "_Page", said: Said) -> None:
         leg, text = self._leg(said), _word(said, "text").strip()
         if not text or len(text) > 1000:
             raise Refused("text: must have 1 to 1,000 characters")
-        self._do(lambda: self.office.exchange.speak(leg, text))
+        self.live_calls.act(lambda exchange: exchange.speak(leg, text))
 
     async def _hang_up(self, _: "_Page", said: Said) -> None:
         leg = self._leg(said)
-        self._do(lambda: self.office.exchange.hang_up(leg))
+        self.live_calls.act(lambda exchange: exchange.hang_up(leg))
 
 
-type _Action = Callable[[Screen, _Page, Said], Awaitable[None]]
+type _Action = Callable[[PhoneServer, _Page, Said], Awaitable[None]]
 
 _ACTIONS: dict[str, _Action] = {
-    "open": Screen._open,
-    "close": Screen._close,
-    "call": Screen._call,
-    "text": Screen._text,
-    "answer": Screen._answer,
-    "decline": Screen._decline,
-    "press": Screen._press,
-    "say": Screen._say,
-    "hang_up": Screen._hang_up,
+    "open": PhoneServer._open,
+    "close": PhoneServer._close,
+    "call": PhoneServer._call,
+    "text": PhoneServer._text,
+    "answer": PhoneServer._answer,
+    "decline": PhoneServer._decline,
+    "press": PhoneServer._press,
+    "say": PhoneServer._say,
+    "hang_up": PhoneServer._hang_up,
 }
 
 

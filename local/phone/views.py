@@ -1,17 +1,24 @@
-"""What the page is told, as JSON: calls, what happens on them, requests and texts."""
+"""What the server sends to a page, as JSON: calls, events on them, webhook requests and texts."""
 
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.phone.twiml.notices import Notice
-from local.twilio.carrier.exchange.events import Answered, Event, Noted, RecordingKept, Requested
-from local.twilio.carrier.exchange.leg import Call
+from local.twilio.carrier.exchange.events import (
+    Answered,
+    Event,
+    Noted,
+    RecordingCompleted,
+    Requested,
+    TwimlGiven,
+)
+from local.twilio.carrier.exchange.leg import Leg
 from local.twilio.carrier.webhooks import Delivery
+from local.twilio.model.errors import Notice
 from local.twilio.model.resources import Message
 
 
-def call(leg: Call, epoch: datetime) -> dict[str, Any]:
+def call(leg: Leg, epoch: datetime) -> dict[str, Any]:
     """One leg, as the person at its handset sees it. Times are RFC 3339."""
     inbound = leg.direction == "inbound"
     peer = leg.peer
@@ -28,8 +35,8 @@ def call(leg: Call, epoch: datetime) -> dict[str, Any]:
 
 
 def event(happened: Event, epoch: datetime) -> dict[str, Any] | None:
-    """One event with its own fields and its line of transcript; None for what the requests' panel shows."""
-    if isinstance(happened, (Requested, Answered, RecordingKept)):
+    """One event with its fields and its transcript line; None if the requests panel shows it instead."""
+    if isinstance(happened, (Requested, Answered, RecordingCompleted, TwimlGiven)):
         return None
     shown = {
         each.name: getattr(happened, each.name)
@@ -52,7 +59,7 @@ def notice(noted: Notice) -> dict[str, Any]:
 
 
 def request(delivery: Delivery, notices: tuple[Notice, ...]) -> dict[str, Any]:
-    """A webhook request, its signature, what came back and what is wrong with it."""
+    """A webhook request with its signature, its answer and the notices about it."""
     return {**delivery.as_json(), "notices": [notice(each) for each in notices]}
 
 

@@ -1,9 +1,8 @@
 """Our own emulator of Twilio, one for the laptop edition, the tests, the fault table and the bench.
 
-`Emulator` runs it inside a process; `python -m local.twilio` runs it as one.
+`Emulator` runs it inside a process; `python -m local.emulator` runs it as a process of its own.
 """
 
-from local.twilio.carrier.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
 from local.twilio.in_thread import Emulator
 from local.twilio.model.options import (
     ACCOUNT_SID,
@@ -19,14 +18,9 @@ __all__ = [
     "ACCOUNT_SID",
     "AUTH_TOKEN",
     "NUMBER",
-    "CallRunner",
-    "DefaultRunner",
     "Emulator",
-    "Leg",
     "MessagingService",
     "Number",
     "Options",
     "Pace",
-    "Redirect",
-    "Ring",
 ]

@@ -63,12 +63,12 @@ async def test_it_sets_the_number_and_makes_the_twiml_app(ops: Run, public: str,
 
 async def test_connecting_again_finds_nothing_to_do(ops: Run, emulator: Emulator) -> None:
     await ops("connect", NUMBER)
-    requests = len(emulator.exchanges())
+    requests = len(emulator.rest_requests())
 
     result = await ops("connect", NUMBER)
 
     assert "Nothing to change" in result.output
-    assert {each.method for each in emulator.exchanges()[requests:]} == {"GET"}
+    assert {each.method for each in emulator.rest_requests()[requests:]} == {"GET"}
 
 
 async def test_undo_restores_what_was_there_before_the_first_time(ops: Run, emulator: Emulator) -> None:
@@ -213,7 +213,7 @@ async def test_an_api_key_is_used_where_there_is_one(ops: Run) -> None:
 
 async def test_what_would_take_the_calls_instead_is_cleared(ops: Run, emulator: Emulator) -> None:
     # Twilio's OpenAPI description has no empty SID, yet its documentation clears one that way: no judge here.
-    emulator.on_exchange(None)
+    emulator.on_rest_request(None)
     app = rest(emulator).applications.create(friendly_name="other").sid
     rest(emulator).incoming_phone_numbers(number(emulator).sid).update(voice_application_sid=app)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from local.phone.testing import Number, Phone
+from local.phone.testing import Phone, VoiceNumber
 from local.twilio.carrier.exchange.leg import StatusCallback
 from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest, WebResponse
 
@@ -49,7 +49,7 @@ class App:
 
     def phone(self, *, fallback: str | None = None, status: str | None = None) -> Phone:
         """A phone whose number +12025550100 is answered by the document `voice`."""
-        number = Number(
+        number = VoiceNumber(
             Target(f"{HOST}/voice"),
             fallback=Target(f"{HOST}/{fallback}") if fallback else None,
             callback=StatusCallback(f"{HOST}/{status}") if status else None,

@@ -5,18 +5,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from local.host.worker import Worker
-from local.phone.server import Screen
+from local.phone.server import PhoneServer
 from local.phone.transports import InProcess
+from local.phone.walker import walk_twiml
 from local.twilio import AUTH_TOKEN, NUMBER, Number, Options, Pace
-from local.twilio.carrier.live_calls import Office
 from local.twilio.rest.server import Server
-from local.twilio.simulator import Core
+from local.twilio.simulator import Simulator
 from shared.services import Services
 from tests.settings import settings
 
@@ -27,18 +26,18 @@ QUICK = 0.02  # how long sound takes; people are as slow as ever
 class Stage:
     """url: the phone's page. api: the emulator's REST API. documents: TwiML by path, before the app's."""
 
-    core: Core
-    screen: Screen
+    simulator: Simulator
+    phone: PhoneServer
     front: str
     documents: dict[str, str]
 
     @property
     def url(self) -> str:
-        return self.screen.url
+        return self.phone.url
 
     @property
     def api(self) -> str:
-        return self.core.base_url
+        return self.simulator.base_url
 
 
 @asynccontextmanager
@@ -65,10 +64,10 @@ async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[
         voice_url=f"{url}/api/voice", sms_url=f"{url}/api/sms", status_callback=f"{url}/api/voice/status"
     )
     options = Options(numbers=(number,), pace=Pace(step=0.02, talk=0.1))
-    server = Server(Core(options, carrier=partial(Office, tempo=QUICK)))
+    server = Server(Simulator(options, twiml=walk_twiml, tempo=QUICK))
     await server.start()
-    screen = Screen(server.core, 0)
-    await screen.start()
+    phone = PhoneServer(server.simulator, 0)
+    await phone.start()
     module: Any = sys.modules["function_app"]
     before = module.services
     module.services = Services(
@@ -82,10 +81,10 @@ async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[
         )
     )
     try:
-        yield Stage(server.core, screen, url, documents)
+        yield Stage(server.simulator, phone, url, documents)
     finally:
         await module.services.close()
         module.services = before
-        await screen.stop()
+        await phone.stop()
         await server.stop()
         await runner.cleanup()

@@ -1,15 +1,12 @@
 """Calls over REST: what is accepted, how they go, what is called back, and changing them while they live."""
 
-import asyncio
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from local.twilio import AUTH_TOKEN, NUMBER, CallRunner, DefaultRunner, Emulator, Leg, Options, Ring
-from local.twilio.model.resources import CallStatus
+from local.twilio import AUTH_TOKEN, NUMBER, Emulator, Options
 from tests.listener import Answer, Listener
 from tests.twilio.waiting import until
 
@@ -323,94 +320,6 @@ def test_an_inbound_call_without_twiml_still_ends(emulator: Emulator, listener: 
     emulator.settle()
     assert emulator.calls()[0]["status"] == "completed"
     assert [each["code"] for each in emulator.alerts()] == [11200]
-
-
-# The seam
-
-
-type AtTheOtherEnd = Callable[[CallRunner], None]
-
-
-class Person(DefaultRunner):
-    """Rejects inbound calls, and while on an outbound one dials somebody else."""
-
-    def __init__(self) -> None:
-        self.children: list[Leg] = []
-
-    async def talk(self, leg: Leg) -> CallStatus:
-        if leg.call.direction == "inbound":
-            return "busy"
-        if leg.call.direction == "outbound-api":
-            child = leg.dial("+12025550102", sender=PERSON)
-            self.children.append(child)
-            await child.ended.wait()
-        return "completed"
-
-
-class Nobody(DefaultRunner):
-    """Never picks up."""
-
-    async def ring(self, _: Leg) -> Ring:
-        await asyncio.Event().wait()
-        return Ring()
-
-
-class Broken(DefaultRunner):
-    """Has a bug."""
-
-    async def talk(self, _: Leg) -> CallStatus:
-        raise ZeroDivisionError
-
-
-@pytest.fixture
-def at_the_other_end(emulator: Emulator) -> Iterator[AtTheOtherEnd]:
-    """Put a runner at the other end; the default one is back afterwards."""
-
-    yield emulator.use_runner
-    emulator.use_runner(DefaultRunner())
-
-
-def test_a_runner_may_reject_an_inbound_call(
-    emulator: Emulator, at_the_other_end: AtTheOtherEnd, listener: Listener
-) -> None:
-    at_the_other_end(Person())
-    listener.answers["/voice"] = Answer("<Response><Reject reason='busy'/></Response>")
-    emulator.configure_number(voice_url=f"{listener.url}/voice")
-    emulator.inbound_call(PERSON, NUMBER)
-    emulator.settle()
-    assert (emulator.calls()[0]["status"], emulator.calls()[0]["price"]) == ("busy", None)
-
-
-def test_a_runner_may_dial_a_child_leg(
-    client: Client, emulator: Emulator, at_the_other_end: AtTheOtherEnd
-) -> None:
-    at_the_other_end(Person())
-    sid = place(client)
-    emulator.settle()
-    (child,) = client.calls.list(parent_call_sid=sid)
-    assert (child.direction, child.status, child.to) == ("outbound-dial", "completed", "+12025550102")
-
-
-def test_ringing_stops_at_the_timeout(
-    client: Client, emulator: Emulator, at_the_other_end: AtTheOtherEnd
-) -> None:
-    at_the_other_end(Nobody())
-    sid = place(client, timeout=1)
-    emulator.settle()
-    assert client.calls(sid).fetch().status == "no-answer"
-
-
-def test_a_runner_that_fails_does_not_leave_the_call_up(
-    client: Client,
-    emulator: Emulator,
-    at_the_other_end: AtTheOtherEnd,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    at_the_other_end(Broken())
-    sid = place(client)
-    emulator.settle()
-    assert client.calls(sid).fetch().status == "completed"
-    assert "ZeroDivisionError" in caplog.text
 
 
 def test_calls_of_other_people_are_not_ours_to_place(emulator: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""`python -m local.twilio`: the emulator as a process of its own."""
+"""`python -m local.emulator`: the emulator as a process of its own."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         "TWILIO_API_SECRET": "process_secret",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.twilio", "--port", "0", *options],
+        [sys.executable, "-m", "local.emulator", "--port", "0", *options],
         cwd=ROOT,
         env=environ,
         stderr=subprocess.PIPE,
@@ -109,7 +109,7 @@ def test_a_taken_port_is_named() -> None:
     with running() as (_, url):
         port = url.rpartition(":")[2]
         second = subprocess.run(
-            [sys.executable, "-m", "local.twilio", "--port", port],
+            [sys.executable, "-m", "local.emulator", "--port", port],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from local.twilio import NUMBER, Emulator, MessagingService, Options
-from local.twilio.carrier.inbound_sms import InboundError
+from local.twilio.model.account import InboundError
 from local.twilio.model.options import Number
 from tests import openapi
 from tests.listener import Listener
@@ -113,7 +113,7 @@ def test_twilios_description_judges_services_too(
     messaging: Any, emulator: Emulator, change: dict[str, Any], problem: str
 ) -> None:
     messaging.services(SERVICES[0]).fetch()
-    exchange = emulator.exchanges()[-1]
+    exchange = emulator.rest_requests()[-1]
     assert openapi.problems([exchange]) == []
     body = {**json.loads(exchange.answer), **change}
     answer = json.dumps({name: value for name, value in body.items() if value is not ...})

@@ -13,7 +13,7 @@ PERSON = "+12025550101"
 
 def test_the_oldest_messages_go_when_there_are_too_many() -> None:
     with Emulator(
-        Options(capacity=5, pace=Pace(step=0.001), deliveries_kept=3, exchanges_kept=4)
+        Options(capacity=5, pace=Pace(step=0.001), deliveries_kept=3, rest_requests_kept=4)
     ) as emulator:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
         client.api.base_url = emulator.url
@@ -28,7 +28,7 @@ def test_the_oldest_messages_go_when_there_are_too_many() -> None:
         assert [each["sid"] for each in ledger["messages"]] == sids[3:]
         assert ledger["evicted"] == 3
         assert len(emulator.deliveries()) == 3
-        assert len(emulator.exchanges()) == 4
+        assert len(emulator.rest_requests()) == 4
 
 
 def test_a_reset_forgets_everything(emulator: Emulator) -> None:

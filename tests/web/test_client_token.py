@@ -134,7 +134,7 @@ async def test_the_key_is_looked_up_once_by_the_description_of_twilio(
 ) -> None:
     for _ in range(3):
         await client_token.mint("", services, now=now())
-    asked = [each for each in keyed.exchanges() if each.path.startswith("/v1/Keys/")]
+    asked = [each for each in keyed.rest_requests() if each.path.startswith("/v1/Keys/")]
     assert len(asked) == 1
     assert not openapi.problems(asked)
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from local.phone.walker import walk_twiml
 from local.twilio import NUMBER, Emulator, Number, Options, Pace
-from local.twilio.carrier.live_calls import Office
 from shared import calls
 from shared.services import Services
 from shared.voice_queue import QUEUE
@@ -20,7 +20,7 @@ def walking(listener: Listener) -> Iterator[Emulator]:
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer(f"<Response><Enqueue waitUrl='/wait'>{QUEUE}</Enqueue></Response>")
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
-    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as emulator:
+    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), twiml=walk_twiml) as emulator:
         yield emulator
 
 

@@ -100,9 +100,9 @@ async def test_prices_are_fetched_once_and_summed(services: Services, emulator: 
     assert prices["call"].startswith("-0.0")
     total = sum(float(each.split()[0]) for each in prices.values())
     assert float(found["price"]["USD"]) == pytest.approx(total)
-    asked = len(emulator.exchanges())
+    asked = len(emulator.rest_requests())
     assert (await shown(services))["price"] == found["price"]
-    assert len(emulator.exchanges()) == asked
+    assert len(emulator.rest_requests()) == asked
 
 
 async def test_a_place_in_the_list_without_a_call_does_no_harm(services: Services) -> None:

@@ -1,20 +1,21 @@
-"""Walking documents on one call: fetch, check, then verb by verb, until there is no more TwiML."""
+"""The interpreter: it fetches and checks a document, carries out its verbs, and goes on to the next."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from local.phone.twiml.attributes import word
-from local.phone.twiml.document import Document, read, read_twiml
+from local.phone.twiml.document import Document, DocumentFailed, read, read_twiml
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import DocumentFailed, Notice
 from local.phone.twiml.schema import grammar
-from local.twilio.carrier.exchange.engine import World
-from local.twilio.carrier.exchange.events import Answered, NotWalked, Said
-from local.twilio.carrier.exchange.leg import Call, StatusCallback
-from local.twilio.carrier.exchange.signals import CallOver, Receive, Signal, Wait
+from local.twilio.carrier.exchange.events import Answered, NotWalked, Said, TwimlGiven
+from local.twilio.carrier.exchange.leg import Leg, StatusCallback
+from local.twilio.carrier.exchange.signals import CallOver, Diverted, Fetch, Receive, Signal, Wait
+from local.twilio.carrier.exchange.telephony import Telephony
 from local.twilio.carrier.exchange.web_requests import Params, Target, WebRequest, resolve
+from local.twilio.model.errors import Notice
 
-# Twilio ends a loop of documents by the call's time limit only; a phone that takes no time needs one sooner.
+# At Twilio, only the call's time limit ends a loop of documents. A phone on a test's clock takes no time for
+# a document, so it needs a limit of its own.
 MOST_DOCUMENTS = 1000
 MOST_IN_A_ROW = 50
 
@@ -25,8 +26,8 @@ APPLICATION_ERROR = "We're sorry. An application error has occurred. Goodbye."
 class Place:
     """Where TwiML runs: on the call itself, or where only some verbs may be used.
 
-    refusal: the code of the notice for any other verb; ends: such a verb ends the TwiML, rather than being
-    skipped. params: sent with every request from there.
+    refusal: the code of the notice for any other verb. ends: such a verb ends the TwiML; otherwise it is
+    skipped. params: what is sent with every request from there.
     """
 
     name: str
@@ -40,15 +41,15 @@ class Place:
 CALL = Place("call")
 
 type Handler = Callable[["Walk", Element], Awaitable[Target | None]]
+"""Carries out one verb. Returns the target of the next document, if the verb hands the call on to one."""
+type Handlers = Mapping[str, Handler]
 
 
 class Walk:
     """The interpreter for one call in one place. `handlers` are the verbs it can carry out."""
 
-    def __init__(
-        self, world: World, call: Call, handlers: Mapping[str, Handler], place: Place = CALL
-    ) -> None:
-        self.world = world
+    def __init__(self, telephony: Telephony, call: Leg, handlers: Handlers, place: Place = CALL) -> None:
+        self.telephony = telephony
         self.call = call
         self.handlers = handlers
         self.place = place
@@ -56,20 +57,20 @@ class Walk:
 
     def at(self, place: Place) -> "Walk":
         """The same call's interpreter in another place, with this document's URL to begin with."""
-        other = Walk(self.world, self.call, self.handlers, place)
+        other = Walk(self.telephony, self.call, self.handlers, place)
         other.document = self.document
         return other
 
     async def follow(self, target: Target | None) -> None:
-        """From one document to the next, until one ends. Raises DocumentFailed."""
+        """Carry out the document at `target` and those that follow it. Raises DocumentFailed."""
         while target is not None:
             self.document = await self.retrieve(target)
             target = await self.perform(self.document)
 
     async def follow_or_apologise(self, target: Target) -> None:
-        """As follow, but what fails goes to the fallback URL if there is one, else the caller hears so.
+        """Like follow. If a document fails, ask the fallback URL; if that fails too, the caller hears of it.
 
-        From "Availability and Reliability": the fallback is told ErrorCode and ErrorUrl.
+        From "Availability and Reliability": the fallback gets ErrorCode and ErrorUrl.
         """
         try:
             await self.follow(target)
@@ -88,7 +89,7 @@ class Walk:
         self.answer()
         seconds = 4.0
         said = Said(
-            at=self.world.now,
+            at=self.telephony.now,
             call_sid=self.call.sid,
             text=APPLICATION_ERROR,
             voice="woman",
@@ -96,11 +97,11 @@ class Walk:
             times=1,
             seconds=seconds,
         )
-        self.world.emit(said)
+        self.telephony.emit(said)
         await self.pass_time(seconds)
 
     async def retrieve(self, target: Target) -> Document:
-        """The document at `target`. Raises DocumentFailed, after it was noted."""
+        """The document at `target`. A failure is noted, and DocumentFailed is raised."""
         call = self.call
         call.documents += 1
         call.documents_in_a_row += 1
@@ -110,20 +111,24 @@ class Walk:
                 detail = f"{count} documents, {call.documents_in_a_row} of them with nothing in between"
                 raise DocumentFailed(Notice(14106, detail), target.url)
             if target.url is None:
-                document = read_twiml(target.twiml or "", None)
+                given = target.twiml or ""
+                self.telephony.emit(TwimlGiven(at=self.telephony.now, call_sid=call.sid, twiml=given))
+                document = read_twiml(given, None)
         except DocumentFailed as exc:
-            self.world.note(call, exc.notice)
+            self.telephony.note(call, exc.notice)
             raise
         if target.url is None:
             for notice in document.notices:
-                self.world.note(call, notice)
+                self.telephony.note(call, notice)
             return document
         params = call.parameters((*self.place.params(), *target.params))
-        request = self.world.request(call, target, f"{self.place.name} document", params, wants_twiml=True)
+        request = self.telephony.request(
+            call, target, f"{self.place.name} document", params, wants_twiml=True
+        )
         return await self._fetch(request, target.url)
 
     async def _fetch(self, request: WebRequest, url: str) -> Document:
-        answer = await self.world.fetch(request)
+        answer = await Fetch(request)
         failed: DocumentFailed | None = None
         notices: tuple[Notice, ...]
         try:
@@ -131,9 +136,9 @@ class Walk:
             notices = document.notices
         except DocumentFailed as exc:
             failed, notices = exc, (exc.notice,)
-        self.world.emit(
+        self.telephony.emit(
             Answered(
-                at=self.world.now, call_sid=self.call.sid, request=request, answer=answer, notices=notices
+                at=self.telephony.now, call_sid=self.call.sid, request=request, answer=answer, notices=notices
             )
         )
         if failed is not None:
@@ -141,7 +146,7 @@ class Walk:
         return document
 
     async def perform(self, document: Document) -> Target | None:
-        """Verb by verb; the first that hands the call on to another document says where."""
+        """Carry out verb after verb, until one hands the call on to another document: its target."""
         known = False
         for element in document.root.children:
             if not self._may_perform(element):
@@ -150,7 +155,9 @@ class Walk:
             handler = self.handlers.get(element.name)
             if handler is None:
                 self.answer()
-                self.world.emit(NotWalked(at=self.world.now, call_sid=self.call.sid, verb=element.name))
+                self.telephony.emit(
+                    NotWalked(at=self.telephony.now, call_sid=self.call.sid, verb=element.name)
+                )
                 continue
             if element.name not in {"Reject", "Pause", "Dial"}:
                 self.answer()
@@ -182,27 +189,27 @@ class Walk:
             raise DocumentFailed(notice, self.document.url)
 
     def fail(self, code: int, detail: str, element: Element) -> DocumentFailed:
-        """Note what is wrong with a verb, for raising."""
+        """Note what is wrong with a verb. Returns the exception to raise."""
         notice = Notice(code, detail, element.line, element.column)
-        self.world.note(self.call, notice)
+        self.telephony.note(self.call, notice)
         return DocumentFailed(notice, self.document.url)
 
     def answer(self) -> None:
         """Pick up an inbound call that is still ringing."""
         if self.call.direction == "inbound" and not self.call.is_answered:
-            self.world.transition(self.call, "in-progress")
+            self.telephony.transition(self.call, "in-progress")
 
     # Time, and what comes in meanwhile
 
     async def pass_time(self, seconds: float, *wanted: type[Signal]) -> Signal | None:
-        """Let time pass while something is heard; a wanted signal cuts it short and is given."""
-        until = self.world.now + seconds * self.world.tempo
+        """Let time pass while something is heard. A wanted signal cuts it short and is returned."""
+        until = self.telephony.now + seconds * self.telephony.tempo
         return await self.receive(until, self.place.wait, *wanted)
 
     async def wait_for(self, seconds: float | None, *wanted: type[Signal]) -> Signal | None:
-        """Wait for one of these signals, `seconds` at most; None when they did not come."""
-        until = None if seconds is None else self.world.now + seconds
-        why = Wait.PATIENCE if self.place.wait is Wait.SOUND else self.place.wait
+        """Wait for one of these signals, `seconds` at most. Returns None if none came."""
+        until = None if seconds is None else self.telephony.now + seconds
+        why = Wait.DEADLINE if self.place.wait is Wait.SOUND else self.place.wait
         return await self.receive(until, why, *wanted)
 
     async def receive(self, until: float | None, why: Wait, *wanted: type[Signal]) -> Signal | None:
@@ -214,7 +221,7 @@ class Walk:
     # URLs of attributes
 
     def target(self, element: Element, attribute: str = "action", *, method: str = "method") -> Target | None:
-        """Where an attribute's URL leads, if it is there. Raises DocumentFailed (11100, 15004)."""
+        """The target that an attribute names, if it is there. Raises DocumentFailed (11100, 15004)."""
         reference = element.attributes.get(attribute)
         if reference is None:
             return None
@@ -242,13 +249,25 @@ class Walk:
         return StatusCallback(self.url(element, reference), word(element, method), names)
 
     def hang_up(self, by: str = "TwiML") -> CallOver:
-        """End the call from its own script, for raising."""
-        self.world.end(self.call, "completed", by=by)
+        """End the call from its own script. Returns the exception to raise."""
+        self.telephony.end(self.call, "completed", by=by)
         return CallOver()
 
     def notify(self, target: Target, purpose: str, params: Params) -> None:
-        """Tell the application something in passing, with the call's standard parameters."""
-        request = self.world.request(
+        """Send the application something, with the call's standard parameters; its answer changes nothing."""
+        request = self.telephony.request(
             self.call, target, purpose, self.call.parameters(params), wants_twiml=False
         )
-        self.world.notify(request)
+        self.telephony.send(request)
+
+
+async def walk_to_the_end(telephony: Telephony, call: Leg, handlers: Handlers, target: Target) -> None:
+    """Carry out a call's TwiML, also the TwiML that REST gives it meanwhile; then hang up."""
+    while True:
+        try:
+            await Walk(telephony, call, handlers).follow_or_apologise(target)
+        except Diverted as exc:
+            target = exc.target
+            continue
+        telephony.end(call, "completed" if call.is_answered else "canceled", by="TwiML")
+        return

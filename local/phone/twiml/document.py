@@ -1,11 +1,11 @@
-"""From an answer to a TwiML document, by the rules of "TwiML for Programmable Voice"."""
+"""Reads an answer as a TwiML document, by the rules of "TwiML for Programmable Voice"."""
 
 from dataclasses import dataclass
 
 from local.phone.twiml.markup import Element, ParseError, parse
-from local.phone.twiml.notices import DocumentFailed, Notice
 from local.phone.twiml.schema import check
 from local.twilio.carrier.exchange.web_requests import Answer, NoResponse
+from local.twilio.model.errors import Notice
 
 LARGEST = 64 * 1024  # bytes: error 11750's page
 
@@ -14,6 +14,15 @@ _AUDIO_TYPES = frozenset(
     {"audio/mpeg", "audio/wav", "audio/wave", "audio/x-wav", "audio/aiff", "audio/x-aifc", "audio/x-aiff"}
     | {"audio/x-gsm", "audio/gsm", "audio/ulaw"}
 )
+
+
+class DocumentFailed(Exception):
+    """There is no TwiML at `url`, or it cannot be carried out. `notice` says why."""
+
+    def __init__(self, notice: Notice, url: str | None = None) -> None:
+        self.notice = notice
+        self.url = url
+        super().__init__(str(notice))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from local.phone.twiml.attributes import ATTRIBUTES
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import Notice
+from local.twilio.model.errors import Notice
 
 # On the verb's page, but not (yet) in twilio-python's builders.
 DOCUMENTED = {"Dial": {"callReason"}, "Client": {"clientNotificationUrl"}}

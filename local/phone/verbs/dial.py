@@ -3,18 +3,19 @@
 import re
 from dataclasses import dataclass, field
 
+from local.phone.engine.bridge import join, part
 from local.phone.engine.interpreter import Walk
 from local.phone.twiml.attributes import flag, whole, word
+from local.phone.twiml.document import DocumentFailed
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import DocumentFailed, Notice
-from local.phone.verbs import conference
-from local.phone.verbs import queue as queues
+from local.phone.verbs.conference import attend
+from local.phone.verbs.dialed_leg import dialed
+from local.phone.verbs.queue import take
 from local.phone.verbs.record import recording_callback
-from local.phone.verbs.ringing import RING_BUFFER, dialed, join, part
-from local.twilio.carrier.exchange.engine import new_sid
 from local.twilio.carrier.exchange.events import Dialing, NotWalked
-from local.twilio.carrier.exchange.leg import Call, MachineDetection
-from local.twilio.carrier.exchange.recordings import Recording, begin, finish
+from local.twilio.carrier.exchange.leg import Leg, MachineDetection
+from local.twilio.carrier.exchange.recordings import CallRecording
+from local.twilio.carrier.exchange.ringing import RING_BUFFER
 from local.twilio.carrier.exchange.signals import (
     CallOver,
     Diverted,
@@ -26,6 +27,7 @@ from local.twilio.carrier.exchange.signals import (
 )
 from local.twilio.carrier.exchange.web_requests import Params, Target
 from local.twilio.model.addresses import e164
+from local.twilio.model.errors import Notice
 
 MOST_AT_ONCE = 10  # "You can use up to ten <Number> nouns within a <Dial>"
 
@@ -35,16 +37,15 @@ _CLIENT = re.compile(r"[^\s\x00-\x1f]{1,256}")
 
 @dataclass(slots=True)
 class Outcome:
-    """How a <Dial> went, as its action is told."""
+    """How a <Dial> ended, for the parameters of its action."""
 
     status: str = "no-answer"
-    leg: Call | None = None
+    leg: Leg | None = None
     bridged_at: float | None = None
     talked: float = 0.0
     diverted: bool = False
-    more: Params = ()
-    recording: Recording | None = None
-    legs: list[Call] = field(default_factory=list)
+    recording: CallRecording | None = None
+    legs: list[Leg] = field(default_factory=list)
 
     def params(self) -> Params:
         fields = [("DialCallStatus", self.status)]
@@ -55,7 +56,7 @@ class Outcome:
         fields.append(("DialBridged", "true" if self.bridged_at is not None else "false"))
         if self.recording is not None:
             fields.append(("RecordingUrl", self.recording.url))
-        return (*fields, *self.more)
+        return tuple(fields)
 
 
 async def dial(walk: Walk, element: Element) -> Target | None:
@@ -66,7 +67,7 @@ async def dial(walk: Walk, element: Element) -> Target | None:
     special = [each for each in nouns if each.name in _MEETS]
     if special and len(nouns) > 1:
         detail = f"<{special[0].name}> is dialed, the other nouns are not"
-        walk.world.note(walk.call, Notice(13000, detail, special[0].line, special[0].column))
+        walk.telephony.note(walk.call, Notice(13000, detail, special[0].line, special[0].column))
     action = walk.target(element)
     if special:
         walk.answer()
@@ -82,14 +83,14 @@ async def _ring(walk: Walk, element: Element, nouns: list[Element], action: Targ
         targets = [*nouns] if nouns else [element]
         if len(targets) > MOST_AT_ONCE:
             detail = f"{len(targets)} nouns; the first {MOST_AT_ONCE} are dialed"
-            walk.world.note(walk.call, Notice(12200, detail, element.line, element.column))
+            walk.telephony.note(walk.call, Notice(12200, detail, element.line, element.column))
         rounds = [[each] for each in targets] if flag(element, "sequential") else [targets]
         for nouns_at_once in rounds:
             await _ring_at_once(walk, element, nouns_at_once[:MOST_AT_ONCE], outcome)
             if outcome.leg is not None and outcome.leg.is_answered:
                 break
     except (CallOver, Diverted, DocumentFailed):
-        # The caller is gone, or REST sent the call elsewhere: nobody is left for the legs to talk to.
+        # The caller has hung up, or REST gave the call other TwiML: the legs have nobody to talk to.
         _give_up(walk, outcome, "completed" if outcome.bridged_at is not None else "canceled")
         _finish(walk, element, outcome)
         if walk.call.is_over and action:
@@ -100,7 +101,7 @@ async def _ring(walk: Walk, element: Element, nouns: list[Element], action: Targ
 
 
 async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outcome: Outcome) -> None:
-    world, call = walk.world, walk.call
+    telephony, call = walk.telephony, walk.call
     legs = [leg for leg in (_leg(walk, element, noun) for noun in nouns) if leg is not None]
     outcome.legs, outcome.leg = [leg for leg, *_ in legs], None
     if not legs:
@@ -108,24 +109,24 @@ async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outc
         return
     if "ringing" in word(element, "record"):
         outcome.recording = _start_recording(walk, element)
-    world.emit(
+    telephony.emit(
         Dialing(
-            at=world.now,
+            at=telephony.now,
             call_sid=call.sid,
             to=tuple(leg.to for leg in outcome.legs),
             legs=tuple(leg.sid for leg in outcome.legs),
         )
     )
     for leg, whisper, digits in legs:
-        world.start(leg, dialed(world, leg, walk.handlers, whisper, digits))
+        telephony.start(leg, dialed(telephony, leg, walk.handlers, whisper, digits))
     await _until_connected(walk, element, outcome)
 
 
 async def _until_connected(walk: Walk, element: Element, outcome: Outcome) -> None:
     """Wait for the first leg to be picked up, hang up the others, and stay until it ends."""
-    deadline: float | None = walk.world.now + (whole(element, "timeout") or 30) + RING_BUFFER
+    deadline: float | None = walk.telephony.now + (whole(element, "timeout") or 30) + RING_BUFFER
     while True:
-        left = None if deadline is None else deadline - walk.world.now
+        left = None if deadline is None else deadline - walk.telephony.now
         signal = await walk.wait_for(left, LegAnswered, LegReady, LegEnded)
         if signal is None:
             _give_up(walk, outcome, "no-answer")
@@ -136,7 +137,7 @@ async def _until_connected(walk: Walk, element: Element, outcome: Outcome) -> No
             outcome.leg, deadline = signal.leg, None
             for other in outcome.legs:
                 if other is not signal.leg:
-                    walk.world.end(other, "canceled", by="Twilio")
+                    walk.telephony.end(other, "canceled", by="Twilio")
         elif isinstance(signal, LegReady) and signal.leg is outcome.leg:
             walk.answer()
             await _talk(walk, element, outcome, signal.leg)
@@ -158,25 +159,25 @@ def _worst(statuses: list[str]) -> str:
     return next((each for each in ("no-answer", "busy", "canceled") if each in statuses), "failed")
 
 
-async def _talk(walk: Walk, element: Element, outcome: Outcome, leg: Call) -> None:
-    world = walk.world
-    outcome.bridged_at = world.now
+async def _talk(walk: Walk, element: Element, outcome: Outcome, leg: Leg) -> None:
+    telephony = walk.telephony
+    outcome.bridged_at = telephony.now
     if "answer" in _RECORDED_FROM.get(word(element, "record").removesuffix("-dual"), ""):
         outcome.recording = _start_recording(walk, element)
-    join(world, walk.call, leg)
+    join(telephony, walk.call, leg)
     stop_on_star = flag(element, "hangupOnStar")
-    until = world.now + (whole(element, "timeLimit") or 14400)
+    until = telephony.now + (whole(element, "timeLimit") or 14400)
     outcome.status = "completed"
     while True:
-        signal: Signal | None = await walk.wait_for(until - world.now, LegEnded, Key)
+        signal: Signal | None = await walk.wait_for(until - telephony.now, LegEnded, Key)
         if isinstance(signal, LegEnded) and signal.leg is leg:
             outcome.diverted = signal.diverted
             break
         if signal is None or (isinstance(signal, Key) and signal.key == "*" and stop_on_star):
-            part(world, leg)
-            world.end(leg, "completed", by="Twilio" if signal is None else "caller")
+            part(telephony, leg)
+            telephony.end(leg, "completed", by="Twilio" if signal is None else "caller")
             break
-    outcome.talked = world.now - (world.now if leg.answered_at is None else leg.answered_at)
+    outcome.talked = telephony.now - (telephony.now if leg.answered_at is None else leg.answered_at)
 
 
 def _give_up(walk: Walk, outcome: Outcome, status: str) -> None:
@@ -185,33 +186,33 @@ def _give_up(walk: Walk, outcome: Outcome, status: str) -> None:
             outcome.leg = outcome.leg or leg
             outcome.status = "completed" if leg.is_answered else status
             if leg.answered_at is not None:
-                outcome.talked = walk.world.now - leg.answered_at
-            part(walk.world, leg)
-            walk.world.end(leg, outcome.status, by="Twilio")
+                outcome.talked = walk.telephony.now - leg.answered_at
+            part(walk.telephony, leg)
+            walk.telephony.end(leg, outcome.status, by="Twilio")
 
 
-def _start_recording(walk: Walk, element: Element) -> Recording:
+def _start_recording(walk: Walk, element: Element) -> CallRecording:
     channels = 2 if word(element, "record").endswith("-dual") else 1
     callback = recording_callback(walk, element)
-    return begin(walk.world, walk.call, new_sid("RE"), "DialVerb", callback, channels=channels)
+    return walk.telephony.begin_recording(walk.call, "DialVerb", callback, channels=channels)
 
 
 def _finish(walk: Walk, element: Element, outcome: Outcome) -> None:
     if outcome.recording is not None:
-        outcome.recording.duration = walk.world.now - outcome.recording.started_at
-        finish(walk.world, walk.call, outcome.recording, recording_callback(walk, element))
+        outcome.recording.duration = walk.telephony.now - outcome.recording.started_at
+        walk.telephony.finish_recording(walk.call, outcome.recording, recording_callback(walk, element))
 
 
-def _leg(walk: Walk, element: Element, noun: Element) -> tuple[Call, Target | None, str] | None:
+def _leg(walk: Walk, element: Element, noun: Element) -> tuple[Leg, Target | None, str] | None:
     """The call to one noun, with its whisper and the tones it begins with; None if it cannot be dialed."""
     if noun.name in _NOT_WALKED:
-        walk.world.emit(NotWalked(at=walk.world.now, call_sid=walk.call.sid, verb=noun.name))
+        walk.telephony.emit(NotWalked(at=walk.telephony.now, call_sid=walk.call.sid, verb=noun.name))
         return None
     to = _RINGS[noun.name](walk, noun)
     caller_id = _caller_id(walk, element, to) if to else None
     if to is None or caller_id is None:
         return None
-    leg = walk.world.new_call(caller_id, to, "outbound-dial", "queued", walk.call.account_sid)
+    leg = walk.telephony.new_leg(caller_id, to, "outbound-dial", "queued")
     leg.parent = walk.call
     if noun.name == "Dial":
         return leg, None, ""
@@ -232,14 +233,16 @@ def _caller_id(walk: Walk, element: Element, to: str) -> str | None:
     given = element.attributes.get("callerId", "").strip()
     if not given:
         return walk.call.from_
-    owned = walk.world.numbers
+    owned = walk.telephony.numbers
     shown = given if given.startswith("client:") or to.startswith("sip:") else e164(given)
     if shown is None:
-        walk.world.note(walk.call, Notice(13214, f"callerId={given[:50]!r}", element.line, element.column))
+        walk.telephony.note(
+            walk.call, Notice(13214, f"callerId={given[:50]!r}", element.line, element.column)
+        )
         return walk.call.from_
     if owned and shown.startswith("+") and shown not in owned | {walk.call.from_, walk.call.to}:
         detail = f"{shown} is neither a number of this account nor a party of the call"
-        walk.world.note(walk.call, Notice(13247, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(13247, detail, element.line, element.column))
         return None
     return shown
 
@@ -248,7 +251,7 @@ def _number(walk: Walk, noun: Element) -> str | None:
     to = e164(noun.text)
     if to is None:
         code = 13224 if noun.text.lstrip("+").isdecimal() else 13223
-        walk.world.note(walk.call, Notice(code, f"{noun.text[:50]!r}", noun.line, noun.column))
+        walk.telephony.note(walk.call, Notice(code, f"{noun.text[:50]!r}", noun.line, noun.column))
     return to
 
 
@@ -256,7 +259,7 @@ def _client(walk: Walk, noun: Element) -> str | None:
     identity = next((each.text for each in noun.children if each.name == "Identity"), noun.text)
     if _CLIENT.fullmatch(identity):
         return f"client:{identity.removeprefix('client:')}"
-    walk.world.note(walk.call, Notice(13223, f"client {identity[:50]!r}", noun.line, noun.column))
+    walk.telephony.note(walk.call, Notice(13223, f"client {identity[:50]!r}", noun.line, noun.column))
     return None
 
 
@@ -264,10 +267,10 @@ def _sip(walk: Walk, noun: Element) -> str | None:
     uri = next((each.text for each in noun.children if each.name == "Uri"), noun.text)
     if re.fullmatch(r"sips?:[^\s@]+@[^\s@]+", uri):
         return uri
-    walk.world.note(walk.call, Notice(13243, f"{uri[:50]!r}", noun.line, noun.column))
+    walk.telephony.note(walk.call, Notice(13243, f"{uri[:50]!r}", noun.line, noun.column))
     return None
 
 
 _RINGS = {"Dial": _number, "Number": _number, "Client": _client, "Sip": _sip}
-_MEETS = {"Conference": conference.attend, "Queue": queues.take}
+_MEETS = {"Conference": attend, "Queue": take}
 _NOT_WALKED = frozenset({"Sim", "Application", "WhatsApp"})

@@ -48,9 +48,9 @@ async def gather(walk: Walk, element: Element) -> Target | None:
     wanted = _wanted(element)
     first = await _prompt(walk, element, wanted)
     if first is None:
-        walk.world.emit(
+        walk.telephony.emit(
             Waiting(
-                at=walk.world.now,
+                at=walk.telephony.now,
                 call_sid=walk.call.sid,
                 keys="dtmf" in wanted.inputs,
                 speech="speech" in wanted.inputs,
@@ -103,7 +103,7 @@ async def _digits(walk: Walk, wanted: _Wanted, first: Key) -> Params:
 async def _speech(walk: Walk, element: Element, wanted: _Wanted, first: Speech) -> Params:
     """Speech until a pause of speechTimeout; each part goes to partialResultCallback while it comes."""
     parts: list[str] = []
-    started = walk.world.now
+    started = walk.telephony.now
     partial = walk.status_callback(element, "partialResultCallback", "", method="partialResultCallbackMethod")
     longest = min(float(whole(element, "maxSpeechTime") or LONGEST_SPEECH), LONGEST_SPEECH)
     speech: Signal | None = first
@@ -112,8 +112,8 @@ async def _speech(walk: Walk, element: Element, wanted: _Wanted, first: Speech) 
         if partial:
             params = (("UnstableSpeechResult", " ".join(parts)), ("Stability", CONFIDENCE))
             walk.notify(Target(partial.url, partial.method), "Gather partial result", params)
-        left = started + longest - walk.world.now
+        left = started + longest - walk.telephony.now
         pause = min(speech.seconds + wanted.speech_timeout, max(left, 0.0))
-        speech = await walk.receive(walk.world.now + pause, Wait.SOUND, Speech)
+        speech = await walk.receive(walk.telephony.now + pause, Wait.SOUND, Speech)
     result = " ".join(part for part in parts if part)
     return (("SpeechResult", result), ("Confidence", CONFIDENCE)) if result else ()

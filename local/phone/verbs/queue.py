@@ -1,16 +1,15 @@
 """<Enqueue>, its waitUrl, and <Dial><Queue>: "TwiML Voice: <Enqueue>", <Queue> and <Leave>."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from local.phone.engine.bridge import join, part
 from local.phone.engine.interpreter import Place, Walk
 from local.phone.twiml.attributes import flag, whole, word
+from local.phone.twiml.document import DocumentFailed
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import DocumentFailed, Notice
-from local.phone.verbs.ringing import join, part
 from local.phone.verbs.speech import Left
-from local.twilio.carrier.exchange.engine import new_sid
 from local.twilio.carrier.exchange.events import Dequeued, Music, NotWalked, Queued
-from local.twilio.carrier.exchange.leg import Call
+from local.twilio.carrier.exchange.rooms import CallQueue, Waiter
 from local.twilio.carrier.exchange.signals import (
     CallerReady,
     CallOver,
@@ -24,8 +23,8 @@ from local.twilio.carrier.exchange.signals import (
     Wait,
 )
 from local.twilio.carrier.exchange.web_requests import Params, Target
+from local.twilio.model.errors import Notice
 
-MOST_WAITING = 1000  # the default maximum length of a queue
 LONGEST_NAME = 64
 SHORTEST_WAIT = 1.0  # seconds between two requests for a waitUrl whose TwiML takes no time
 
@@ -33,63 +32,18 @@ _WHILE_WAITING = frozenset({"Play", "Say", "Pause", "Hangup", "Redirect", "Leave
 _BEFORE_CONNECTING = frozenset({"Play", "Say", "Pause", "Redirect"})
 
 
-@dataclass(slots=True, eq=False)
-class Queue:
-    """Calls in the order they came, and the calls that dial this queue while nobody is in it."""
-
-    name: str
-    sid: str = field(default_factory=lambda: new_sid("QU"))
-    max_size: int = MOST_WAITING
-    members: list["Member"] = field(default_factory=list)
-    agents: list[Call] = field(default_factory=list)
-
-    def average_time(self, now: float) -> int:
-        times = [now - each.joined_at for each in self.members]
-        return round(sum(times) / len(times)) if times else 0
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    call: Call
-    queue: Queue
-    joined_at: float
-    left_at: float | None = None
-    agent: Call | None = None
-
-    def seconds(self, now: float) -> int:
-        return round((now if self.left_at is None else self.left_at) - self.joined_at)
-
-    def leave(self, now: float) -> None:
-        if self in self.queue.members:
-            self.queue.members.remove(self)
-            self.left_at = now
-
-    def params(self, now: float) -> Params:
-        """What a waitUrl is told."""
-        queue = self.queue
-        position = queue.members.index(self) + 1 if self in queue.members else 0
-        return (
-            ("QueueSid", queue.sid),
-            ("QueuePosition", str(position)),
-            ("QueueTime", str(self.seconds(now))),
-            ("AvgQueueTime", str(queue.average_time(now))),
-            ("CurrentQueueSize", str(len(queue.members))),
-            ("MaxQueueSize", str(queue.max_size)),
-        )
-
-
 async def enqueue(walk: Walk, element: Element) -> Target | None:
     """Wait in a queue until taken, leaving or hanging up; the action hears the QueueResult."""
-    world, call = walk.world, walk.call
+    telephony, call = walk.telephony, walk.call
     action = walk.target(element)
     queue = _joinable(walk, element)
-    if not isinstance(queue, Queue):
+    if not isinstance(queue, CallQueue):
         return _handed_on(action, (("QueueResult", queue),))
-    member = Member(call, queue, world.now)
+    member = Waiter(call, queue, telephony.now)
     queue.members.append(member)
-    world.emit(Queued(at=world.now, call_sid=call.sid, queue=queue.name, position=len(queue.members)))
+    telephony.emit(Queued(at=telephony.now, call_sid=call.sid, queue=queue.name, position=len(queue.members)))
     for agent in list(queue.agents):
-        world.signal(agent, QueueJoined())
+        telephony.signal(agent, QueueJoined())
     result = "hangup"
     try:
         held = await _hold(walk, element, member)
@@ -104,15 +58,17 @@ async def enqueue(walk: Walk, element: Element) -> Target | None:
     except Diverted:
         _gone(walk, member, "redirected-from-bridged" if result == "bridged" else "redirected", action)
         raise
-    member.leave(world.now)
+    member.leave(telephony.now)
     _emit(walk, member, result)
     return _handed_on(action, _result(walk, member, result))
 
 
-def _joinable(walk: Walk, element: Element) -> Queue | str:
+def _joinable(walk: Walk, element: Element) -> CallQueue | str:
     """The queue to wait in, or the QueueResult that says why there is none."""
     if "workflowSid" in element.attributes:
-        walk.world.emit(NotWalked(at=walk.world.now, call_sid=walk.call.sid, verb="Enqueue workflowSid"))
+        walk.telephony.emit(
+            NotWalked(at=walk.telephony.now, call_sid=walk.call.sid, verb="Enqueue workflowSid")
+        )
         return "system-error"
     if walk.document.error_in(element):
         return "error"
@@ -120,35 +76,35 @@ def _joinable(walk: Walk, element: Element) -> Queue | str:
     if not 1 <= len(name) <= LONGEST_NAME:
         code = 14205 if name else 14204
         detail = f"queue names have 1 to {LONGEST_NAME} characters"
-        walk.world.note(walk.call, Notice(code, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(code, detail, element.line, element.column))
         return "error"
-    queue = walk.world.queues.setdefault(name, Queue(name))
+    queue = walk.telephony.queues.setdefault(name, CallQueue(name))
     size = element.attributes.get("maxQueueSize", "")
     most = int(size) if size.isascii() and size.isdecimal() and len(size) < 9 else queue.max_size
     if len(queue.members) >= most:
         detail = f"{name} holds {most} calls"
-        walk.world.note(walk.call, Notice(14207, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(14207, detail, element.line, element.column))
         return "queue-full"
     return queue
 
 
-async def _hold(walk: Walk, element: Element, member: Member) -> Dequeue | str:
+async def _hold(walk: Walk, element: Element, member: Waiter) -> Dequeue | str:
     """Run the waitUrl's TwiML over and over until somebody takes the call, or the QueueResult is another."""
-    world, call = walk.world, walk.call
+    telephony, call = walk.telephony, walk.call
     place = Place(
         "queue's wait",
         _WHILE_WAITING,
         ends=True,
         wait=Wait.BACKGROUND,
-        params=lambda: member.params(world.now),
+        params=lambda: member.params(telephony.now),
     )
     inner = walk.at(place)
-    call.interrupts = (Dequeue,)
+    telephony.interrupt_on(call, Dequeue)
     try:
         reference = element.attributes.get("waitUrl")
         if not reference:
             if reference is None:
-                world.emit(Music(at=world.now, call_sid=call.sid, url=""))
+                telephony.emit(Music(at=telephony.now, call_sid=call.sid, url=""))
             while True:
                 await inner.wait_for(None)
         try:
@@ -156,9 +112,9 @@ async def _hold(walk: Walk, element: Element, member: Member) -> Dequeue | str:
         except DocumentFailed:
             return "error"
         while True:
-            started = world.now
+            started = telephony.now
             await inner.follow(target)
-            if world.now - started < SHORTEST_WAIT:
+            if telephony.now - started < SHORTEST_WAIT:
                 await inner.wait_for(SHORTEST_WAIT)
     except Interrupted as exc:
         return exc.signal if isinstance(exc.signal, Dequeue) else "system-error"
@@ -167,54 +123,54 @@ async def _hold(walk: Walk, element: Element, member: Member) -> Dequeue | str:
     except DocumentFailed:
         return "error"
     finally:
-        call.interrupts = ()
+        telephony.interrupt_on(call)
 
 
-async def _connect(walk: Walk, element: Element, member: Member, taken: Dequeue) -> None:
+async def _connect(walk: Walk, element: Element, member: Waiter, taken: Dequeue) -> None:
     """Hear the agent's url, then talk until one of the two hangs up."""
-    world, call = walk.world, walk.call
+    telephony, call = walk.telephony, walk.call
     if taken.whisper:
         params = (
             ("QueueSid", member.queue.sid),
-            ("QueueTime", str(member.seconds(world.now))),
+            ("QueueTime", str(member.seconds(telephony.now))),
             ("DequeingCallSid", taken.agent.sid),
         )
         place = Place("queue's whisper", _BEFORE_CONNECTING, params=lambda: params)
         try:
             await walk.at(place).follow(taken.whisper)
         except DocumentFailed as exc:
-            world.note(call, Notice(12200, f"connected without it: {exc}", element.line, element.column))
-    world.signal(taken.agent, CallerReady(call))
+            telephony.note(call, Notice(12200, f"connected without it: {exc}", element.line, element.column))
+    telephony.signal(taken.agent, CallerReady(call))
     while member.agent is taken.agent:
         await walk.wait_for(None, Parted)
 
 
-def _gone(walk: Walk, member: Member, result: str, action: Target | None) -> None:
+def _gone(walk: Walk, member: Waiter, result: str, action: Target | None) -> None:
     """The caller hung up, or REST sent the call elsewhere."""
     call = walk.call
-    part(walk.world, call)
+    part(walk.telephony, call)
     if member.agent is not None:
-        walk.world.signal(member.agent, LegEnded(call))
-    member.leave(walk.world.now)
+        walk.telephony.signal(member.agent, LegEnded(call))
+    member.leave(walk.telephony.now)
     _emit(walk, member, result)
     if action:
         walk.notify(action, "Enqueue action", _result(walk, member, result))
 
 
-def _emit(walk: Walk, member: Member, result: str) -> None:
-    walk.world.emit(
+def _emit(walk: Walk, member: Waiter, result: str) -> None:
+    walk.telephony.emit(
         Dequeued(
-            at=walk.world.now,
+            at=walk.telephony.now,
             call_sid=walk.call.sid,
             queue=member.queue.name,
             result=result,
-            seconds=member.seconds(walk.world.now),
+            seconds=member.seconds(walk.telephony.now),
         )
     )
 
 
-def _result(walk: Walk, member: Member, result: str) -> Params:
-    seconds = str(member.seconds(walk.world.now))
+def _result(walk: Walk, member: Waiter, result: str) -> Params:
+    seconds = str(member.seconds(walk.telephony.now))
     return (("QueueResult", result), ("QueueSid", member.queue.sid), ("QueueTime", seconds))
 
 
@@ -225,7 +181,7 @@ def _handed_on(action: Target | None, params: Params) -> Target | None:
 async def take(walk: Walk, element: Element, noun: Element, action: Target | None) -> Params:
     """Connect this call to the first in a queue, waiting for one for the <Dial>'s timeout."""
     name = noun.text
-    queue = walk.world.queues.get(name)
+    queue = walk.telephony.queues.get(name)
     if not 1 <= len(name) <= LONGEST_NAME:
         raise walk.fail(14213 if name else 14212, f"queue names have 1 to {LONGEST_NAME} characters", noun)
     if queue is None:
@@ -248,28 +204,28 @@ class _Served:
 
     walk: Walk
     element: Element
-    queue: Queue
+    queue: CallQueue
     whisper: Target | None
-    member: Member | None = None
+    member: Waiter | None = None
     bridged_at: float | None = None
     ended_at: float | None = None
 
     async def run(self) -> None:
-        deadline = self.walk.world.now + (whole(self.element, "timeout") or 30)
+        deadline = self.walk.telephony.now + (whole(self.element, "timeout") or 30)
         while self.bridged_at is None:
             self.queue.agents.append(self.walk.call)
             while not self.queue.members:
-                if await self.walk.wait_for(deadline - self.walk.world.now, QueueJoined) is None:
+                if await self.walk.wait_for(deadline - self.walk.telephony.now, QueueJoined) is None:
                     return
             self.queue.agents.remove(self.walk.call)
             self.member = self.queue.members[0]
             await self._serve(self.member)
 
-    async def _serve(self, member: Member) -> None:
-        walk, world, caller = self.walk, self.walk.world, member.call
-        member.leave(world.now)
+    async def _serve(self, member: Waiter) -> None:
+        walk, telephony, caller = self.walk, self.walk.telephony, member.call
+        member.leave(telephony.now)
         member.agent = walk.call
-        world.signal(caller, Dequeue(walk.call, self.whisper))
+        telephony.signal(caller, Dequeue(walk.call, self.whisper))
         while True:
             signal = await walk.wait_for(None, CallerReady, LegEnded)
             if isinstance(signal, LegEnded) and signal.leg is caller:
@@ -277,11 +233,11 @@ class _Served:
                 return
             if isinstance(signal, CallerReady) and signal.caller is caller:
                 break
-        self.bridged_at = world.now
-        join(world, walk.call, caller)
-        until = world.now + (whole(self.element, "timeLimit") or 14400)
+        self.bridged_at = telephony.now
+        join(telephony, walk.call, caller)
+        until = telephony.now + (whole(self.element, "timeLimit") or 14400)
         while True:
-            signal = await walk.wait_for(until - world.now, Parted, Key)
+            signal = await walk.wait_for(until - telephony.now, Parted, Key)
             star = isinstance(signal, Key) and signal.key == "*" and flag(self.element, "hangupOnStar")
             if signal is None or star or (isinstance(signal, Parted) and signal.other is caller):
                 return
@@ -289,17 +245,17 @@ class _Served:
     def stop(self) -> None:
         if self.walk.call in self.queue.agents:
             self.queue.agents.remove(self.walk.call)
-        self.ended_at = self.walk.world.now
+        self.ended_at = self.walk.telephony.now
         if self.member is not None:
             self.member.agent = None
-            part(self.walk.world, self.walk.call)
-            self.walk.world.signal(self.member.call, Parted(self.walk.call))
+            part(self.walk.telephony, self.walk.call)
+            self.walk.telephony.signal(self.member.call, Parted(self.walk.call))
 
     def params(self) -> Params:
         if self.member is None:
             status = "canceled" if self.walk.call.is_over else "no-answer"
             return (("DialCallStatus", status), ("DialBridged", "false"), ("QueueSid", self.queue.sid))
-        ended_at = self.walk.world.now if self.ended_at is None else self.ended_at
+        ended_at = self.walk.telephony.now if self.ended_at is None else self.ended_at
         talked = 0.0 if self.bridged_at is None else ended_at - self.bridged_at
         return (
             ("DialCallStatus", "completed"),
@@ -307,6 +263,6 @@ class _Served:
             ("DialCallDuration", str(round(talked))),
             ("DialBridged", "true" if self.bridged_at is not None else "false"),
             ("QueueSid", self.queue.sid),
-            ("QueueTime", str(self.member.seconds(self.walk.world.now))),
+            ("QueueTime", str(self.member.seconds(self.walk.telephony.now))),
             ("DequeingCallSid", self.walk.call.sid),
         )

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from local.phone.engine.interpreter import Walk
 from local.phone.twiml.attributes import flag, whole, word
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import Notice
-from local.twilio.carrier.exchange.engine import new_sid
 from local.twilio.carrier.exchange.events import RecordingEnded, RecordingStarted
 from local.twilio.carrier.exchange.leg import StatusCallback
-from local.twilio.carrier.exchange.recordings import Recording, begin, finish
+from local.twilio.carrier.exchange.recordings import CallRecording
 from local.twilio.carrier.exchange.signals import CallOver, Diverted, Key, Speech, Wait
 from local.twilio.carrier.exchange.web_requests import Params, Target
+from local.twilio.model.errors import Notice
+from local.twilio.model.resources import new_sid
 
 TRANSCRIBED_AFTER = 2.0  # seconds until a transcription's callback comes
 TRANSCRIBABLE = (2, 120)  # seconds: longer than the first, shorter than the second
@@ -46,7 +46,7 @@ class _Reports:
 
 async def record(walk: Walk, element: Element) -> Target | None:
     """Record until a key, silence, the length limit or hanging up; its action is asked in each case."""
-    world, call = walk.world, walk.call
+    telephony, call = walk.telephony, walk.call
     action = walk.own_url(element)
     callback = recording_callback(walk, element)
     transcript = element.attributes.get("transcribeCallback")
@@ -54,10 +54,10 @@ async def record(walk: Walk, element: Element) -> Target | None:
     transcribe = flag(element, "transcribe")
     longest = float(whole(element, "maxLength") or (120 if transcribe else 3600))
     finish_on_key = word(element, "finishOnKey")
-    recording = begin(world, call, new_sid("RE"), "RecordVerb", callback)
-    world.emit(
+    recording = walk.telephony.begin_recording(call, "RecordVerb", callback)
+    telephony.emit(
         RecordingStarted(
-            at=world.now,
+            at=telephony.now,
             call_sid=call.sid,
             recording_sid=recording.sid,
             beep=flag(element, "playBeep"),
@@ -79,64 +79,64 @@ async def record(walk: Walk, element: Element) -> Target | None:
 
 
 async def _listen(
-    walk: Walk, recording: Recording, take: _Take, silence: float, longest: float, finish_on_key: str
+    walk: Walk, recording: CallRecording, take: _Take, silence: float, longest: float, finish_on_key: str
 ) -> None:
     until = recording.started_at + longest
-    quiet_since = walk.world.now
+    quiet_since = walk.telephony.now
     while True:
-        speaking = quiet_since > walk.world.now
+        speaking = quiet_since > walk.telephony.now
         gives_up = quiet_since if speaking else (quiet_since + silence if silence else until)
         deadline = min(gives_up, until)
-        signal = await walk.receive(deadline, Wait.SOUND if speaking else Wait.PATIENCE, Key, Speech)
+        signal = await walk.receive(deadline, Wait.SOUND if speaking else Wait.DEADLINE, Key, Speech)
         if isinstance(signal, Speech):
             recording.said.append(signal.text)
-            quiet_since = max(quiet_since, walk.world.now) + signal.seconds
+            quiet_since = max(quiet_since, walk.telephony.now) + signal.seconds
             take.spoken += signal.seconds
         elif isinstance(signal, Key) and signal.key in finish_on_key:
             take.digits, take.reason = signal.key, signal.key
             return
-        elif signal is None and walk.world.now >= until:
+        elif signal is None and walk.telephony.now >= until:
             take.reason = "full"
             return
         elif signal is None and not speaking:
             return
 
 
-def _wrap_up(walk: Walk, element: Element, recording: Recording, take: _Take, reports: _Reports) -> None:
-    world, call = walk.world, walk.call
-    elapsed = world.now - recording.started_at
+def _wrap_up(walk: Walk, element: Element, recording: CallRecording, take: _Take, reports: _Reports) -> None:
+    telephony, call = walk.telephony, walk.call
+    elapsed = telephony.now - recording.started_at
     trimmed = word(element, "trim") == "trim-silence"
     recording.duration = min(take.spoken, elapsed) if trimmed and recording.said else elapsed
-    world.emit(
+    telephony.emit(
         RecordingEnded(
-            at=world.now,
+            at=telephony.now,
             call_sid=call.sid,
             recording_sid=recording.sid,
             duration=recording.seconds,
             reason=take.reason,
         )
     )
-    finish(world, call, recording, reports.recording)
+    walk.telephony.finish_recording(call, recording, reports.recording)
     if flag(element, "transcribe"):
         _transcribe(walk, element, recording, reports.transcription)
 
 
-def _action_params(recording: Recording, take: _Take) -> Params:
+def _action_params(recording: CallRecording, take: _Take) -> Params:
     params = [("RecordingUrl", recording.url), ("RecordingSid", recording.sid)]
     params.append(("RecordingDuration", str(recording.seconds)))
     return (*params, ("Digits", take.digits)) if take.digits else tuple(params)
 
 
-def _transcribe(walk: Walk, element: Element, recording: Recording, target: Target | None) -> None:
+def _transcribe(walk: Walk, element: Element, recording: CallRecording, target: Target | None) -> None:
     shortest, longest = TRANSCRIBABLE
     if not shortest < recording.duration < longest:
         detail = f"{recording.seconds} s; transcribed are {shortest} to {longest} s"
-        walk.world.note(walk.call, Notice(13617, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(13617, detail, element.line, element.column))
         return
     if target is None:
         return
     sid = new_sid("TR")
-    account = f"{walk.world.api_base}/2010-04-01/Accounts/{walk.call.account_sid}"
+    account = f"{walk.telephony.api_base}/2010-04-01/Accounts/{walk.call.account_sid}"
     params = (
         ("TranscriptionSid", sid),
         ("TranscriptionText", recording.text),
@@ -146,4 +146,4 @@ def _transcribe(walk: Walk, element: Element, recording: Recording, target: Targ
         ("RecordingSid", recording.sid),
         ("RecordingUrl", recording.url),
     )
-    walk.world.after(TRANSCRIBED_AFTER, lambda: walk.notify(target, "transcribe callback", params))
+    walk.telephony.after(TRANSCRIBED_AFTER, lambda: walk.notify(target, "transcribe callback", params))

@@ -3,12 +3,13 @@
 from local.phone.engine.interpreter import Walk
 from local.phone.twiml.attributes import whole, word
 from local.phone.twiml.markup import Element
-from local.phone.twiml.notices import Notice
-from local.twilio.carrier.exchange.engine import new_sid
 from local.twilio.carrier.exchange.events import Paused, Played, Said, Texted
+from local.twilio.carrier.exchange.exchange import speaking_time
 from local.twilio.carrier.exchange.signals import CallOver, Signal
 from local.twilio.carrier.exchange.web_requests import Target
 from local.twilio.model.addresses import e164
+from local.twilio.model.errors import Notice
+from local.twilio.model.resources import new_sid
 
 ENDLESS = 1000  # iterations of loop="0": "Say" and "Play" pages
 LONGEST_TEXT = 4096  # characters of a <Say>: error 13521's page
@@ -17,11 +18,6 @@ PLAYING_TIME = 5.0  # seconds; the audio is not fetched, so how long it is stays
 
 class Left(Exception):
     """A <Leave> in the TwiML of a queue's waitUrl."""
-
-
-def speaking_time(text: str) -> float:
-    """About how many seconds a voice needs for a text."""
-    return max(1.0, round(len(text) / 14, 1))
 
 
 async def say(walk: Walk, element: Element) -> Target | None:
@@ -34,17 +30,17 @@ async def speak(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal |
     text = element.spoken
     if not text:
         detail = "there is no text to say"
-        walk.world.note(walk.call, Notice(13520, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(13520, detail, element.line, element.column))
         return None
     if len(text) > LONGEST_TEXT:
         detail = f"{len(text)} characters; at most {LONGEST_TEXT}"
-        walk.world.note(walk.call, Notice(13521, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(13521, detail, element.line, element.column))
         text = text[:LONGEST_TEXT]
     times = min(whole(element, "loop") or ENDLESS, ENDLESS)
     seconds = times * speaking_time(text)
-    walk.world.emit(
+    walk.telephony.emit(
         Said(
-            at=walk.world.now,
+            at=walk.telephony.now,
             call_sid=walk.call.sid,
             text=text,
             voice=element.attributes.get("voice", "man"),
@@ -66,12 +62,14 @@ async def sound(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal |
     digits = word(element, "digits")
     url = walk.url(element, element.text) if element.text else ""
     if not url and not digits:
-        walk.world.note(
+        walk.telephony.note(
             walk.call, Notice(11100, "<Play> has neither URL nor digits", element.line, element.column)
         )
         return None
     times = min(whole(element, "loop") or ENDLESS, ENDLESS)
-    walk.world.emit(Played(at=walk.world.now, call_sid=walk.call.sid, url=url, digits=digits, times=times))
+    walk.telephony.emit(
+        Played(at=walk.telephony.now, call_sid=walk.call.sid, url=url, digits=digits, times=times)
+    )
     waits = {"w": 0.5, "W": 1.0}
     seconds = PLAYING_TIME if url else sum(waits.get(tone, 0.2) for tone in digits)
     return await walk.pass_time(seconds * times, *wanted)
@@ -86,7 +84,7 @@ async def pause(walk: Walk, element: Element) -> Target | None:
 
 async def rest(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal | None:
     seconds = whole(element, "length") or 1
-    walk.world.emit(Paused(at=walk.world.now, call_sid=walk.call.sid, seconds=seconds))
+    walk.telephony.emit(Paused(at=walk.telephony.now, call_sid=walk.call.sid, seconds=seconds))
     return await walk.pass_time(seconds, *wanted)
 
 
@@ -103,14 +101,14 @@ async def reject(walk: Walk, element: Element) -> Target | None:
     if walk.call.is_answered:
         raise walk.hang_up()
     status = "busy" if word(element, "reason") == "busy" else "no-answer"
-    walk.world.end(walk.call, status, by="TwiML")
+    walk.telephony.end(walk.call, status, by="TwiML")
     raise CallOver
 
 
 async def leave(walk: Walk, element: Element) -> Target | None:
     if walk.place.name != "queue's wait":
         detail = "the call is in no queue"
-        walk.world.note(walk.call, Notice(12200, detail, element.line, element.column))
+        walk.telephony.note(walk.call, Notice(12200, detail, element.line, element.column))
         return None
     raise Left
 
@@ -133,11 +131,11 @@ async def sms(walk: Walk, element: Element) -> Target | None:
         problem = Notice(14103, "the message has no text", element.line, element.column)
     sid = new_sid("SM")
     if problem:
-        walk.world.note(call, problem)
+        walk.telephony.note(call, problem)
     else:
-        walk.world.emit(
+        walk.telephony.emit(
             Texted(
-                at=walk.world.now,
+                at=walk.telephony.now,
                 call_sid=call.sid,
                 message_sid=sid,
                 to=e164(to) or to,

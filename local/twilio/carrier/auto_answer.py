@@ -1,74 +1,94 @@
-"""Who is on the line where nobody has a handset on a screen.
+"""Robots: they are on the line where nobody has a handset open.
 
-A robot answers after a step (or does what the emulator was told to plan), listens to what talks, presses
-nothing, and hangs up when it is asked for something or left waiting.
+A robot answers after a step, or does what was planned for the call. It listens to what is said, presses
+nothing, and hangs up when the call waits for it: for a key, for speech, in a queue or in a conference.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from local.twilio.carrier.backend import Backend
 from local.twilio.carrier.exchange.events import (
     Connected,
     Event,
     InConference,
+    Listening,
     Queued,
     RecordingStarted,
     StatusChanged,
     Waiting,
 )
-from local.twilio.carrier.exchange.leg import Pickup
+from local.twilio.carrier.exchange.exchange import Exchange
+from local.twilio.carrier.exchange.leg import Leg
+from local.twilio.carrier.exchange.signals import Pickup
 from local.twilio.model.resources import Call
 
-if TYPE_CHECKING:
-    from local.twilio.carrier.live_calls import Office
 
+class AutoAnswer:
+    """Everyone without a handset. act: does something on the exchange.
 
-class Robots:
-    """Everyone without a handset."""
+    held: SIDs of ringing calls that a robot answers only after `release`.
+    """
 
-    def __init__(self, office: "Office") -> None:
-        self._office = office
+    def __init__(
+        self,
+        backend: Backend,
+        handsets: Counter[str],
+        act: Callable[[Callable[[Exchange], object]], None],
+    ) -> None:
+        self._backend = backend
+        self._handsets = handsets
+        self._act = act
+        self.held: set[str] = set()
 
     def notice(self, event: Event, call: Call) -> None:
-        """Do what a robot does when this happens on its call."""
-        office = self._office
-        leg = office.exchange.calls[event.call_sid]
-        if office.handsets[leg.party]:
+        """Do, a little later, what a robot does when this happens on its call."""
+        party = call.sender if call.direction == "inbound" else call.to
+        if self._handsets[party]:
             return
-        pace = office.core.pace
+        pace = self._backend.pace
         match event:
-            case StatusChanged(status="ringing") if leg.direction != "inbound":
-                self._later(pace.step, self._answer, call)
-            case Connected() if office.handsets[event.other]:
-                self._later(pace.step, self._greet, event.call_sid)
-            case Connected() | Waiting() | RecordingStarted() | Queued() | InConference():
-                self._later(pace.talk, self._hang_up, event.call_sid)
+            case StatusChanged(status="ringing") if call.direction != "inbound":
+                if call.sid not in self.held:
+                    self._answer_later(call)
+            case Connected() if self._handsets[event.other]:
+                self._later(pace.step, call.sid, self._greet)
+            case Connected() | Waiting() | RecordingStarted() | Queued() | InConference() | Listening():
+                self._later(pace.talk, call.sid, self._hang_up)
 
-    def _later(self, seconds: float, action: Callable[..., None], *args: object) -> None:
-        asyncio.get_running_loop().call_later(seconds, action, *args)
+    def release(self, call: Call) -> None:
+        """Answer a call that was held."""
+        if call.sid in self.held:
+            self.held.remove(call.sid)
+            self._answer_later(call)
 
-    def _answer(self, call: Call) -> None:
-        exchange = self._office.catch_up()
-        leg = exchange.calls.get(call.sid)
-        if leg is None or leg.status != "ringing" or self._office.handsets[leg.party]:
+    def _answer_later(self, call: Call) -> None:
+        step = self._backend.pace.step
+        self._later(step, call.sid, lambda exchange, leg: self._answer(exchange, leg, call))
+
+    def _later(self, seconds: float, sid: str, action: Callable[[Exchange, Leg], None]) -> None:
+        def act(exchange: Exchange) -> None:
+            leg = exchange.legs.get(sid)
+            if leg is not None and not leg.is_over and not self._handsets[leg.party]:
+                action(exchange, leg)
+
+        asyncio.get_running_loop().call_later(seconds, self._act, act)
+
+    def _answer(self, exchange: Exchange, leg: Leg, call: Call) -> None:
+        if leg.status != "ringing":
             return
         outcome, answered_by = call.ends
-        if outcome == "answered":
-            machine = (answered_by or "human").startswith("machine")
-            exchange.pick_up(leg, Pickup(machine=machine, greeting=self._office.core.pace.talk))
-        else:
+        if outcome in {"busy", "no-answer", "failed"}:
             exchange.turn_down(leg, outcome)
-        self._office.pump()
+            return
+        machine = (answered_by or "human").startswith("machine")
+        talk = self._backend.pace.talk
+        exchange.pick_up(leg, Pickup(machine=machine, greeting=talk, answered_by=answered_by))
 
-    def _greet(self, sid: str) -> None:
-        leg = self._office.catch_up().calls.get(sid)
-        if leg is not None and leg.peer is not None:
-            self._office.exchange.speak(leg, f"Hello, this is the robot at {leg.party}.")
-            self._office.pump()
+    def _greet(self, exchange: Exchange, leg: Leg) -> None:
+        if leg.peer is not None:
+            exchange.speak(leg, f"Hello, this is the robot at {leg.party}.")
 
-    def _hang_up(self, sid: str) -> None:
-        leg = self._office.catch_up().calls.get(sid)
-        if leg is not None and not leg.is_over and not self._office.handsets[leg.party]:
-            self._office.exchange.hang_up(leg)
-            self._office.pump()
+    def _hang_up(self, exchange: Exchange, leg: Leg) -> None:
+        exchange.hang_up(leg)

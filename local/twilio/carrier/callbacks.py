@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from local.twilio.carrier.webhooks import Webhook, Webhooks
-from local.twilio.model.background import Work
+from local.twilio.model.background import Background
 from local.twilio.model.faults import Dice
 
 
@@ -21,10 +21,10 @@ class _Chain:
 class Callbacks:
     """Sends status callbacks through `webhooks`, with the faults that `dice` draws."""
 
-    def __init__(self, webhooks: Webhooks, dice: Dice, work: Work) -> None:
+    def __init__(self, webhooks: Webhooks, dice: Dice, background: Background) -> None:
         self._webhooks = webhooks
         self._dice = dice
-        self._work = work
+        self._background = background
         self._chains: dict[str, _Chain] = {}
 
     def clear(self) -> None:
@@ -48,7 +48,7 @@ class Callbacks:
         if not chain.running:
             chain.running = True
             chain.idle.clear()
-            self._work.spawn(self._run(webhook.sid, chain))
+            self._background.spawn(self._run(webhook.sid, chain))
 
     async def sent(self, sid: str, timeout: float) -> None:
         """Wait until what is queued for this SID has been answered, or the time is up."""

@@ -1,38 +1,31 @@
-"""Calls: what is accepted and refused, inbound ones, and what may be changed. live.py does the rest."""
+"""Calls over REST: which are accepted, which are refused, and what may be changed while they are up."""
 
-import logging
-from typing import TYPE_CHECKING
-
-from local.twilio.carrier.inbound_sms import Inbound, our_number, party
-from local.twilio.carrier.legs import Redirect
-from local.twilio.model.account import Resource
+from local.twilio.carrier.backend import Backend
+from local.twilio.carrier.exchange.web_requests import Target
+from local.twilio.carrier.live_calls import LiveCalls
+from local.twilio.model.account import Resource, party
 from local.twilio.model.addresses import MAGIC_CALL_FROM, MAGIC_CALL_TO, MAGIC_SENDER, e164
 from local.twilio.model.errors import ApiError
 from local.twilio.model.faults import Planned
 from local.twilio.model.params import Form
-from local.twilio.model.resources import CALL_ENDED, Call, mask, new_sid
-
-if TYPE_CHECKING:
-    from local.twilio.simulator import Core
-
-log = logging.getLogger("local.twilio")
+from local.twilio.model.resources import CALL_ENDED, Call, Inbound
 
 _EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
-_PRICE_PER_MINUTE = 0.014
 TIMEOUT_LIMIT = 600
 DURATION_LIMIT = 86_400
 
 
 class Calling:
-    """Creates calls and changes them; `live` carries them through."""
+    """Creates the records of calls and changes them. `live_calls` is where the calls go on."""
 
-    def __init__(self, core: "Core") -> None:
-        self._core = core
+    def __init__(self, backend: Backend, live_calls: LiveCalls) -> None:
+        self._backend = backend
+        self._live_calls = live_calls
 
     # What is accepted
 
     def create(self, form: Form, planned: Planned | None = None) -> Call:
-        """A call from a POST to Calls; it does not ring until `start`. Raises ApiError."""
+        """The call of a POST to Calls. It rings when LiveCalls starts it. Raises ApiError."""
         to = self._recipient(form.get("To"))
         sender = self._sender(form.get("From"))
         application = self._application(form.get("ApplicationSid"))
@@ -40,7 +33,7 @@ class Calling:
         twiml = None if url else form.get("Twiml") or None
         if not url and not twiml:
             raise ApiError(21205, "Url parameter is required.")
-        call = self._new(to, sender, "outbound-api")
+        call = self._backend.new_call(to, sender, "outbound-api")
         call.url, call.twiml = url, twiml
         self._instructions(call, form, application)
         call.timeout = form.whole("Timeout", 21208, 60, 1, TIMEOUT_LIMIT)
@@ -52,30 +45,8 @@ class Calling:
         call.params = {name: values for name, values in form.values.items() if name not in {"To", "From"}}
         if planned is not None and planned.outcome:
             call.ends = (planned.outcome, planned.answered_by)
-        self._keep(call)
+        self._backend.keep_call(call)
         return call
-
-    def _new(self, to: str, sender: str, direction: str) -> Call:
-        now = self._core.clock()
-        number = self._core.account.number(to if direction == "inbound" else sender)
-        return Call(
-            sid=new_sid("CA"),
-            account_sid=self._core.account.sid,
-            to=to,
-            sender=sender,
-            direction=direction,
-            status="queued",
-            date_created=now,
-            date_updated=now,
-            phone_number_sid=number.sid if number else None,
-        )
-
-    def _keep(self, call: Call) -> None:
-        self._core.calls.add(call)
-        if call.direction != "inbound":
-            self._core.ledger.add_call(call)
-        log.info("call %s from %s to %s %s", call.sid, mask(call.sender), mask(call.to), call.status)
-        self._core.changed()
 
     def _recipient(self, to: str) -> str:
         if not to:
@@ -97,7 +68,7 @@ class Calling:
         number = e164(sender)
         if number is None or number in MAGIC_CALL_FROM:
             raise ApiError(21212, f"The 'From' number {sender} is not a valid phone number.")
-        owned = self._core.account.number(number)
+        owned = self._backend.account.number(number)
         if number != MAGIC_SENDER and (owned is None or "voice" not in owned.capabilities):
             raise ApiError(
                 21210, f"The source phone number provided, {sender}, is not yet verified for your account."
@@ -107,13 +78,13 @@ class Calling:
     def _application(self, sid: str) -> Resource | None:
         if not sid:
             return None
-        application = self._core.account.applications.get(sid)
+        application = self._backend.account.applications.get(sid)
         if application is None:
             raise ApiError(21218)
         return application
 
     def _instructions(self, call: Call, form: Form, application: Resource | None) -> None:
-        """Where TwiML and callbacks come from and go to: the application's settings replace the request's."""
+        """Where TwiML comes from and callbacks go to. An application's settings replace the request's."""
         if application is not None:
             call.application_sid = application.sid
             call.method = application.text("voice_method")
@@ -132,17 +103,17 @@ class Calling:
             raise ApiError(21626, "StatusCallbackEvent must be initiated, ringing, answered or completed")
         call.status_callback_events = frozenset(events or {"completed"})
 
-    # Inbound calls and child legs
+    # Inbound calls
 
     async def receive(self, sender: str, to: str) -> Inbound:
-        """A person calls one of our numbers: TwiML is fetched, the runner goes on. Raises InboundError."""
-        core = self._core
+        """A person calls one of our numbers. Returns when the first document came. Raises InboundError."""
+        backend = self._backend
         sender = party("from", sender) if not sender.startswith("client:") else sender
-        to, number = our_number(core, to)
-        source = core.account.applications.get(number.text("voice_application_sid")) or number
-        call = self._new(to, sender, "inbound")
+        to, number = backend.account.our_number(to)
+        source = backend.account.applications.get(number.text("voice_application_sid")) or number
+        call = self._backend.new_call(to, sender, "inbound")
         call.status = "ringing"
-        call.start_time = core.clock()
+        call.start_time = backend.clock()
         call.application_sid = source.sid if source is not number else None
         call.url = source.text("voice_url") or None
         call.method = source.text("voice_method")
@@ -150,39 +121,31 @@ class Calling:
         call.fallback_method = source.text("voice_fallback_method")
         call.status_callback = source.text("status_callback") or None
         call.status_callback_method = source.text("status_callback_method")
-        self._keep(call)
-        return await core.live.receive(call)
+        self._backend.keep_call(call)
+        return await self._live_calls.receive(call)
 
     async def application(self, sender: str, url: str, method: str = "POST") -> Inbound:
         """A person calls a TwiML application by its URL, as a softphone does."""
-        number = next(iter(self._core.account.numbers.values()), None)
-        call = self._new(number.phone_number if number else "", sender, "inbound")
+        number = next(iter(self._backend.account.numbers.values()), None)
+        call = self._backend.new_call(number.phone_number if number else "", sender, "inbound")
         call.status = "ringing"
-        call.start_time = self._core.clock()
+        call.start_time = self._backend.clock()
         call.url, call.method = url, method
-        self._keep(call)
-        return await self._core.live.receive(call)
-
-    def child(self, parent: Call, to: str, *, sender: str, sid: str | None = None) -> Call:
-        """The record of a leg that a call dials."""
-        call = self._new(to, sender, "outbound-dial")
-        call.sid = sid or call.sid
-        call.parent_call_sid = parent.sid
-        self._keep(call)
-        return call
+        self._backend.keep_call(call)
+        return await self._live_calls.receive(call)
 
     # What may be changed
 
     def update(self, call: Call, form: Form) -> Call:
         """Redirect a live call, end it, or cancel one that still rings. Raises ApiError."""
-        live = self._core.live
+        live = self._live_calls
         status = form.get("Status")
         if status not in {"", "canceled", "completed"}:
             raise ApiError(20001, "Status must be canceled or completed")
         url = form.url("Url", 21205)
         twiml = form.get("Twiml") or None
         method = form.method("Method", 21209)
-        if call.status in CALL_ENDED or not live.carries(call):
+        if call.status in CALL_ENDED or not live.is_up(call):
             raise ApiError(21220)
         if (url or twiml) and call.status != "in-progress":
             raise ApiError(21220)
@@ -192,14 +155,14 @@ class Calling:
         if form.get("TimeLimit"):
             live.limit(call, form.whole("TimeLimit", 20001, 14_400, 1, DURATION_LIMIT))
         if url or twiml:
-            live.redirect(call, Redirect(url=url, method=method, twiml=None if url else twiml))
+            live.redirect(call, Target(url, method, twiml=None if url else twiml))
         elif status == "completed" or (status == "canceled" and call.status in {"queued", "ringing"}):
-            live.hang_up(call, "canceled" if call.status in {"queued", "ringing"} else "completed")
+            live.hang_up(call)
         return call
 
     def delete(self, call: Call) -> None:
         """Forget a call that has ended. Raises ApiError (20009) for one that has not."""
         if call.status not in CALL_ENDED:
             raise ApiError(20009, "Cannot delete this resource before it is complete", status=409)
-        self._core.calls.remove(call)
-        self._core.changed()
+        self._backend.calls.remove(call)
+        self._backend.changed()

@@ -1,21 +1,18 @@
 """A person texts one of our numbers: opt-out keywords, the webhook, and the TwiML that answers it."""
 
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 from xml.etree import ElementTree
 
 from local.twilio.carrier import webhook_forms as forms
+from local.twilio.carrier.backend import Backend
+from local.twilio.carrier.messaging import Messaging
 from local.twilio.carrier.webhooks import Delivery, Webhook
-from local.twilio.model.account import Resource
-from local.twilio.model.addresses import channel, e164
+from local.twilio.model.account import InboundError, Resource, party
+from local.twilio.model.addresses import channel
 from local.twilio.model.errors import ApiError
 from local.twilio.model.options import MessagingService
-from local.twilio.model.resources import Message
-
-if TYPE_CHECKING:
-    from local.twilio.simulator import Core
+from local.twilio.model.resources import Inbound, Message
 
 log = logging.getLogger("local.twilio")
 
@@ -34,64 +31,23 @@ _REDIRECTS = 10
 _TWIML = frozenset({"text/xml", "application/xml", "text/html"})
 
 
-class InboundError(ValueError):
-    """An inbound text or call that cannot be: names the field and what would be right."""
-
-
-@dataclass(slots=True)
-class Inbound:
-    """What became of an inbound text. status and twiml are the last webhook's answer; replies are SIDs."""
-
-    sid: str
-    status: int | None = None
-    twiml: str = ""
-    replies: list[str] = field(default_factory=list)
-    error: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "sid": self.sid,
-            "status": self.status,
-            "twiml": self.twiml,
-            "replies": self.replies,
-            "error": self.error,
-        }
-
-
-def party(name: str, value: str) -> str:
-    """A person's address in E.164, or a channel address. Raises InboundError."""
-    kind, address = channel(value)
-    number = e164(address)
-    if number is None:
-        raise InboundError(f"{name}: must be a phone number in E.164, such as +12025550101")
-    return f"{kind}:{number}" if kind else number
-
-
-def our_number(core: "Core", value: str) -> tuple[str, Resource]:
-    """The account's number that is texted or called, as addressed. Raises InboundError."""
-    to = party("to", value)
-    number = core.account.number(to)
-    if number is None:
-        owned = ", ".join(each.phone_number for each in core.account.numbers.values())
-        raise InboundError(f"to: must be a number of the account: {owned}")
-    return to, number
-
-
-async def receive_message(core: "Core", sender: str, to: str, text: str, media: list[str]) -> Inbound:
+async def receive_message(
+    backend: Backend, messaging: Messaging, sender: str, to: str, text: str, media: list[str]
+) -> Inbound:
     """Deliver one inbound text and send what its TwiML says. Raises InboundError."""
     sender = party("from", sender)
-    to, number = our_number(core, to)
+    to, number = backend.account.our_number(to)
     if not text and not media:
         raise InboundError("body: must not be empty without media_urls")
-    service = core.account.service_of(number.phone_number)
+    service = backend.account.service_of(number.phone_number)
     if service and not service.use_inbound_webhook_on_number and not service.inbound_request_url:
         raise InboundError(
             f"to: the Messaging Service {service.sid} drops the number's texts: it needs an"
             " inbound_request_url, or use_inbound_webhook_on_number"
         )
-    message = core.messaging.receive(sender=sender, to=to, text=text, media=media)
-    keyword = _keyword(core, message)
-    url, method, fallback, fallback_method = sms_urls(core, number, service)
+    message = messaging.receive(sender=sender, to=to, text=text, media=media)
+    keyword = _keyword(backend, message)
+    url, method, fallback, fallback_method = sms_urls(backend, number, service)
     result = Inbound(message.sid)
     if url:
         advanced = keyword if message.messaging_service_sid else None
@@ -100,24 +56,24 @@ async def receive_message(core: "Core", sender: str, to: str, text: str, media: 
             sid=message.sid,
             url=url,
             method=method,
-            params=forms.inbound_message(message, core.base_url, advanced),
+            params=forms.inbound_message(message, backend.base_url, advanced),
             fallback_url=fallback,
             fallback_method=fallback_method,
         )
-        await _Conversation(core, message, result).run(webhook)
-    if keyword and core.options.automatic_replies and not channel(sender)[0]:
-        core.messaging.reply(_AUTOMATIC[keyword], [], to=sender, sender=to, callback=None, source="automatic")
+        await _Conversation(backend, messaging, message, result).run(webhook)
+    if keyword and backend.options.automatic_replies and not channel(sender)[0]:
+        messaging.reply(_AUTOMATIC[keyword], [], to=sender, sender=to, callback=None, source="automatic")
     return result
 
 
 def sms_urls(
-    core: "Core", number: Resource, service: MessagingService | None
+    backend: Backend, number: Resource, service: MessagingService | None
 ) -> tuple[str, str, str | None, str]:
     """A service that the number sends for takes its texts as well, unless it leaves them to the number."""
     if service and not service.use_inbound_webhook_on_number:
         fallback = service.fallback_url or None
         return service.inbound_request_url, service.inbound_method, fallback, service.fallback_method
-    application = core.account.applications.get(number.text("sms_application_sid"))
+    application = backend.account.applications.get(number.text("sms_application_sid"))
     source = application or number
     return (
         source.text("sms_url"),
@@ -127,16 +83,16 @@ def sms_urls(
     )
 
 
-def _keyword(core: "Core", message: Message) -> str | None:
+def _keyword(backend: Backend, message: Message) -> str | None:
     """Act on an opt-out keyword as Twilio does, before the webhook."""
     word = message.body_text.strip().upper()
     person = message.sender or ""
     senders = [message.to, *([message.messaging_service_sid] if message.messaging_service_sid else [])]
     if word in STOP:
-        core.opt_outs.add(person, senders)
+        backend.opt_outs.add(person, senders)
         return "STOP"
     if word in START:
-        core.opt_outs.remove(person, senders)
+        backend.opt_outs.remove(person, senders)
         return "START"
     return "HELP" if word in HELP else None
 
@@ -144,14 +100,15 @@ def _keyword(core: "Core", message: Message) -> str | None:
 class _Conversation:
     """Follows the TwiML that answers one inbound text."""
 
-    def __init__(self, core: "Core", message: Message, result: Inbound) -> None:
-        self._core = core
+    def __init__(self, backend: Backend, messaging: Messaging, message: Message, result: Inbound) -> None:
+        self._backend = backend
+        self._messaging = messaging
         self._message = message
         self._result = result
 
     async def run(self, webhook: Webhook) -> None:
         for _ in range(_REDIRECTS):
-            delivery = await self._core.webhooks.send(webhook)
+            delivery = await self._backend.webhooks.send(webhook)
             self._result.status, self._result.twiml = delivery.status, delivery.body
             if not delivery.ok:
                 self._alert(delivery.error_code or 11200, delivery.error or f"HTTP {delivery.status}")
@@ -165,7 +122,7 @@ class _Conversation:
 
     def _alert(self, code: int, detail: str) -> None:
         self._result.error = f"{code}: {detail}"
-        self._core.alert(code, self._message.sid, detail)
+        self._backend.alert(code, self._message.sid, detail)
 
     def _follow(self, delivery: Delivery) -> tuple[str, str] | None:
         """Send what one document says; where it redirects to, if it does."""
@@ -196,13 +153,13 @@ class _Conversation:
                 url = urljoin(delivery.url, (verb.text or "").strip())
                 return url, (verb.get("method") or "POST").upper()
             else:
-                self._core.alert(12200, self._message.sid, f"{verb.tag} is not a messaging verb")
+                self._backend.alert(12200, self._message.sid, f"{verb.tag} is not a messaging verb")
         return None
 
     def _send(self, text: str, media: list[str], verb: ElementTree.Element, document: str) -> None:
         callback = verb.get("statusCallback") or verb.get("action")
         try:
-            message = self._core.messaging.reply(
+            message = self._messaging.reply(
                 text,
                 [urljoin(document, url) for url in media],
                 to=verb.get("to") or self._message.sender or "",

@@ -2,9 +2,9 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from local.twilio.carrier import webhook_forms as forms
+from local.twilio.carrier.backend import Backend
 from local.twilio.carrier.webhooks import Webhook
 from local.twilio.model.addresses import (
     MAGIC_SENDER,
@@ -21,9 +21,6 @@ from local.twilio.model.options import MessagingService
 from local.twilio.model.params import Form, is_url
 from local.twilio.model.resources import Media, Message, MessageStatus, Source, mask, new_sid
 
-if TYPE_CHECKING:
-    from local.twilio.simulator import Core
-
 log = logging.getLogger("local.twilio")
 
 BODY_LIMIT = 1600
@@ -34,19 +31,19 @@ _PRICE = {"sms": 0.0079, "mms": 0.02}
 class Messaging:
     """Creates messages and moves them along. All of it runs on the emulator's loop."""
 
-    def __init__(self, core: "Core") -> None:
-        self._core = core
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def create(self, form: Form, planned: Planned | None = None) -> Message:
         """A message from a POST to Messages; it does not progress until `start`. Raises ApiError."""
-        core = self._core
+        backend = self._backend
         to = self._recipient(form.get("To"))
         service, sender = self._sender(form, to)
         text, media = form.get("Body"), form.all("MediaUrl")
         self._check_content(text, media, form)
         self._check_opt_out(to, sender, service)
         callback = self._callback(form, service)
-        now = core.clock()
+        now = backend.clock()
         status: MessageStatus = "accepted" if service else "queued"
         send_at = None
         if service and form.get("ScheduleType") == "fixed":
@@ -55,7 +52,7 @@ class Messaging:
         form.whole("ValidityPeriod", 21624, 36_000, 1, 36_000)
         message = Message(
             sid=new_sid("MM" if media else "SM"),
-            account_sid=core.account.sid,
+            account_sid=backend.account.sid,
             to=to,
             sender=None if service and not form.get("From") else sender,
             body_text=text,
@@ -78,16 +75,16 @@ class Messaging:
         self, text: str, media: list[str], *, to: str, sender: str, callback: str | None, source: Source
     ) -> Message:
         """A message from TwiML, or one of Twilio's own. Raises ApiError as `create` does."""
-        core = self._core
+        backend = self._backend
         recipient = self._recipient(to)
         self._check_owned(sender, recipient)
         self._check_content(text, media, Form())
         if source != "automatic":
             self._check_opt_out(recipient, sender, None)
-        now = core.clock()
+        now = backend.clock()
         message = Message(
             sid=new_sid("MM" if media else "SM"),
-            account_sid=core.account.sid,
+            account_sid=backend.account.sid,
             to=recipient,
             sender=sender,
             body_text=text,
@@ -107,13 +104,13 @@ class Messaging:
 
     def receive(self, *, sender: str, to: str, text: str, media: list[str]) -> Message:
         """An inbound message, as it stands when the webhook is sent."""
-        core = self._core
-        now = core.clock()
+        backend = self._backend
+        now = backend.clock()
         number = channel(to)[1]
-        service = core.account.service_of(number)
+        service = backend.account.service_of(number)
         message = Message(
             sid=new_sid("MM" if media else "SM"),
-            account_sid=core.account.sid,
+            account_sid=backend.account.sid,
             to=to,
             sender=sender,
             body_text=text,
@@ -127,15 +124,15 @@ class Messaging:
             messaging_service_sid=service.sid if service else None,
         )
         self._attach(message, media)
-        core.messages.add(message)
+        backend.messages.add(message)
         log.info("message %s from %s to %s received", message.sid, mask(sender), mask(to))
-        core.changed()
+        backend.changed()
         return message
 
     def _keep(self, message: Message) -> None:
-        core = self._core
-        core.messages.add(message)
-        core.ledger.add_message(message)
+        backend = self._backend
+        backend.messages.add(message)
+        backend.ledger.add_message(message)
         log.info(
             "message %s from %s to %s %s",
             message.sid,
@@ -143,7 +140,7 @@ class Messaging:
             mask(message.to),
             message.status,
         )
-        core.changed()
+        backend.changed()
 
     def _attach(self, message: Message, urls: list[str]) -> None:
         message.media = [
@@ -176,7 +173,7 @@ class Messaging:
 
     def _sender(self, form: Form, to: str) -> tuple[MessagingService | None, str]:
         """The Messaging Service, if one is used, and the sender asked for or the service's first."""
-        core = self._core
+        backend = self._backend
         service_sid, sender = form.get("MessagingServiceSid"), form.get("From")
         if sender.startswith("MG") and not service_sid:
             service_sid, sender = sender, ""
@@ -184,10 +181,10 @@ class Messaging:
             if not sender:
                 raise ApiError(21603)
             return None, self._check_owned(sender, to)
-        service = core.account.services.get(service_sid)
+        service = backend.account.services.get(service_sid)
         if service is None:
             raise ApiError(21701, status=404)
-        pool = core.account.senders(service)
+        pool = backend.account.senders(service)
         if not pool:
             raise ApiError(21704 if not service.senders else 21703)
         if sender:
@@ -208,7 +205,7 @@ class Messaging:
             if is_alphanumeric(address) and not to.startswith("+1"):
                 return address
             raise ApiError(21212, f"The 'From' number {sender} is not a valid phone number or sender.")
-        owned = self._core.account.number(number)
+        owned = self._backend.account.number(number)
         if owned is None:
             raise (
                 ApiError(63007)
@@ -237,14 +234,14 @@ class Messaging:
 
     def _check_opt_out(self, to: str, sender: str, service: MessagingService | None) -> None:
         against = [sender, *([service.sid] if service else [])]
-        if any(self._core.opt_outs.refuses(to, each) for each in against):
+        if any(self._backend.opt_outs.refuses(to, each) for each in against):
             raise ApiError(21610)
 
     def _callback(self, form: Form, service: MessagingService | None) -> str | None:
         callback = form.url("StatusCallback", 21609)
         application_sid = form.get("ApplicationSid")
         if application_sid:
-            application = self._core.account.applications.get(application_sid)
+            application = self._backend.account.applications.get(application_sid)
             if application is None:
                 raise ApiError(21218)
             callback = (
@@ -260,29 +257,29 @@ class Messaging:
             if code is None and planned.outcome in {"undelivered", "failed"}:
                 code = 30003 if planned.outcome == "undelivered" else 30008
             message.ends = (planned.outcome, code)  # type: ignore[assignment]
-        elif self._core.dice.hits("undelivered"):
+        elif self._backend.dice.hits("undelivered"):
             message.ends = ("undelivered", 30003)
 
     # How it progresses
 
     def start(self, message: Message) -> None:
         """Let it progress by itself. Nothing is called back for the first status, as at Twilio."""
-        core = self._core
-        wait = core.pace.step
+        backend = self._backend
+        wait = backend.pace.step
         if message.send_at is not None:
-            core.at(message.send_at, self._advance, message)
+            backend.at(message.send_at, self._advance, message)
             return
-        core.work.later(wait, self._advance, message)
+        backend.background.later(wait, self._advance, message)
 
     async def hurry(self, message: Message) -> None:
         """Move it to sent now, and wait a little for the callbacks: they come before the POST's answer."""
         while message.status in {"accepted", "queued"}:
             self._step(message)
-        await self._core.callbacks.sent(message.sid, 2)
+        await self._backend.callbacks.sent(message.sid, 2)
 
     def _advance(self, message: Message) -> None:
-        if self._core.messages.get(message.sid) is message and self._step(message):
-            self._core.work.later(self._core.pace.step, self._advance, message)
+        if self._backend.messages.get(message.sid) is message and self._step(message):
+            self._backend.background.later(self._backend.pace.step, self._advance, message)
 
     def _step(self, message: Message) -> bool:
         """Move to the next status. Is there another after it?"""
@@ -295,7 +292,7 @@ class Messaging:
             case "queued" if end == "failed":
                 self._enter(message, "failed", code)
             case "queued":
-                message.date_sent = self._core.clock()
+                message.date_sent = self._backend.clock()
                 kind = "mms" if message.media else "sms"
                 count = 1 if message.media else message.segments
                 message.price = f"-{_PRICE[kind] * count:.5f}"
@@ -307,7 +304,7 @@ class Messaging:
         return message.status in {"queued", "sent"} and message.status != end
 
     def _pick(self, message: Message) -> str:
-        account = self._core.account
+        account = self._backend.account
         pool = account.senders(account.services[message.messaging_service_sid or ""])
         # The same person always hears from the same number, as a sticky sender does.
         number = pool[sum(map(ord, message.to)) % len(pool)] if pool else ""
@@ -315,12 +312,12 @@ class Messaging:
         return f"{kind}:{number}" if kind else number
 
     def _enter(self, message: Message, status: MessageStatus, code: int | None = None) -> None:
-        core = self._core
+        backend = self._backend
         log.info("message %s %s -> %s", message.sid, message.status, status)
         message.status = status
         message.error_code = code
-        message.date_updated = core.clock()
-        core.changed()
+        message.date_updated = backend.clock()
+        backend.changed()
         if message.status_callback:
             webhook = Webhook(
                 kind="message-status",
@@ -328,7 +325,7 @@ class Messaging:
                 url=message.status_callback,
                 params=forms.message_status(message, status, message.date_updated),
             )
-            core.callbacks.add(webhook, last=status == message.ends[0] or status == "canceled")
+            backend.callbacks.add(webhook, last=status == message.ends[0] or status == "canceled")
 
     # What may be changed
 
@@ -355,16 +352,16 @@ class Messaging:
             }:
                 raise ApiError(20409, "The message cannot be redacted before it has been sent")
             message.body_text = ""
-            message.date_updated = self._core.clock()
-            self._core.changed()
+            message.date_updated = self._backend.clock()
+            self._backend.changed()
         return message
 
     def delete(self, message: Message) -> None:
         """Forget a message that is no longer under way. Raises ApiError (20009) for one that is."""
         if message.status in {"accepted", "queued", "sending", "scheduled"}:
             raise ApiError(20009, "Cannot delete this resource before it is complete", status=409)
-        self._core.messages.remove(message)
-        self._core.changed()
+        self._backend.messages.remove(message)
+        self._backend.changed()
 
 
 def _send_at(text: str, now: datetime) -> datetime:

@@ -1,11 +1,11 @@
-"""The parameters of each webhook, as Twilio documents them."""
+"""The parameters of each webhook about a message, as Twilio documents them."""
 
 import mimetypes
 from datetime import datetime
 
 from local.twilio.model.addresses import channel, geography
 from local.twilio.model.errors import meaning
-from local.twilio.model.resources import API_VERSION, CALL_ENDED, Call, Media, Message, rfc2822
+from local.twilio.model.resources import API_VERSION, Media, Message
 
 
 def media_type(url: str) -> str:
@@ -84,71 +84,3 @@ def message_status(message: Message, status: str, now: datetime) -> dict[str, st
     elif status in {"delivered", "undelivered"}:
         form["RawDlrDoneDate"] = now.strftime("%y%m%d%H%M")
     return form
-
-
-def voice(call: Call, status: str | None = None) -> dict[str, str]:
-    """The parameters of every voice request (twilio.com/docs/voice/twiml#request-parameters)."""
-    form = {
-        "CallSid": call.sid,
-        "AccountSid": call.account_sid,
-        "From": call.sender,
-        "To": call.to,
-        "Caller": call.sender,
-        "Called": call.to,
-        "CallStatus": status or call.status,
-        "ApiVersion": API_VERSION,
-        "Direction": call.direction,
-    }
-    for prefix, address in (
-        ("From", call.sender), ("Caller", call.sender), ("To", call.to), ("Called", call.to)
-    ):  # fmt: skip
-        form |= dict(geography(prefix, address))
-    if call.parent_call_sid:
-        form["ParentCallSid"] = call.parent_call_sid
-    if call.caller_name:
-        form["CallerName"] = call.caller_name
-    if call.application_sid:
-        form["ApplicationSid"] = call.application_sid
-    if call.direction == "inbound" and call.sender.startswith("+1"):
-        form["StirVerstat"] = "TN-Validation-Passed-A"
-    if call.answered_by:
-        form["AnsweredBy"] = call.answered_by
-    return form
-
-
-_SIP = {
-    "completed": "200",
-    "in-progress": "200",
-    "busy": "486",
-    "no-answer": "487",
-    "canceled": "487",
-    "failed": "404",
-}
-
-
-def call_status(call: Call, status: str, sequence: int, now: datetime) -> dict[str, str]:
-    """A call's status callback (twilio.com/docs/voice/api/call-resource#statuscallback).
-
-    CallDuration is in seconds, Duration in minutes begun.
-    """
-    form = voice(call, status) | {
-        "Timestamp": rfc2822(now) or "",
-        "CallbackSource": "call-progress-events",
-        "SequenceNumber": str(sequence),
-    }
-    if status in CALL_ENDED:
-        form["CallDuration"] = str(call.seconds)
-        form["Duration"] = str(-(-call.seconds // 60))
-        if call.direction != "inbound":
-            form["SipResponseCode"] = _SIP[status]
-    return form
-
-
-def recording(call: Call, sid: str, base_url: str) -> dict[str, str]:
-    """What a callback says of one recording of a call."""
-    path = f"/{API_VERSION}/Accounts/{call.account_sid}/Recordings/{sid}"
-    return {
-        "RecordingUrl": base_url + path,
-        "RecordingSid": sid,
-        "RecordingDuration": str(call.seconds),
-    }

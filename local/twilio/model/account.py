@@ -41,6 +41,19 @@ def _parameter(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
+class InboundError(ValueError):
+    """An inbound text or call that is not possible. The message names the field and what would be right."""
+
+
+def party(name: str, value: str) -> str:
+    """A person's address in E.164, or a channel address. Raises InboundError."""
+    kind, address = channel(value)
+    number = e164(address)
+    if number is None:
+        raise InboundError(f"{name}: must be a phone number in E.164, such as +12025550101")
+    return f"{kind}:{number}" if kind else number
+
+
 @dataclass(slots=True, kw_only=True)
 class Resource:
     """An IncomingPhoneNumber or an Application, with what is configured on it."""
@@ -189,6 +202,15 @@ class Account:
         """The account's own number of that address, in E.164 or as a channel address."""
         plain = channel(address)[1]
         return next((each for each in self.numbers.values() if each.phone_number == plain), None)
+
+    def our_number(self, value: str) -> tuple[str, Resource]:
+        """The account's number that is texted or called, and its address. Raises InboundError."""
+        to = party("to", value)
+        number = self.number(to)
+        if number is None:
+            owned = ", ".join(each.phone_number for each in self.numbers.values())
+            raise InboundError(f"to: must be a number of the account: {owned}")
+        return to, number
 
     def senders(self, service: MessagingService) -> list[str]:
         """The numbers a Messaging Service sends from, in order."""

@@ -8,7 +8,7 @@ from typing import Any
 log = logging.getLogger("local.twilio")
 
 
-class Work:
+class Background:
     """Tasks and timers of one running emulator. Belongs to one event loop."""
 
     def __init__(self) -> None:

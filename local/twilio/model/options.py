@@ -64,7 +64,7 @@ class Options:
 
     allowed_hosts: host names beyond loopback that webhooks may go to. webhook_timeout: seconds; Twilio's 15.
     capacity: how many messages, and how many calls, are kept; the oldest go first. deliveries_kept and
-    exchanges_kept bound the two logs. automatic_replies: answer STOP, START and HELP as Twilio does.
+    rest_requests_kept bound the two logs. automatic_replies: answer STOP, START and HELP as Twilio does.
     """
 
     account_sid: str = ACCOUNT_SID
@@ -80,7 +80,7 @@ class Options:
     webhook_timeout: float = 15.0
     capacity: int = 100_000
     deliveries_kept: int = 5_000
-    exchanges_kept: int = 5_000
+    rest_requests_kept: int = 5_000
     automatic_replies: bool = True
     seed: int = 1
 

@@ -1,17 +1,10 @@
-"""Queues over REST: who waits in each, as whoever carries the calls knows it."""
+"""Queue resources, and the calls that wait in each."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiohttp import web
-
-from local.twilio.model.errors import not_found
-from local.twilio.model.params import Form, page
 from local.twilio.model.resources import API_VERSION, rfc2822
-
-if TYPE_CHECKING:
-    from local.twilio.simulator import Core
 
 _FIRST = 10**6
 """Members are listed from the front of the line; a list's sequence numbers fall."""
@@ -74,16 +67,3 @@ class Queue:
 
 def queue_uri(account_sid: str, sid: str) -> str:
     return f"/{API_VERSION}/Accounts/{account_sid}/Queues/{sid}"
-
-
-async def listed(core: "Core", request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
-    return 200, page(request.path, "queues", core.live.queues(), query)
-
-
-async def members(core: "Core", request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
-    """From the front of the line."""
-    sid = request.match_info["sid"]
-    found = next((each for each in core.live.queues() if each.sid == sid), None)
-    if found is None:
-        raise not_found(request.path)
-    return 200, page(request.path, "queue_members", found.members, query)

@@ -1,6 +1,6 @@
-"""Recordings over REST: what is known of each, and a WAV file of its length.
+"""Recordings: what is known of each, and a WAV file of its length.
 
-Nothing is really recorded. The file has a tone where speech would be, so that a player has something to play.
+Nothing is recorded. The file has a tone instead of speech, so that a player has something to play.
 """
 
 import io
@@ -10,16 +10,9 @@ import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiohttp import web
-
-from local.twilio.model.errors import ApiError, not_found
-from local.twilio.model.params import Form, page
 from local.twilio.model.resources import API_VERSION, rfc2822
-
-if TYPE_CHECKING:
-    from local.twilio.simulator import Core
 
 RATE = 8000  # samples a second, 16 bits each, as Twilio's WAV files have them
 _LONGEST_FILE = 600  # seconds; a longer recording's file is cut there
@@ -107,39 +100,3 @@ class Recordings:
 
     def clear(self) -> None:
         self._by_sid.clear()
-
-
-def _found(core: "Core", request: web.Request) -> Recording:
-    recording = core.recordings.get(request.match_info["sid"])
-    if recording is None:
-        raise not_found(request.rel_url.raw_path)
-    return recording
-
-
-async def listed(core: "Core", request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
-    """Newest first; CallSid and ConferenceSid filter."""
-    call, room = query.get("CallSid"), query.get("ConferenceSid")
-    found = (
-        each
-        for each in core.recordings.newest()
-        if call in {"", each.call_sid} and room in {"", each.conference_sid}
-    )
-    return 200, page(request.rel_url.raw_path, "recordings", found, query)
-
-
-async def fetched(core: "Core", request: web.Request, _: Form) -> tuple[int, dict[str, Any]]:
-    return 200, _found(core, request).body()
-
-
-async def deleted(core: "Core", request: web.Request, _: Form) -> tuple[int, None]:
-    core.recordings.remove(_found(core, request))
-    return 204, None
-
-
-def file(core: "Core", request: web.Request) -> web.Response:
-    """The WAV file, for who has credentials (Twilio's "Enforce HTTP Auth on Media URLs" is on)."""
-    try:
-        recording = _found(core, request)
-    except ApiError as exc:
-        return web.json_response(exc.body(), status=exc.status)
-    return web.Response(body=recording.wav(), content_type="audio/x-wav")

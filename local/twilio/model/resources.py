@@ -102,11 +102,6 @@ class Message:
     def uri(self) -> str:
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Messages/{self.sid}.json"
 
-    @property
-    def moment(self) -> datetime | None:
-        """What the DateSent filter looks at."""
-        return self.date_sent
-
     def body(self) -> dict[str, Any]:
         unrouted = self.messaging_service_sid is not None and self.sender is None
         return {
@@ -146,7 +141,10 @@ class Document:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A Call resource, what its creator asked for in `params`, and the TwiML documents it got, in order."""
+    """A Call resource. params: what its creator asked for. documents: the TwiML that it got, in order.
+
+    duration: seconds from the answer to the end. ends: how a robot is to answer, and what detection finds.
+    """
 
     sid: str
     account_sid: str
@@ -162,9 +160,9 @@ class Call:
     start_time: datetime | None = None
     answer_time: datetime | None = None
     end_time: datetime | None = None
+    duration: int = 0
     price: str | None = None
     answered_by: str | None = None
-    caller_name: str | None = None
     url: str | None = None
     method: str = "POST"
     fallback_url: str | None = None
@@ -179,24 +177,11 @@ class Call:
     params: dict[str, list[str]] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
     recording_sids: list[str] = field(default_factory=list)
-    events_sent: int = 0
     ends: tuple[str, str | None] = ("answered", None)
 
     @property
     def uri(self) -> str:
         return f"/{API_VERSION}/Accounts/{self.account_sid}/Calls/{self.sid}.json"
-
-    @property
-    def moment(self) -> datetime | None:
-        """What the StartTime filter looks at."""
-        return self.start_time
-
-    @property
-    def seconds(self) -> int:
-        """How long the parties were connected, in whole seconds, at least one once answered."""
-        if self.answer_time is None or self.end_time is None:
-            return 0
-        return max(1, round((self.end_time - self.answer_time).total_seconds()))
 
     def body(self) -> dict[str, Any]:
         path = self.uri.removesuffix(".json")
@@ -216,7 +201,7 @@ class Call:
             "status": self.status,
             "start_time": rfc2822(self.start_time),
             "end_time": rfc2822(self.end_time),
-            "duration": str(self.seconds) if self.status in CALL_ENDED else None,
+            "duration": str(self.duration) if self.status in CALL_ENDED else None,
             "price": self.price,
             "price_unit": "USD",
             "direction": self.direction,
@@ -224,12 +209,35 @@ class Call:
             "api_version": API_VERSION,
             "forwarded_from": None,
             "group_sid": None,
-            "caller_name": self.caller_name,
+            "caller_name": None,
             "queue_time": "0",
             "trunk_sid": None,
             "annotation": None,
             "uri": self.uri,
             "subresource_uris": {part: f"{path}/{_camel(part)}.json" for part in parts},
+        }
+
+
+@dataclass(slots=True)
+class Inbound:
+    """What became of an inbound text or call.
+
+    status and twiml: the answer of the last webhook. replies: SIDs of the texts that were sent back.
+    """
+
+    sid: str
+    status: int | None = None
+    twiml: str = ""
+    replies: list[str] = field(default_factory=list)
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "sid": self.sid,
+            "status": self.status,
+            "twiml": self.twiml,
+            "replies": self.replies,
+            "error": self.error,
         }
 
 

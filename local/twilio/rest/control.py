@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
-from local.twilio.carrier.inbound_sms import InboundError, receive_message
+from local.twilio.model.account import InboundError
 from local.twilio.model.faults import FaultError, Planned
-from local.twilio.rest.routes import CORE
-from local.twilio.simulator import Core
+from local.twilio.rest.routes import SIMULATOR
+from local.twilio.simulator import Simulator
 
 type Body = dict[str, Any]
 
@@ -51,7 +51,7 @@ def _answer(body: Any, status: int = 200) -> web.Response:
 
 
 def _json(
-    handler: Callable[[Core, web.Request, Body], Awaitable[Any]],
+    handler: Callable[[Simulator, web.Request, Body], Awaitable[Any]],
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """A JSON object in, JSON out. A form from another site's page cannot say application/json."""
 
@@ -66,7 +66,7 @@ def _json(
         if not isinstance(body, dict):
             return _answer({"error": "the body must be a JSON object"}, 400)
         try:
-            return _answer(await handler(request.app[CORE], request, body))
+            return _answer(await handler(request.app[SIMULATOR], request, body))
         except (InboundError, FaultError) as exc:
             return _answer({"error": str(exc)}, 422)
 
@@ -81,49 +81,49 @@ def _text(body: Body, name: str, default: str | None = None) -> str:
 
 
 async def _health(request: web.Request) -> web.Response:
-    core = request.app[CORE]
-    return _answer({"status": "ok", "account_sid": core.account.sid})
+    simulator = request.app[SIMULATOR]
+    return _answer({"status": "ok", "account_sid": simulator.account.sid})
 
 
-async def _inbound_message(core: Core, _: web.Request, body: Body) -> Body:
+async def _inbound_message(simulator: Simulator, _: web.Request, body: Body) -> Body:
     """{from, to, body, media_urls?} -> {sid, status, twiml, replies, error}, after the webhook."""
     media = body.get("media_urls", [])
     if not isinstance(media, list) or not all(isinstance(each, str) for each in media):
         raise InboundError("media_urls: must be a list of URLs")
-    result = await receive_message(
-        core, _text(body, "from"), _text(body, "to"), _text(body, "body", ""), media
+    result = await simulator.receive_message(
+        _text(body, "from"), _text(body, "to"), _text(body, "body", ""), media
     )
     return result.as_json()
 
 
-async def _inbound_call(core: Core, _: web.Request, body: Body) -> Body:
+async def _inbound_call(simulator: Simulator, _: web.Request, body: Body) -> Body:
     """{from, to} -> {sid, status, twiml, error}, when the voice webhook has answered."""
-    result = await core.calling.receive(_text(body, "from"), _text(body, "to"))
+    result = await simulator.calling.receive(_text(body, "from"), _text(body, "to"))
     return result.as_json()
 
 
 async def _ledger(request: web.Request) -> web.Response:
-    return _answer(request.app[CORE].ledger.body())
+    return _answer(request.app[SIMULATOR].ledger.body())
 
 
 async def _deliveries(request: web.Request) -> web.Response:
     """Webhook requests, oldest first; ?sid= for one message or call."""
     sid = request.query.get("sid")
-    found = request.app[CORE].webhooks.deliveries
+    found = request.app[SIMULATOR].webhooks.deliveries
     return _answer({"deliveries": [each.as_json() for each in found if sid in {None, each.sid}]})
 
 
 async def _exchanges(request: web.Request) -> web.Response:
-    return _answer({"exchanges": [each.as_json() for each in request.app[CORE].exchanges]})
+    return _answer({"exchanges": [each.as_json() for each in request.app[SIMULATOR].rest_requests]})
 
 
 async def _alerts(request: web.Request) -> web.Response:
-    return _answer({"alerts": [each.as_json() for each in request.app[CORE].alerts]})
+    return _answer({"alerts": [each.as_json() for each in request.app[SIMULATOR].alerts]})
 
 
 async def _call(request: web.Request) -> web.Response:
     """One call with the TwiML documents it got."""
-    call = request.app[CORE].calls.get(request.match_info["sid"])
+    call = request.app[SIMULATOR].calls.get(request.match_info["sid"])
     if call is None:
         return _answer({"error": "sid: no such call"}, 404)
     return _answer({**call.body(), "documents": [asdict(each) for each in call.documents]})
@@ -131,7 +131,7 @@ async def _call(request: web.Request) -> web.Response:
 
 async def _overview(request: web.Request) -> web.Response:
     """What the inspector shows: the newest `limit` of each list."""
-    core = request.app[CORE]
+    simulator = request.app[SIMULATOR]
     try:
         limit = min(max(int(request.query.get("limit", "100")), 1), 1000)
     except ValueError:
@@ -142,38 +142,38 @@ async def _overview(request: web.Request) -> web.Response:
 
     return _answer(
         {
-            "revision": core.revision,
-            "account_sid": core.account.sid,
-            "numbers": [each.phone_number for each in core.account.numbers.values()],
+            "revision": simulator.revision,
+            "account_sid": simulator.account.sid,
+            "numbers": [each.phone_number for each in simulator.account.numbers.values()],
             "counts": {
-                "messages": len(core.messages),
-                "calls": len(core.calls),
-                "deliveries": core.webhooks.made,
+                "messages": len(simulator.messages),
+                "calls": len(simulator.calls),
+                "deliveries": simulator.webhooks.made,
             },
-            "messages": [each.body() for each in newest(core.messages.newest())],
+            "messages": [each.body() for each in newest(simulator.messages.newest())],
             "calls": [
                 {**each.body(), "documents": [asdict(document) for document in each.documents]}
-                for each in newest(core.calls.newest())
+                for each in newest(simulator.calls.newest())
             ],
-            "deliveries": [each.as_json() for each in newest(reversed(core.webhooks.deliveries))],
-            "exchanges": [each.as_json() for each in newest(reversed(core.exchanges))],
-            "alerts": [each.as_json() for each in newest(reversed(core.alerts))],
-            "faults": core.dice.faults.body(),
-            "injected": dict(core.dice.counts),
+            "deliveries": [each.as_json() for each in newest(reversed(simulator.webhooks.deliveries))],
+            "exchanges": [each.as_json() for each in newest(reversed(simulator.rest_requests))],
+            "alerts": [each.as_json() for each in newest(reversed(simulator.alerts))],
+            "faults": simulator.dice.faults.body(),
+            "injected": dict(simulator.dice.counts),
         }
     )
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
     """Server-sent events: the revision, whenever it changed, at most four times a second."""
-    core = request.app[CORE]
+    simulator = request.app[SIMULATOR]
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
     seen, quiet = -1, 0
     try:
         while True:
-            if core.revision != seen:
-                seen, quiet = core.revision, 0
+            if simulator.revision != seen:
+                seen, quiet = simulator.revision, 0
                 await response.write(f"data: {seen}\n\n".encode())
             elif quiet >= 60:
                 quiet = 0
@@ -185,35 +185,35 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _faults(request: web.Request) -> web.Response:
-    return _answer(_shown(request.app[CORE]))
+    return _answer(_shown(request.app[SIMULATOR]))
 
 
-def _shown(core: Core) -> Body:
-    return {**core.dice.faults.body(), "injected": dict(core.dice.counts)}
+def _shown(simulator: Simulator) -> Body:
+    return {**simulator.dice.faults.body(), "injected": dict(simulator.dice.counts)}
 
 
-async def _set_faults(core: Core, _: web.Request, body: Body) -> Body:
+async def _set_faults(simulator: Simulator, _: web.Request, body: Body) -> Body:
     """Change what is named; see Faults. Answers all of them and what was injected so far."""
-    core.dice.set(body)
-    core.changed()
-    return _shown(core)
+    simulator.dice.set(body)
+    simulator.changed()
+    return _shown(simulator)
 
 
-async def _plan(core: Core, _: web.Request, body: Body) -> Body:
+async def _plan(simulator: Simulator, _: web.Request, body: Body) -> Body:
     """A fault for the next `times` creates that match; see Planned."""
-    core.dice.plan(Planned.parse(body))
-    return {"planned": len(core.dice.planned)}
+    simulator.dice.plan(Planned.parse(body))
+    return {"planned": len(simulator.dice.planned)}
 
 
 async def _pace(request: web.Request) -> web.Response:
-    return _answer(asdict(request.app[CORE].pace))
+    return _answer(asdict(request.app[SIMULATOR].pace))
 
 
-async def _set_pace(core: Core, _: web.Request, body: Body) -> Body:
-    return asdict(core.set_pace(body))
+async def _set_pace(simulator: Simulator, _: web.Request, body: Body) -> Body:
+    return asdict(simulator.set_pace(body))
 
 
-async def _away(_: Core, request: web.Request, body: Body) -> Body:
+async def _away(_: Simulator, request: web.Request, body: Body) -> Body:
     """{seconds}: refuse connections for that long, from just after this answer."""
     seconds = body.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
@@ -222,18 +222,18 @@ async def _away(_: Core, request: web.Request, body: Body) -> Body:
     return {"away": seconds}
 
 
-async def _settle(core: Core, _: web.Request, body: Body) -> Body:
+async def _settle(simulator: Simulator, _: web.Request, body: Body) -> Body:
     """{timeout?}: wait until nothing is under way; {settled: false} when the time is up first."""
     timeout = body.get("timeout", 10)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= 600:
         raise FaultError("timeout: must be above 0 and at most 600")
     try:
-        await core.work.settled(timeout)
+        await simulator.background.settled(timeout)
     except TimeoutError:
         return {"settled": False}
     return {"settled": True}
 
 
-async def _reset(core: Core, _: web.Request, __: Body) -> Body:
-    await core.reset()
+async def _reset(simulator: Simulator, _: web.Request, __: Body) -> Body:
+    await simulator.reset()
     return {"reset": True}

@@ -3,21 +3,19 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
+from local.twilio.model.account import Resource
 from local.twilio.model.addresses import geography
 from local.twilio.model.errors import ApiError, not_found
+from local.twilio.model.options import MessagingService
 from local.twilio.model.params import Form, meta_page
-
-if TYPE_CHECKING:
-    from local.twilio.model.account import Resource
-    from local.twilio.model.options import MessagingService
-    from local.twilio.simulator import Core
+from local.twilio.simulator import Simulator
 
 type Answer = tuple[int, dict[str, Any]]
-type Handler = Callable[["Core", web.Request, Form], Awaitable[Answer]]
+type Handler = Callable[[Simulator, web.Request, Form], Awaitable[Answer]]
 
 _FIRST = 10**6
 """Services are listed in the order of the options; a list's sequence numbers fall."""
@@ -35,14 +33,14 @@ _UPDATED = {
     "FriendlyName", "InboundRequestUrl", "InboundMethod", "FallbackUrl", "FallbackMethod", "StatusCallback",
     "UseInboundWebhookOnNumber",
 }  # fmt: skip
-"""What an update may name: the emulator acts on nothing else, and would not let it be forgotten silently."""
+"""The parameters of an update that the emulator acts on. It refuses all others rather than ignore them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One Service resource."""
 
-    service: "MessagingService"
+    service: MessagingService
     account_sid: str
     url: str
     sequence: int
@@ -83,7 +81,7 @@ class Listed:
 class Sender:
     """One number in a service's sender pool."""
 
-    number: "Resource"
+    number: Resource
     service_sid: str
     url: str
 
@@ -122,38 +120,38 @@ def routes(api: Callable[[Handler], Callable[[web.Request], Awaitable[web.Stream
     ]
 
 
-def _listed(core: "Core") -> dict[str, Listed]:
+def _listed(simulator: Simulator) -> dict[str, Listed]:
     return {
         sid: Listed(
             service=service,
-            account_sid=core.account.sid,
-            url=f"{core.base_url}/v1/Services/{sid}",
+            account_sid=simulator.account.sid,
+            url=f"{simulator.base_url}/v1/Services/{sid}",
             sequence=_FIRST - place,
-            made=core.account.opened,
-            changed=core.account.services_changed[sid],
+            made=simulator.account.opened,
+            changed=simulator.account.services_changed[sid],
         )
-        for place, (sid, service) in enumerate(core.account.services.items())
+        for place, (sid, service) in enumerate(simulator.account.services.items())
     }
 
 
-def _one(core: "Core", request: web.Request) -> Listed:
-    found = _listed(core).get(request.match_info["sid"])
+def _one(simulator: Simulator, request: web.Request) -> Listed:
+    found = _listed(simulator).get(request.match_info["sid"])
     if found is None:
         raise not_found(request.path)
     return found
 
 
-async def _list(core: "Core", request: web.Request, query: Form) -> Answer:
-    return 200, meta_page(core.base_url + request.path, "services", _listed(core).values(), query)
+async def _list(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+    return 200, meta_page(simulator.base_url + request.path, "services", _listed(simulator).values(), query)
 
 
-async def _fetch(core: "Core", request: web.Request, _: Form) -> Answer:
-    return 200, _one(core, request).body()
+async def _fetch(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    return 200, _one(simulator, request).body()
 
 
-async def _update(core: "Core", request: web.Request, form: Form) -> Answer:
+async def _update(simulator: Simulator, request: web.Request, form: Form) -> Answer:
     """Nothing changes when one value is refused; an empty URL clears."""
-    service = _one(core, request).service
+    service = _one(simulator, request).service
     if unknown := form.values.keys() - _UPDATED:
         raise ApiError(
             20001, f"the emulator does not keep {', '.join(sorted(unknown))} of a Messaging Service"
@@ -173,21 +171,21 @@ async def _update(core: "Core", request: web.Request, form: Form) -> Answer:
             changed[key] = form.method(name, 21403)
     if form.given("UseInboundWebhookOnNumber"):
         changed["use_inbound_webhook_on_number"] = form.flag("UseInboundWebhookOnNumber")
-    core.account.configure_service(replace(service, **changed))
-    return 200, _one(core, request).body()
+    simulator.account.configure_service(replace(service, **changed))
+    return 200, _one(simulator, request).body()
 
 
-async def _numbers(core: "Core", request: web.Request, query: Form) -> Answer:
-    found = _one(core, request)
-    pool = set(core.account.senders(found.service))
+async def _numbers(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+    found = _one(simulator, request)
+    pool = set(simulator.account.senders(found.service))
     url = f"{found.url}/PhoneNumbers"
     senders = [
         Sender(number=each, service_sid=found.service.sid, url=url)
-        for each in reversed(core.account.numbers.values())
+        for each in reversed(simulator.account.numbers.values())
         if each.phone_number in pool
     ]
     return 200, meta_page(url, "phone_numbers", senders, query)
 
 
-async def _unknown(_: "Core", request: web.Request, __: Form) -> Answer:
+async def _unknown(_: Simulator, request: web.Request, __: Form) -> Answer:
     raise not_found(request.path)

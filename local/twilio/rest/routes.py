@@ -12,22 +12,22 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import BasicAuth, web
 
-from local.twilio.model import queues, recordings
+from local.twilio.carrier.backend import RestRequest
 from local.twilio.model.account import Resource
 from local.twilio.model.errors import ApiError, not_found
 from local.twilio.model.faults import Draw
 from local.twilio.model.params import Between, Form, page
 from local.twilio.model.resources import API_VERSION, Call, Media, Message, rfc2822
-from local.twilio.rest import messaging_services as services
-from local.twilio.simulator import Core, Exchange
+from local.twilio.rest import messaging_services, queues, recordings
+from local.twilio.simulator import Simulator
 
 log = logging.getLogger("local.twilio")
 
-CORE = web.AppKey("core", Core)
+SIMULATOR = web.AppKey("simulator", Simulator)
 _PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
 
 type Answer = tuple[int, dict[str, Any] | None]
-type Handler = Callable[[Core, web.Request, Form], Awaitable[Answer]]
+type Handler = Callable[[Simulator, web.Request, Form], Awaitable[Answer]]
 
 
 class _NoAnswer(Exception):
@@ -60,7 +60,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{_PREFIX}/Queues.json", _api(queues.listed)),
         web.get(f"{_PREFIX}/Queues/{{sid}}/Members.json", _api(queues.members)),
         web.get("/v1/Keys/{sid}", _api(_fetch_key)),
-        *services.routes(_api),
+        *messaging_services.routes(_api),
         web.route("*", f"/{API_VERSION}/{{rest:.*}}", _api(_unknown)),
     ]
 
@@ -71,23 +71,23 @@ def _item(name: str, fetch: Handler, update: Handler, delete: Handler) -> list[w
 
 
 def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Authenticate, read the form, answer as Twilio does, and record the exchange."""
+    """Authenticate, read the form, answer as Twilio does, and keep the request."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        core = request.app[CORE]
+        simulator = request.app[SIMULATOR]
         raw = (await request.read()).decode("utf-8", "replace") if request.body_exists else ""
         status: int | None
         body: dict[str, Any] | None
         headers = {}
         try:
-            _authenticate(core, request)
+            _authenticate(simulator, request)
             status, body = await handler(
-                core,
+                simulator,
                 request,
                 Form.parse(raw if request.method == "POST" else request.rel_url.raw_query_string),
             )
         except ApiError as exc:
-            await _latency(core)
+            await _latency(simulator)
             status, body = exc.status, exc.body()
             if exc.retry_after is not None:
                 headers["Retry-After"] = str(exc.retry_after)
@@ -95,9 +95,9 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
         except _NoAnswer:
             status, body = None, None
         text = "" if body is None else json.dumps(body, separators=(",", ":"))
-        core.record(
-            Exchange(
-                at=core.clock(),
+        simulator.record(
+            RestRequest(
+                at=simulator.clock(),
                 method=request.method,
                 path=request.rel_url.raw_path,
                 query=request.rel_url.raw_query_string,
@@ -107,7 +107,7 @@ def _api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespon
                 answer=text,
             )
         )
-        core.changed()
+        simulator.changed()
         if status == 204:
             return web.Response(status=204)
         return web.Response(status=status or 500, text=text, content_type="application/json", headers=headers)
@@ -120,21 +120,21 @@ def _name(request: web.Request) -> str:
     return request.rel_url.raw_path.removeprefix(f"/{API_VERSION}/Accounts/")[35:]
 
 
-def _authenticate(core: Core, request: web.Request) -> None:
-    account = request.match_info.get("account", core.account.sid)
-    if core.dice.faults.credentials_refused:
-        core.dice.counts["credentials_refused"] += 1
+def _authenticate(simulator: Simulator, request: web.Request) -> None:
+    account = request.match_info.get("account", simulator.account.sid)
+    if simulator.dice.faults.credentials_refused:
+        simulator.dice.counts["credentials_refused"] += 1
         raise ApiError(20003)
     if (
-        not core.account.authenticated(request.headers.get("Authorization", ""))
-        or account != core.account.sid
+        not simulator.account.authenticated(request.headers.get("Authorization", ""))
+        or account != simulator.account.sid
     ):
         raise ApiError(20003)
 
 
-async def _latency(core: Core) -> None:
-    if core.dice.faults.latency_ms:
-        await asyncio.sleep(core.dice.faults.latency_ms / 1000)
+async def _latency(simulator: Simulator) -> None:
+    if simulator.dice.faults.latency_ms:
+        await asyncio.sleep(simulator.dice.faults.latency_ms / 1000)
 
 
 async def _befall(request: web.Request, draw: Draw, *, accepted: bool) -> None:
@@ -158,95 +158,95 @@ async def _befall(request: web.Request, draw: Draw, *, accepted: bool) -> None:
 # Messages
 
 
-async def _create_message(core: Core, request: web.Request, form: Form) -> Answer:
-    draw = core.dice.draw("messages", form.get("To"))
+async def _create_message(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+    draw = simulator.dice.draw("messages", form.get("To"))
     if draw.refuse is not None:
         raise draw.refuse
     if draw.unaccepted:
-        await _latency(core)
+        await _latency(simulator)
         await _befall(request, draw, accepted=False)
-    message = core.messaging.create(form, draw.outcome)
+    message = simulator.messaging.create(form, draw.outcome)
     body = message.body()
     if draw.early:
-        await core.messaging.hurry(message)
-    await _latency(core)
-    core.messaging.start(message)
+        await simulator.messaging.hurry(message)
+    await _latency(simulator)
+    simulator.messaging.start(message)
     await _befall(request, draw, accepted=True)
     return 201, body
 
 
-async def _list_messages(core: Core, request: web.Request, query: Form) -> Answer:
-    await _latency(core)
+async def _list_messages(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+    await _latency(simulator)
     sent = Between.parse("DateSent", query)
     to, sender = query.get("To"), query.get("From")
     found = (
         each
-        for each in core.messages.newest(to or None)
-        if sender in {"", each.sender} and sent.holds(each.date_sent) and _visible(core, each)
+        for each in simulator.messages.newest(to or None)
+        if sender in {"", each.sender} and sent.holds(each.date_sent) and _visible(simulator, each)
     )
     return 200, page(request.rel_url.raw_path, "messages", found, query)
 
 
-def _visible(core: Core, record: Message | Call) -> bool:
+def _visible(simulator: Simulator, record: Message | Call) -> bool:
     """List faults: dark shows nothing, a lag hides what is young."""
-    faults = core.dice.faults
+    faults = simulator.dice.faults
     if faults.list_dark:
         return False
-    age = (core.clock() - record.date_created).total_seconds() * 1000
+    age = (simulator.clock() - record.date_created).total_seconds() * 1000
     return age >= faults.list_lag_ms
 
 
-def _message(core: Core, request: web.Request) -> Message:
-    message = core.messages.get(request.match_info["sid"])
+def _message(simulator: Simulator, request: web.Request) -> Message:
+    message = simulator.messages.get(request.match_info["sid"])
     if message is None:
         raise not_found(request.rel_url.raw_path)
     return message
 
 
-async def _fetch_message(core: Core, request: web.Request, _: Form) -> Answer:
-    await _latency(core)
-    return 200, _message(core, request).body()
+async def _fetch_message(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    await _latency(simulator)
+    return 200, _message(simulator, request).body()
 
 
-async def _update_message(core: Core, request: web.Request, form: Form) -> Answer:
-    await _latency(core)
-    return 200, core.messaging.update(_message(core, request), form).body()
+async def _update_message(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+    await _latency(simulator)
+    return 200, simulator.messaging.update(_message(simulator, request), form).body()
 
 
-async def _delete_message(core: Core, request: web.Request, _: Form) -> Answer:
-    await _latency(core)
-    core.messaging.delete(_message(core, request))
+async def _delete_message(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    await _latency(simulator)
+    simulator.messaging.delete(_message(simulator, request))
     return 204, None
 
 
-def _media(core: Core, request: web.Request) -> Media:
-    message = _message(core, request)
+def _media(simulator: Simulator, request: web.Request) -> Media:
+    message = _message(simulator, request)
     for media in message.media:
         if media.sid == request.match_info["media"]:
             return media
     raise not_found(request.rel_url.raw_path)
 
 
-async def _list_media(core: Core, request: web.Request, query: Form) -> Answer:
-    message = _message(core, request)
+async def _list_media(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+    message = _message(simulator, request)
     return 200, page(request.rel_url.raw_path, "media_list", message.media, query)
 
 
-async def _fetch_media(core: Core, request: web.Request, _: Form) -> Answer:
-    return 200, _media(core, request).body()
+async def _fetch_media(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    return 200, _media(simulator, request).body()
 
 
-async def _delete_media(core: Core, request: web.Request, _: Form) -> Answer:
-    media = _media(core, request)
-    _message(core, request).media.remove(media)
+async def _delete_media(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    media = _media(simulator, request)
+    _message(simulator, request).media.remove(media)
     return 204, None
 
 
 async def _media_file(request: web.Request) -> web.StreamResponse:
     """The file itself: a data URL's bytes, or a redirect to where it is. Public, as at Twilio by default."""
-    core = request.app[CORE]
+    simulator = request.app[SIMULATOR]
     try:
-        media = _media(core, request)
+        media = _media(simulator, request)
     except ApiError as exc:
         return web.json_response(exc.body(), status=exc.status)
     if not media.url.startswith("data:"):
@@ -263,138 +263,138 @@ async def _media_file(request: web.Request) -> web.StreamResponse:
 
 
 async def _recording_file(request: web.Request) -> web.StreamResponse:
-    core = request.app[CORE]
+    simulator = request.app[SIMULATOR]
     try:
-        _authenticate(core, request)
+        _authenticate(simulator, request)
     except ApiError as exc:
         return web.json_response(exc.body(), status=exc.status)
-    return recordings.file(core, request)
+    return recordings.file(simulator, request)
 
 
 # Calls
 
 
-async def _create_call(core: Core, request: web.Request, form: Form) -> Answer:
-    draw = core.dice.draw("calls", form.get("To"))
+async def _create_call(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+    draw = simulator.dice.draw("calls", form.get("To"))
     if draw.refuse is not None:
         raise draw.refuse
     if draw.unaccepted:
-        await _latency(core)
+        await _latency(simulator)
         await _befall(request, draw, accepted=False)
-    call = core.calling.create(form, draw.outcome)
+    call = simulator.calling.create(form, draw.outcome)
     body = call.body()
     if draw.early:
-        await core.live.hurry(call)
-    await _latency(core)
-    core.live.start(call)
+        await simulator.live_calls.hurry(call)
+    await _latency(simulator)
+    simulator.live_calls.start(call)
     await _befall(request, draw, accepted=True)
     return 201, body
 
 
-async def _list_calls(core: Core, request: web.Request, query: Form) -> Answer:
-    await _latency(core)
+async def _list_calls(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+    await _latency(simulator)
     started, ended = Between.parse("StartTime", query), Between.parse("EndTime", query)
     to, sender, parent, status = (query.get(name) for name in ("To", "From", "ParentCallSid", "Status"))
     found = (
         each
-        for each in core.calls.newest(to or None)
+        for each in simulator.calls.newest(to or None)
         if sender in {"", each.sender}
         and parent in {"", each.parent_call_sid}
         and status in {"", each.status}
         and started.holds(each.start_time)
         and ended.holds(each.end_time)
-        and _visible(core, each)
+        and _visible(simulator, each)
     )
     return 200, page(request.rel_url.raw_path, "calls", found, query)
 
 
-def _call(core: Core, request: web.Request) -> Call:
-    call = core.calls.get(request.match_info["sid"])
+def _call(simulator: Simulator, request: web.Request) -> Call:
+    call = simulator.calls.get(request.match_info["sid"])
     if call is None:
         raise not_found(request.rel_url.raw_path)
     return call
 
 
-async def _fetch_call(core: Core, request: web.Request, _: Form) -> Answer:
-    await _latency(core)
-    return 200, _call(core, request).body()
+async def _fetch_call(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    await _latency(simulator)
+    return 200, _call(simulator, request).body()
 
 
-async def _update_call(core: Core, request: web.Request, form: Form) -> Answer:
-    await _latency(core)
-    return 200, core.calling.update(_call(core, request), form).body()
+async def _update_call(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+    await _latency(simulator)
+    return 200, simulator.calling.update(_call(simulator, request), form).body()
 
 
-async def _delete_call(core: Core, request: web.Request, _: Form) -> Answer:
-    await _latency(core)
-    core.calling.delete(_call(core, request))
+async def _delete_call(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    await _latency(simulator)
+    simulator.calling.delete(_call(simulator, request))
     return 204, None
 
 
 # Phone numbers and applications
 
 
-def _resources(core: Core, request: web.Request) -> dict[str, Resource]:
+def _resources(simulator: Simulator, request: web.Request) -> dict[str, Resource]:
     return (
-        core.account.numbers
+        simulator.account.numbers
         if "IncomingPhoneNumbers" in request.rel_url.raw_path
-        else core.account.applications
+        else simulator.account.applications
     )
 
 
-def _resource(core: Core, request: web.Request) -> Resource:
-    found = _resources(core, request).get(request.match_info["sid"])
+def _resource(simulator: Simulator, request: web.Request) -> Resource:
+    found = _resources(simulator, request).get(request.match_info["sid"])
     if found is None:
         raise not_found(request.rel_url.raw_path)
     return found
 
 
-async def _list_numbers(core: Core, request: web.Request, query: Form) -> Answer:
+async def _list_numbers(simulator: Simulator, request: web.Request, query: Form) -> Answer:
     return 200, page(
-        request.rel_url.raw_path, "incoming_phone_numbers", core.account.listed("number", query), query
+        request.rel_url.raw_path, "incoming_phone_numbers", simulator.account.listed("number", query), query
     )
 
 
-async def _buy_number(core: Core, _: web.Request, form: Form) -> Answer:
-    return 201, core.account.buy_number(form).body()
+async def _buy_number(simulator: Simulator, _: web.Request, form: Form) -> Answer:
+    return 201, simulator.account.buy_number(form).body()
 
 
-async def _list_applications(core: Core, request: web.Request, query: Form) -> Answer:
+async def _list_applications(simulator: Simulator, request: web.Request, query: Form) -> Answer:
     return 200, page(
-        request.rel_url.raw_path, "applications", core.account.listed("application", query), query
+        request.rel_url.raw_path, "applications", simulator.account.listed("application", query), query
     )
 
 
-async def _create_application(core: Core, _: web.Request, form: Form) -> Answer:
-    return 201, core.account.create_application(form).body()
+async def _create_application(simulator: Simulator, _: web.Request, form: Form) -> Answer:
+    return 201, simulator.account.create_application(form).body()
 
 
-async def _fetch_resource(core: Core, request: web.Request, _: Form) -> Answer:
-    return 200, _resource(core, request).body()
+async def _fetch_resource(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    return 200, _resource(simulator, request).body()
 
 
-async def _update_resource(core: Core, request: web.Request, form: Form) -> Answer:
-    return 200, core.account.update(_resource(core, request), form).body()
+async def _update_resource(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+    return 200, simulator.account.update(_resource(simulator, request), form).body()
 
 
-async def _delete_resource(core: Core, request: web.Request, _: Form) -> Answer:
-    del _resources(core, request)[_resource(core, request).sid]
+async def _delete_resource(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+    del _resources(simulator, request)[_resource(simulator, request).sid]
     return 204, None
 
 
-async def _fetch_key(core: Core, request: web.Request, _: Form) -> Answer:
+async def _fetch_key(simulator: Simulator, request: web.Request, _: Form) -> Answer:
     """iam.twilio.com: what kind of key it is. Only the account's own token may ask."""
-    if BasicAuth.decode(request.headers["Authorization"]).login != core.account.sid:
+    if BasicAuth.decode(request.headers["Authorization"]).login != simulator.account.sid:
         raise ApiError(20003)
-    sid, options = request.match_info["sid"], core.options
+    sid, options = request.match_info["sid"], simulator.options
     if sid not in options.api_keys:
         raise not_found(request.path)
     restricted = sid in options.restricted_keys
-    made = rfc2822(core.clock())
+    made = rfc2822(simulator.clock())
     policy = {"allow": ["/twilio/voice/calls/create"]} if restricted else None
     names = {"sid": sid, "friendly_name": "Switchboard"}
     return 200, {**names, "date_created": made, "date_updated": made, "policy": policy}
 
 
-async def _unknown(_: Core, request: web.Request, __: Form) -> Answer:
+async def _unknown(_: Simulator, request: web.Request, __: Form) -> Answer:
     raise not_found(request.rel_url.raw_path)

@@ -6,10 +6,9 @@ from importlib.resources import files
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from local.twilio.rest import control
-from local.twilio.rest import routes as rest
-from local.twilio.rest.routes import CORE
-from local.twilio.simulator import Core
+from local.twilio.rest import control, routes
+from local.twilio.rest.routes import SIMULATOR
+from local.twilio.simulator import Simulator
 
 _PAGE = {
     "": ("index.html", "text/html"),
@@ -54,15 +53,15 @@ async def _page(request: web.Request) -> web.Response:
 
 
 class Server:
-    """Serves one Core on 127.0.0.1. `start` and `stop` on the core's loop; `port` is known after `start`."""
+    """Serves one Simulator on 127.0.0.1. Start and stop it on the simulator's loop; `start` sets `port`."""
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.port = core.options.port
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.port = simulator.options.port
         app = web.Application(middlewares=[only_from_here], client_max_size=16 * 2**20)
-        app[CORE] = core
+        app[SIMULATOR] = simulator
         app[control.GOES_AWAY] = self._go_away
-        app.add_routes(rest.routes())
+        app.add_routes(routes.routes())
         app.add_routes(control.routes())
         app.add_routes([web.get("/", _page), web.get("/{file:inspector\\.(?:css|js)}", _page)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, keepalive_timeout=75)
@@ -75,14 +74,14 @@ class Server:
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        await self.core.open()
+        await self.simulator.open()
         await self._runner.setup()
         try:
             await self.listen()
         except OSError:
             await self.stop()
             raise
-        self.core.base_url = self.url
+        self.simulator.base_url = self.url
 
     async def listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -113,5 +112,5 @@ class Server:
     async def stop(self) -> None:
         for task in self._background:
             task.cancel()
-        await self.core.close()
+        await self.simulator.close()
         await self._runner.cleanup()

@@ -1,13 +1,13 @@
-"""What happens on a call, as those on it would notice, and what a developer would see beside it.
+"""What happens on a call: what the people on it notice, and what a developer sees beside it.
 
-Every event says when (seconds on the exchange's clock) and on which call. `str(event)` is its line in a
-transcript.
+Every event has its time (seconds on the exchange's clock) and its call. `str(event)` is its line in a
+transcript; an empty line is left out.
 """
 
 from dataclasses import dataclass
 
-from local.phone.twiml.notices import Notice
 from local.twilio.carrier.exchange.web_requests import Answer, WebRequest
+from local.twilio.model.errors import Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +116,8 @@ class RecordingEnded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingKept(Event):
-    """Any recording is complete: a <Record>'s, a <Dial>'s, a conference's or a whole call's."""
+class RecordingCompleted(Event):
+    """A recording is complete: one of a <Record>, a <Dial>, a conference or a whole call."""
 
     recording_sid: str
 
@@ -223,8 +223,26 @@ class Texted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TwimlGiven(Event):
+    """The call goes on with TwiML that REST gave it, instead of a URL."""
+
+    twiml: str
+
+    def __str__(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening(Event):
+    """The call has its TwiML, and nothing carries it out: the party is on the line until it hangs up."""
+
+    def __str__(self) -> str:
+        return "is on the line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotWalked(Event):
-    """TwiML that Twilio has and this phone does not carry out; the call goes on with the next verb."""
+    """TwiML that Twilio has and this phone does not carry out. The call goes on with the next verb."""
 
     verb: str
 
@@ -254,7 +272,7 @@ class Requested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """What came back for a request, and what is wrong with its TwiML."""
+    """A request was answered. notices: what is wrong with the answer or its TwiML."""
 
     request: WebRequest
     answer: Answer
@@ -266,7 +284,7 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted(Event):
-    """A notice that belongs to no one answer."""
+    """A notice that does not belong to one answer."""
 
     notice: Notice
 

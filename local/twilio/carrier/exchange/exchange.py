@@ -1,178 +1,140 @@
-"""The exchange: who can be called, what people at handsets do, and what REST does to live calls."""
+"""The exchange: calls begin and ring here, and it takes what people at handsets and REST do to them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from local.phone.engine.interpreter import Handler
-from local.phone.verbs.dial import dial
-from local.phone.verbs.gather import gather
-from local.phone.verbs.queue import enqueue
-from local.phone.verbs.record import record
-from local.phone.verbs.ringing import live, outbound
-from local.phone.verbs.speech import hangup, leave, pause, play, redirect, reject, say, sms, speaking_time
-from local.twilio.carrier.exchange.engine import World
 from local.twilio.carrier.exchange.events import Did, Heard
-from local.twilio.carrier.exchange.leg import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
-from local.twilio.carrier.exchange.signals import Key, PickedUp, Speech, TurnedDown, Wait
+from local.twilio.carrier.exchange.leg import Leg, StatusCallback
+from local.twilio.carrier.exchange.ringing import OutgoingCall, TwimlScript, outbound
+from local.twilio.carrier.exchange.signals import Key, PickedUp, Pickup, Speech, TurnedDown
+from local.twilio.carrier.exchange.telephony import Telephony
 from local.twilio.carrier.exchange.web_requests import Target
-
-HANDLERS: Mapping[str, Handler] = {
-    "Say": say,
-    "Play": play,
-    "Pause": pause,
-    "Gather": gather,
-    "Record": record,
-    "Dial": dial,
-    "Enqueue": enqueue,
-    "Leave": leave,
-    "Redirect": redirect,
-    "Reject": reject,
-    "Hangup": hangup,
-    "Sms": sms,
-}
-
-ACCOUNT_SID = "AC" + "0" * 32
+from local.twilio.model.options import ACCOUNT_SID
 
 
-class Exchange(World):
-    """Many calls in one world: a <Dial>, a queue, a conference and a whisper really connect people."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingCall:
+    """Somebody calls `to`, where the TwiML at `application` answers. extra: parameters of every request."""
+
+    from_: str
+    to: str
+    application: Target
+    fallback: Target | None = None
+    callback: StatusCallback | None = None
+    forwarded_from: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Exchange(Telephony):
+    """Many calls on one clock: a <Dial>, a queue, a conference and a whisper really connect people.
+
+    twiml: carries out a call's TwiML.
+    """
 
     def __init__(
         self,
+        twiml: TwimlScript,
         *,
         account_sid: str = ACCOUNT_SID,
         epoch: datetime | None = None,
         api_base: str = "https://api.twilio.com",
         numbers: Iterable[str] = (),
     ) -> None:
-        super().__init__(epoch=epoch, api_base=api_base, numbers=frozenset(numbers))
-        self.account_sid = account_sid
+        super().__init__(account_sid=account_sid, epoch=epoch, api_base=api_base, numbers=numbers)
+        self._twiml = twiml
 
     # Calls begin
 
-    def call_in(
-        self,
-        from_: str,
-        to: str,
-        application: Target,
-        *,
-        fallback: Target | None = None,
-        callback: StatusCallback | None = None,
-        forwarded_from: str | None = None,
-        extra: Mapping[str, str] | None = None,
-        sid: str | None = None,
-    ) -> Call:
-        """Somebody calls `to`, which is answered by the TwiML at `application`.
-
-        extra: further parameters of every request, such as a softphone's own.
-        """
-        call = self.new_call(from_, to, "inbound", "ringing", self.account_sid, sid=sid)
-        call.fallback, call.callback, call.forwarded_from = fallback, callback, forwarded_from
-        call.extra.update(extra or {})
-        self.start(call, live(self, call, HANDLERS, application))
+    def call_in(self, call: IncomingCall, sid: str | None = None) -> Leg:
+        """Somebody calls one of our numbers, or a TwiML application."""
+        leg = self.new_leg(call.from_, call.to, "inbound", "ringing", sid=sid)
+        leg.fallback, leg.callback, leg.forwarded_from = call.fallback, call.callback, call.forwarded_from
+        leg.extra.update(call.extra)
+        self.start(leg, self._twiml(self, leg, call.application))
         self.run()
-        return call
+        return leg
 
-    def call_out(
-        self,
-        from_: str,
-        to: str,
-        application: Target,
-        *,
-        fallback: Target | None = None,
-        callback: StatusCallback | None = None,
-        timeout: float = 60,
-        time_limit: float = 14400,
-        detection: MachineDetection | None = None,
-        send_digits: str = "",
-        recorded: RecordingRequest | None = None,
-        sid: str | None = None,
-    ) -> Call:
-        """REST places a call: `to` rings, and when it is answered hears the TwiML at `application`."""
-        call = self.new_call(from_, to, "outbound-api", "queued", self.account_sid, sid=sid)
-        call.fallback, call.callback = fallback, callback
-        call.detection, call.time_limit, call.recorded = detection, time_limit, recorded
-        self.start(call, outbound(self, call, HANDLERS, application, timeout, send_digits))
+    def call_out(self, call: OutgoingCall, sid: str | None = None) -> Leg:
+        """REST places a call: `to` rings, and when it is answered its TwiML is carried out."""
+        leg = self.new_leg(call.from_, call.to, "outbound-api", "queued", sid=sid)
+        leg.fallback, leg.callback = call.fallback, call.callback
+        leg.detection, leg.time_limit, leg.recorded = call.detection, call.time_limit, call.recorded
+        leg.extra.update(call.extra)
+        self.start(leg, outbound(self, leg, call, self._twiml))
         self.run()
-        return call
+        return leg
 
     # People at their handsets
 
-    def pick_up(self, call: Call, pickup: Pickup | None = None) -> None:
+    def pick_up(self, leg: Leg, pickup: Pickup | None = None) -> None:
         """Answer a ringing handset, as a person or as a machine."""
         pickup = pickup or Pickup()
-        self._did(call, "answered" + (" (a machine)" if pickup.machine else ""))
-        self.signal(call, PickedUp(pickup))
+        self._did(leg, "answered" + (" (a machine)" if pickup.machine else ""))
+        self.signal(leg, PickedUp(pickup))
         self.run()
 
-    def turn_down(self, call: Call, status: str = "busy") -> None:
+    def turn_down(self, leg: Leg, status: str = "busy") -> None:
         """Refuse a ringing call: busy, no-answer, or failed for a number that cannot be reached."""
-        self._did(call, {"busy": "declined", "failed": "could not be reached"}.get(status, "did not answer"))
-        self.signal(call, TurnedDown(status))
+        self._did(leg, {"busy": "declined", "failed": "could not be reached"}.get(status, "did not answer"))
+        self.signal(leg, TurnedDown(status))
         self.run()
 
-    def press(self, call: Call, keys: str) -> None:
+    def press(self, leg: Leg, keys: str) -> None:
         for key in keys:
-            self._did(call, f"pressed {key}")
-            self.signal(call, Key(key))
+            self._did(leg, f"pressed {key}")
+            self.signal(leg, Key(key))
             self.run()
 
-    def speak(self, call: Call, text: str) -> None:
-        """Say something: to a <Gather>, a recording, and whoever else is on the line."""
-        self._did(call, f'said "{text}"')
-        for other in self._listeners(call):
-            self.emit(Heard(at=self.now, call_sid=other.sid, by=call.party, text=text))
-        self.signal(call, Speech(text, speaking_time(text) * self.tempo))
+    def speak(self, leg: Leg, text: str) -> None:
+        """Say something: to a <Gather>, a recording, and everybody else on the line."""
+        self._did(leg, f'said "{text}"')
+        for other in self._listeners(leg):
+            self.emit(Heard(at=self.now, call_sid=other.sid, by=leg.party, text=text))
+        self.signal(leg, Speech(text, speaking_time(text) * self.tempo))
         self.run()
 
-    def _listeners(self, call: Call) -> list[Call]:
-        room = call.conference
-        if room is not None:
-            muted = any(each.call is call and each.muted for each in room.participants)
-            return [
-                each.call
-                for each in room.participants
-                if each.call is not call and room.started and not muted
-            ]
-        return [call.peer] if call.peer is not None else []
+    def _listeners(self, leg: Leg) -> list[Leg]:
+        for conference in self.conferences.values():
+            others = conference.others(leg)
+            if others is not None:
+                return others
+        return [leg.peer] if leg.peer else []
 
-    def hang_up(self, call: Call) -> None:
+    def hang_up(self, leg: Leg) -> None:
         """The party puts the handset down, or gives up while it rings."""
-        if call.is_over:
+        if leg.is_over:
             return
-        self._did(call, "hung up")
-        unanswered = "no-answer" if call.direction == "inbound" else "busy"
-        by = "caller" if call.direction == "inbound" else "callee"
-        self.end(call, "completed" if call.is_answered else unanswered, by=by)
+        self._did(leg, "hung up")
+        unanswered = "no-answer" if leg.direction == "inbound" else "busy"
+        by = "caller" if leg.direction == "inbound" else "callee"
+        self.end(leg, "completed" if leg.is_answered else unanswered, by=by)
         self.run()
 
-    def _did(self, call: Call, what: str) -> None:
-        self.emit(Did(at=self.now, call_sid=call.sid, what=what))
+    def _did(self, leg: Leg, what: str) -> None:
+        self.emit(Did(at=self.now, call_sid=leg.sid, what=what))
 
     # REST
 
-    def redirect(self, call: Call, target: Target) -> None:
-        """Give a live call other TwiML; a call that still rings hears it when it is answered."""
-        if call.direction != "inbound" and not call.is_answered:
-            call.redirected = target
-        elif not call.is_over:
-            self.divert(call, target)
+    def redirect(self, leg: Leg, target: Target) -> None:
+        """Give a live call other TwiML. A call that still rings gets it when it is answered."""
+        if leg.direction != "inbound" and not leg.is_answered:
+            leg.redirected = target
+        elif not leg.is_over:
+            self.divert(leg, target)
             self.run()
 
-    def complete(self, call: Call) -> None:
-        """End a call, whatever it does."""
-        self.end(call, "completed" if call.is_answered else "canceled", by="REST")
+    def complete(self, leg: Leg) -> None:
+        """End a call, answered or not."""
+        self.end(leg, "completed" if leg.is_answered else "canceled", by="REST")
         self.run()
 
-    def limit(self, call: Call, seconds: float) -> None:
-        """A new time limit, counted from when the call was answered."""
-        call.time_limit = seconds
-        if call.answered_at is not None:
-            left = max(call.answered_at + seconds - self.now, 0.0)
-            self.after(left, lambda: self.end(call, "completed", by="Twilio"), Wait.PATIENCE)
+    def cancel(self, leg: Leg) -> None:
+        """End a call that has not been answered. An answered one goes on."""
+        if not leg.is_answered:
+            self.complete(leg)
 
-    def cancel(self, call: Call) -> None:
-        """End a call that has not been answered; an answered one goes on."""
-        if not call.is_answered:
-            self.end(call, "canceled", by="REST")
-            self.run()
+
+def speaking_time(text: str) -> float:
+    """About how many seconds a voice needs for a text."""
+    return max(1.0, round(len(text) / 14, 1))

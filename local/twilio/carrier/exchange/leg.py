@@ -1,24 +1,17 @@
-"""A call, its party and its state, and the parameters that Twilio sends with every request about it."""
+"""One leg of a call: its party, its status, and the parameters of every request about it."""
 
-from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
+from local.twilio.carrier.exchange.recordings import CallRecording
 from local.twilio.carrier.exchange.web_requests import Params, Target
 from local.twilio.model.addresses import geography
-
-if TYPE_CHECKING:
-    from local.twilio.carrier.exchange.signals import Command, Signal
-
-API_VERSION = "2010-04-01"
-OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-UNANSWERED = frozenset({"queued", "initiated", "ringing"})
+from local.twilio.model.resources import API_VERSION, CALL_ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class StatusCallback:
-    """Where a call's progress is reported. events: of initiated, ringing, answered, completed."""
+    """Where progress is reported. events: the events that are reported, such as initiated or completed."""
 
     url: str
     method: str = "POST"
@@ -37,23 +30,20 @@ class MachineDetection:
 
 @dataclass(frozen=True, slots=True)
 class RecordingRequest:
-    """REST asked for the whole call to be recorded. channels: 1 or 2."""
+    """REST asked for the whole call to be recorded. channels: 1 or 2. track: inbound, outbound or both."""
 
     channels: int = 1
     callback: StatusCallback | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pickup:
-    """How a ringing handset was answered. A machine talks for `greeting` seconds, then beeps."""
-
-    machine: bool = False
-    greeting: float = 6.0
+    track: str = "both"
 
 
 @dataclass(slots=True, eq=False)
-class Call:
-    """One leg, between Twilio and one party. `party` is whose handset it is."""
+class Leg:
+    """One leg, between Twilio and one party.
+
+    extra: further parameters of every request. redirected: TwiML that REST gave the call while it rang.
+    documents_in_a_row: documents fetched since time last passed or the party last did something.
+    """
 
     sid: str
     account_sid: str
@@ -62,7 +52,7 @@ class Call:
     direction: str
     status: str
     created_at: float
-    parent: "Call | None" = None
+    parent: "Leg | None" = None
     forwarded_from: str | None = None
     fallback: Target | None = None
     callback: StatusCallback | None = None
@@ -72,39 +62,35 @@ class Call:
     ended_at: float | None = None
     answered_by: str | None = None
     beep_at: float | None = None
-    peer: "Call | None" = None
-    conference: Any = None
+    peer: "Leg | None" = None
     documents: int = 0
     documents_in_a_row: int = 0
     extra: dict[str, str] = field(default_factory=dict)
     redirected: Target | None = None
     recorded: RecordingRequest | None = None
-    recording: Any = None
+    recording: CallRecording | None = None
     sequence: int = 0
-    # How the exchange drives its script.
-    script: "Coroutine[Command, Any, None] | None" = None
-    blocked: "Command | None" = None
-    token: int = 0
-    mailbox: "deque[Signal]" = field(default_factory=deque)
-    interrupts: "tuple[type[Signal], ...]" = ()
 
     @property
     def party(self) -> str:
+        """The address of the person on this leg."""
         return self.from_ if self.direction == "inbound" else self.to
 
     @property
     def is_over(self) -> bool:
-        return self.status in OVER
+        return self.status in CALL_ENDED
 
     @property
     def is_answered(self) -> bool:
         return self.answered_at is not None
 
     def duration(self, now: float) -> int:
-        """Whole seconds since it was answered, or until it ended."""
+        """Whole seconds from the answer to `now`, or to the end: then at least 1."""
         if self.answered_at is None:
             return 0
-        return round((now if self.ended_at is None else self.ended_at) - self.answered_at)
+        if self.ended_at is None:
+            return round(now - self.answered_at)
+        return max(1, round(self.ended_at - self.answered_at))
 
     def parameters(self, more: Iterable[tuple[str, str]] = ()) -> Params:
         """Twilio's standard request parameters, as "TwiML for Programmable Voice" lists them, then `more`."""
@@ -129,6 +115,8 @@ class Call:
             if address.startswith("+"):
                 for name in names:
                     fields |= dict(geography(name, address))
+        if self.direction == "inbound" and self.from_.startswith("+1"):
+            fields["StirVerstat"] = "TN-Validation-Passed-A"
         fields |= self.extra
         fields |= dict(more)
         return tuple(fields.items())

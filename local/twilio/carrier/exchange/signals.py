@@ -1,31 +1,40 @@
-"""How a call's script waits without doing any I/O.
+"""Scripts: how the course of a call is written down without any I/O.
 
-A script is a coroutine that awaits two things: Receive (something happens to the call, or time passes) and
-Fetch (an answer to a request). The world drives it with send() and throw(); no event loop is involved.
+A script is a coroutine that awaits two things: Receive (something happens on the call, or time passes) and
+Fetch (the answer to a request). The engine drives it with send() and throw(); no event loop is involved.
 """
 
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any
 
-from local.twilio.carrier.exchange.leg import Pickup
+from local.twilio.carrier.exchange.leg import Leg
 from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest
-
-if TYPE_CHECKING:
-    from local.twilio.carrier.exchange.leg import Call
 
 
 class Wait(Enum):
-    """Why a script waits for time to pass: this tells a test's clock how far it may run by itself."""
+    """Why a script waits. A test's clock runs by itself only while a script waits for SOUND."""
 
-    SOUND = "something is being said or played, and goes on by itself"
+    SOUND = "something is said or played, or another event follows by itself"
     BACKGROUND = "hold music: it never ends by itself"
-    PATIENCE = "somebody may act, and at the end of this time it is too late"
+    DEADLINE = "somebody may act until this time has passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Pickup:
+    """How a ringing handset was answered. A machine talks for `greeting` seconds, then beeps.
+
+    answered_by: what machine detection is to find, such as fax; by default human, or machine_start.
+    """
+
+    machine: bool = False
+    greeting: float = 6.0
+    answered_by: str | None = None
 
 
 class Signal:
-    """Something that happened to a call."""
+    """Something that happened on a leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +64,23 @@ class TurnedDown(Signal):
 
 @dataclass(frozen=True, slots=True)
 class LegAnswered(Signal):
-    """A dialed handset was picked up; its whisper, if any, comes first."""
+    """A dialed handset was picked up. Its whisper, if any, comes before LegReady."""
 
-    leg: "Call"
+    leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
 class LegReady(Signal):
     """A dialed leg can be connected."""
 
-    leg: "Call"
+    leg: Leg
 
 
 @dataclass(frozen=True, slots=True)
 class LegEnded(Signal):
-    """A dialed leg is over, or (diverted) was sent to TwiML of its own by REST."""
+    """A dialed leg is over, or (diverted) REST gave it TwiML of its own."""
 
-    leg: "Call"
+    leg: Leg
     diverted: bool = False
 
 
@@ -79,27 +88,27 @@ class LegEnded(Signal):
 class Dequeue(Signal):
     """`agent` takes this call out of its queue, after the TwiML at `whisper` if there is one."""
 
-    agent: "Call"
+    agent: Leg
     whisper: Target | None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueJoined(Signal):
-    """Somebody came into the queue that this call dials."""
+    """Somebody joined the queue that this leg dials."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerReady(Signal):
-    """The dequeued caller has heard what there was to hear."""
+    """The dequeued caller has heard the whisper and can be connected."""
 
-    caller: "Call"
+    caller: Leg
 
 
 @dataclass(frozen=True, slots=True)
 class Parted(Signal):
-    """The other side of the bridge is gone. diverted: it was sent elsewhere by REST rather than hung up."""
+    """The other side of the bridge is gone. diverted: REST gave it other TwiML; it did not hang up."""
 
-    other: "Call"
+    other: Leg
     diverted: bool = False
 
 
@@ -115,7 +124,7 @@ class ConferenceEnded(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Wait for the next signal, or until `until` on the exchange's clock (then it gives None)."""
+    """Wait for the next signal, or until `until` on the exchange's clock: then the result is None."""
 
     until: float | None
     why: Wait
@@ -126,7 +135,7 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Make a request and wait for what comes of it."""
+    """Make a request and wait for its answer."""
 
     request: WebRequest
 
@@ -135,14 +144,15 @@ class Fetch:
 
 
 type Command = Receive | Fetch
+type Script = Coroutine[Command, Any, None]
 
 
 class CallOver(Exception):
-    """Thrown into a script, or raised by it: the call has ended."""
+    """The call has ended. The engine throws it into a script; a script that ends its call raises it."""
 
 
 class Diverted(Exception):
-    """Thrown into a script: REST gave the live call other TwiML."""
+    """The engine throws it into a script when REST gives the live call other TwiML."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -150,7 +160,7 @@ class Diverted(Exception):
 
 
 class Interrupted(Exception):
-    """Thrown into a script where one of the signals that the call's `interrupts` names comes in."""
+    """The engine throws it into a script when a signal comes that the script asked to be interrupted by."""
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal

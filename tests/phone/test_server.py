@@ -42,7 +42,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pag
 @pytest_asyncio.fixture
 async def page(browser: Page, stage: Stage) -> AsyncIterator[Page]:
     """A fresh phone with one handset, +12025550101."""
-    await stage.core.reset()
+    await stage.simulator.reset()
     stage.documents.clear()
     browser.errors.clear()
     await browser.look(1280, 900)
@@ -110,7 +110,7 @@ async def test_an_inbound_call_goes_through_the_menu_to_voicemail(page: Page, st
     await phone.press("#")
     await phone.shows("Goodbye")
     await phone.shows("over: completed")
-    (recording,) = stage.core.recordings.newest()
+    (recording,) = stage.simulator.recordings.newest()
     assert recording.source == "RecordVerb"
     await page.until("document.querySelector('#request-list').innerText.includes('/api/voice/status')")
     shown = await page.evaluate("document.querySelector('#request-list').innerText")

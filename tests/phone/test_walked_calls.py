@@ -1,4 +1,4 @@
-"""REST-created and inbound calls of the emulator, walked by the phone's exchange."""
+"""Calls of the emulator whose TwiML the phone carries out, created over REST and inbound."""
 
 import io
 import wave
@@ -8,9 +8,12 @@ import pytest
 import requests
 from twilio.rest import Client
 
+from local.phone.walker import walk_twiml
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, Number, Options, Pace
-from local.twilio.carrier.live_calls import Office
-from local.twilio.simulator import Core
+from local.twilio.carrier.exchange.leg import Leg
+from local.twilio.carrier.exchange.telephony import Telephony
+from local.twilio.carrier.exchange.web_requests import Target
+from local.twilio.simulator import Simulator
 from tests import openapi
 from tests.listener import Answer, Listener
 
@@ -19,18 +22,8 @@ OTHER = "+12025550102"
 
 
 @pytest.fixture(scope="session")
-def offices() -> list[Office]:
-    """What the emulator's calls are carried by, once it runs."""
-    return []
-
-
-@pytest.fixture(scope="session")
-def running_walking_emulator(offices: list[Office]) -> Iterator[Emulator]:
-    def carrier(core: Core) -> Office:
-        offices.append(Office(core))
-        return offices[-1]
-
-    with Emulator(Options(pace=Pace(step=0.01, talk=0.05)), carrier=carrier) as emulator:
+def running_walking_emulator() -> Iterator[Emulator]:
+    with Emulator(Options(pace=Pace(step=0.01, talk=0.05)), twiml=walk_twiml) as emulator:
         yield emulator
 
 
@@ -41,18 +34,11 @@ def walking(running_walking_emulator: Emulator, listener: Listener) -> Iterator[
     exchanges: list[object] = []
     number = Number(voice_url=f"{listener.url}/voice", status_callback=f"{listener.url}/status")
     emulator.reset(Options(pace=Pace(step=0.01, talk=0.05), numbers=(number,)))
-    emulator.on_exchange(exchanges.append)
+    emulator.on_rest_request(exchanges.append)
     yield emulator
-    emulator.on_exchange(None)
+    emulator.on_rest_request(None)
+    emulator.close_handsets()
     assert not openapi.problems(exchanges)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def office(walking: Emulator, offices: list[Office]) -> Iterator[Office]:  # noqa: ARG001 - it makes the office
-    """Where a test may hold handsets, whose robots then keep still."""
-    (office,) = offices
-    yield office
-    office.handsets.clear()
 
 
 @pytest.fixture
@@ -81,25 +67,26 @@ def test_an_inbound_call_is_walked_to_its_end(walking: Emulator, listener: Liste
     assert all(each.is_signed(AUTH_TOKEN) for each in listener.requests)
 
 
+def an_hour_goes_by(emulator: Emulator) -> None:
+    def go_by(simulator: Simulator) -> None:
+        simulator.live_calls._began -= 3600
+
+    emulator.do(go_by)
+
+
 def test_a_call_rings_for_its_whole_time_however_long_nobody_called(listener: Listener) -> None:
-    offices: list[Office] = []
-
-    def office(core: Core) -> Office:
-        offices.append(Office(core))
-        return offices[-1]
-
     pace = Pace(step=0.05, talk=0.05)
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer("<Response><Gather timeout='30'/><Hangup/></Response>")
-    with Emulator(Options(pace=pace, numbers=(number,)), carrier=office) as emulator:
+    with Emulator(Options(pace=pace, numbers=(number,)), twiml=walk_twiml) as emulator:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
         client.api.base_url = emulator.url
         for _ in range(2):
-            offices[0]._began -= 3600  # an hour goes by
+            an_hour_goes_by(emulator)
             client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response><Hangup/></Response>", timeout=30)
             emulator.settle()
             assert emulator.calls()[0]["status"] == "completed"
-        offices[0]._began -= 3600
+        an_hour_goes_by(emulator)
         call = emulator.inbound_call(PERSON, NUMBER)
         assert emulator.calls(NUMBER)[0]["status"] == "in-progress"
         client.calls(call.sid).update(status="completed")
@@ -209,9 +196,9 @@ def test_a_voicemail_can_be_fetched_by_who_has_credentials(
 
 
 def test_who_waits_in_a_queue_is_told_over_rest(
-    walking: Emulator, office: Office, listener: Listener, client: Client
+    walking: Emulator, listener: Listener, client: Client
 ) -> None:
-    office.handsets.update((PERSON, OTHER))  # people are on the line, and no robot, which would hang up
+    walking.open_handsets(PERSON, OTHER)  # people are on the line, and no robot, which would hang up
     listener.answers["/voice"] = Answer("<Response><Enqueue waitUrl='/wait'>support</Enqueue></Response>")
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
     first = walking.inbound_call(PERSON, NUMBER)
@@ -227,3 +214,37 @@ def test_who_waits_in_a_queue_is_told_over_rest(
     client.calls(second.sid).update(status="completed")
     assert client.queues(queue.sid).members.list() == []
     assert {client.calls(each.sid).fetch().status for each in (first, second)} <= {"completed", "canceled"}
+
+
+def test_an_inbound_call_may_be_rejected(walking: Emulator, listener: Listener) -> None:
+    listener.answers["/voice"] = Answer("<Response><Reject reason='busy'/></Response>")
+    walking.inbound_call(PERSON, NUMBER)
+    walking.settle()
+    assert (walking.calls()[0]["status"], walking.calls()[0]["price"]) == ("busy", None)
+
+
+def test_a_dialed_leg_is_listed_by_its_parent(walking: Emulator, client: Client) -> None:
+    call = client.calls.create(to=PERSON, from_=NUMBER, twiml=f"<Response><Dial>{OTHER}</Dial></Response>")
+    walking.settle()
+    (child,) = client.calls.list(parent_call_sid=call.sid or "")
+    assert (child.direction, child.status, child.to) == ("outbound-dial", "completed", OTHER)
+
+
+def test_ringing_stops_at_the_timeout(walking: Emulator, client: Client) -> None:
+    walking.open_handsets(PERSON)  # and nobody picks up
+    call = client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response/>", timeout=1)
+    walking.settle()
+    assert client.calls(call.sid or "").fetch().status == "no-answer"
+
+
+def test_a_script_that_fails_does_not_leave_the_call_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: Telephony, __: Leg, ___: Target) -> None:
+        raise ZeroDivisionError
+
+    with Emulator(Options(pace=Pace(step=0.01, talk=0.05)), twiml=broken) as emulator:
+        client = Client(ACCOUNT_SID, AUTH_TOKEN)
+        client.api.base_url = emulator.url
+        call = client.calls.create(to=PERSON, from_=NUMBER, twiml="<Response/>")
+        emulator.settle()
+        assert client.calls(call.sid or "").fetch().status == "completed"
+    assert "ZeroDivisionError" in caplog.text
