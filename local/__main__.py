@@ -1,6 +1,7 @@
 """`python -m local`: the laptop edition, and the commands that talk to it."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,6 @@ def start(
         bool,
         typer.Option("--func", envvar="SWITCHBOARD_FUNC", help="Use Core Tools (func start) as the host."),
     ] = False,
-    app_dir: Annotated[Path, typer.Option(hidden=True)] = _ROOT,
 ) -> None:
     """Run Switchboard whole on this machine: storage, Twilio and the Functions host, until Ctrl-C.
 
@@ -60,7 +60,9 @@ def start(
     if context.invoked_subcommand:
         return
     choices = Choices(
-        app_dir=app_dir.resolve(),
+        app_dir=Path(
+            os.environ.get("SWITCHBOARD_APP_DIR") or _ROOT
+        ).resolve(),  # tests run an app of their own
         data=data.resolve(),
         port=port,
         storage_port=storage_port,

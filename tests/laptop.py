@@ -113,10 +113,10 @@ async def started(
     """Start it; it is stopped at the end. options: the ports' unless given."""
     where = where or LaptopPorts.free()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "local", "--app-dir", str(app_dir), "--data", str(data)),
+        *(sys.executable, "-m", "local", "--data", str(data)),
         *(where.options if options is None else options),
         cwd=ROOT,
-        env={**environment(environ), "COLUMNS": "120"},
+        env={**environment(environ), "SWITCHBOARD_APP_DIR": str(app_dir), "COLUMNS": "120"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

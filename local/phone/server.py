@@ -10,17 +10,16 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from local.phone import views
+from local.phone.open_page import Page, Refused, Said, address_field, text_field
 from local.twilio.carrier.exchange.events import Event
 from local.twilio.carrier.exchange.exchange import Exchange
 from local.twilio.carrier.exchange.leg import Leg
 from local.twilio.carrier.exchange.signals import Pickup
 from local.twilio.model.account import InboundError
-from local.twilio.model.addresses import e164
 from local.twilio.model.errors import ApiError
 from local.twilio.model.options import is_allowed
 from local.twilio.rest.server import only_from_here
@@ -47,12 +46,6 @@ _LOOK = 0.2  # seconds between two looks for new requests and texts
 _GRACE = 5.0  # seconds for a page that was reloaded to take its handsets up again
 _LONGEST = 16_384  # bytes that a page may say at once
 
-type Said = dict[str, Any]
-
-
-class Refused(ValueError):
-    """What a page asked for cannot be; says why to the person."""
-
 
 class PhoneServer:
     """Serves the phone of a simulator that walks TwiML.
@@ -64,7 +57,7 @@ class PhoneServer:
         self.simulator = simulator
         self.live_calls = simulator.live_calls
         self.port = port
-        self._pages: set[_Page] = set()
+        self._pages: set[Page] = set()
         self._lines: dict[str, list[Said]] = defaultdict(list)
         self.live_calls.listeners.append(self._happened)
         self.live_calls.on_clear = self._begin_anew
@@ -139,11 +132,12 @@ class PhoneServer:
                 for page in self._pages:
                     self.bring_up_to_date(page)
 
-    def bring_up_to_date(self, page: "_Page") -> None:
+    def bring_up_to_date(self, page: Page) -> None:
         recent = list(self.simulator.webhooks.deliveries)[-_SHOWN:]
-        news = [each for each in recent if page.requests.get(each.number) != _state(each)]
+        states = {each.number: (each.status, each.error_code) for each in recent}
+        news = [each for each in recent if page.requests.get(each.number) != states[each.number]]
         if news:
-            page.requests |= {each.number: _state(each) for each in news}
+            page.requests |= states
             shown = [views.request(each, self.live_calls.notices.get(each.number, ())) for each in news]
             page.tell({"type": "requests", "requests": shown})
         texts: list[Said] = []
@@ -172,7 +166,7 @@ class PhoneServer:
     async def _line(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=20, max_msg_size=_LONGEST)
         await socket.prepare(request)
-        page = _Page(socket)
+        page = Page(socket)
         self._pages.add(page)
         page.tell(self._hello())
         self.bring_up_to_date(page)
@@ -188,12 +182,12 @@ class PhoneServer:
                 self._release(address)
         return socket
 
-    async def _hear(self, page: "_Page", data: str) -> None:
+    async def _hear(self, page: Page, data: str) -> None:
         try:
             said = json.loads(data)
             if not isinstance(said, dict):
                 raise Refused("a page says JSON objects")
-            action = _ACTIONS.get(_word(said, "do"))
+            action = _ACTIONS.get(text_field(said, "do"))
             if action is None:
                 raise Refused(f"do: must be one of {', '.join(sorted(_ACTIONS))}")
         except (Refused, json.JSONDecodeError) as exc:
@@ -205,14 +199,14 @@ class PhoneServer:
         else:
             await attempt
 
-    async def _attempt(self, page: "_Page", action: "_Action", said: Said) -> None:
+    async def _attempt(self, page: Page, action: "_Action", said: Said) -> None:
         try:
             await action(self, page, said)
         except (Refused, InboundError, ApiError) as exc:
             page.tell({"type": "refused", "problem": str(exc)})
 
-    async def _open(self, page: "_Page", said: Said) -> None:
-        address = _address(said, "address")
+    async def _open(self, page: Page, said: Said) -> None:
+        address = address_field(said, "address")
         if address not in page.handsets:
             page.handsets.add(address)
             self.live_calls.handsets[address] += 1
@@ -230,8 +224,8 @@ class PhoneServer:
         )
         self.bring_up_to_date(page)
 
-    async def _close(self, page: "_Page", said: Said) -> None:
-        address = _address(said, "address")
+    async def _close(self, page: Page, said: Said) -> None:
+        address = address_field(said, "address")
         if address in page.handsets:
             page.handsets.discard(address)
             self._release(address)
@@ -254,13 +248,13 @@ class PhoneServer:
 
         self.live_calls.act(hang_up)
 
-    async def _call(self, _: "_Page", said: Said) -> None:
+    async def _call(self, _: Page, said: Said) -> None:
         """Call one of our numbers, or a TwiML application by its URL."""
-        sender, to = _address(said, "from"), _word(said, "to").strip()
+        sender, to = address_field(said, "from"), text_field(said, "to").strip()
         if to.startswith(("http://", "https://")):
             if not is_allowed(to, self.simulator.options):
                 raise Refused("to: an application's URL must be on this machine, or on an allowed host")
-            method = _word(said, "method", "POST")
+            method = text_field(said, "method", "POST")
             if method not in {"GET", "POST"}:
                 raise Refused("method: must be GET or POST")
             work = self.simulator.calling.application(sender, to, method)
@@ -270,49 +264,49 @@ class PhoneServer:
         if result.error:
             log.info("call %s: %s", result.sid, result.error)
 
-    async def _text(self, _: "_Page", said: Said) -> None:
-        sender, to = _address(said, "from"), _word(said, "to")
-        await self.simulator.receive_message(sender, to, _word(said, "body"), [])
+    async def _text(self, _: Page, said: Said) -> None:
+        sender, to = address_field(said, "from"), text_field(said, "to")
+        await self.simulator.receive_message(sender, to, text_field(said, "body"), [])
 
     def _leg(self, said: Said) -> Leg:
-        leg = self.live_calls.catch_up().legs.get(_word(said, "call"))
+        leg = self.live_calls.catch_up().legs.get(text_field(said, "call"))
         if leg is None:
             raise Refused("call: there is no such call")
         if leg.is_over:
             raise Refused("that call is over")
         return leg
 
-    async def _answer(self, _: "_Page", said: Said) -> None:
+    async def _answer(self, _: Page, said: Said) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
             raise Refused("that call does not ring here")
-        machine = _word(said, "as", "person") == "machine"
+        machine = text_field(said, "as", "person") == "machine"
         self.live_calls.act(lambda exchange: exchange.pick_up(leg, Pickup(machine=machine)))
 
-    async def _decline(self, _: "_Page", said: Said) -> None:
+    async def _decline(self, _: Page, said: Said) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
             raise Refused("that call does not ring here")
         self.live_calls.act(lambda exchange: exchange.turn_down(leg, "busy"))
 
-    async def _press(self, _: "_Page", said: Said) -> None:
-        leg, keys = self._leg(said), _word(said, "keys")
+    async def _press(self, _: Page, said: Said) -> None:
+        leg, keys = self._leg(said), text_field(said, "keys")
         if not keys or set(keys) - set("0123456789*#") or len(keys) > 32:
             raise Refused("keys: must be of 0 to 9, * and #")
         self.live_calls.act(lambda exchange: exchange.press(leg, keys))
 
-    async def _say(self, _: "_Page", said: Said) -> None:
-        leg, text = self._leg(said), _word(said, "text").strip()
+    async def _say(self, _: Page, said: Said) -> None:
+        leg, text = self._leg(said), text_field(said, "text").strip()
         if not text or len(text) > 1000:
             raise Refused("text: must have 1 to 1,000 characters")
         self.live_calls.act(lambda exchange: exchange.speak(leg, text))
 
-    async def _hang_up(self, _: "_Page", said: Said) -> None:
+    async def _hang_up(self, _: Page, said: Said) -> None:
         leg = self._leg(said)
         self.live_calls.act(lambda exchange: exchange.hang_up(leg))
 
 
-type _Action = Callable[[PhoneServer, _Page, Said], Awaitable[None]]
+type _Action = Callable[[PhoneServer, Page, Said], Awaitable[None]]
 
 _ACTIONS: dict[str, _Action] = {
     "open": PhoneServer._open,
@@ -325,58 +319,6 @@ _ACTIONS: dict[str, _Action] = {
     "say": PhoneServer._say,
     "hang_up": PhoneServer._hang_up,
 }
-
-
-class _Page:
-    """One open page, and what it has been told."""
-
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self.socket = socket
-        self.handsets: set[str] = set()
-        self.requests: dict[int, object] = {}
-        self.texts: dict[str, object] = {}
-        self._out: asyncio.Queue[Said] = asyncio.Queue()
-
-    def forget(self) -> None:
-        self.requests.clear()
-        self.texts.clear()
-
-    def tell(self, what: Said) -> None:
-        self._out.put_nowait(what)
-
-    async def send_all(self) -> None:
-        while True:
-            what = await self._out.get()
-            try:
-                await self.socket.send_json(what)
-            except ConnectionError:
-                return
-
-
-def _state(delivery: Any) -> object:
-    return (delivery.status, delivery.error_code)
-
-
-def _word(said: Said, name: str, default: str | None = None) -> str:
-    value = said.get(name, default)
-    if not isinstance(value, str):
-        raise Refused(f"{name}: must be text")
-    return value
-
-
-def _address(said: Said, name: str) -> str:
-    """A handset's address: a number in E.164, client:NAME, or sip:NAME@HOST."""
-    address = _word(said, name).strip()
-    if (
-        address.startswith(("client:", "sip:"))
-        and 7 < len(address) <= 256
-        and not any(map(str.isspace, address))
-    ):
-        return address
-    number = e164(address)
-    if number is None:
-        raise Refused(f"{name}: must be a phone number such as +12025550101, client:NAME or sip:NAME@HOST")
-    return number
 
 
 async def _page(request: web.Request) -> web.Response:

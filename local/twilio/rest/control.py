@@ -13,7 +13,7 @@ from aiohttp import web
 
 from local.twilio.model.account import InboundError
 from local.twilio.model.faults import FaultError, Planned
-from local.twilio.rest.routes import SIMULATOR
+from local.twilio.rest.api import SIMULATOR
 from local.twilio.simulator import Simulator
 
 type Body = dict[str, Any]

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from local.twilio.rest import control, routes
-from local.twilio.rest.routes import SIMULATOR
+from local.twilio.rest.api import SIMULATOR
 from local.twilio.simulator import Simulator
 
 _PAGE = {
