@@ -25,26 +25,33 @@ errors = Console(stderr=True, highlight=False)
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    port: Annotated[int, typer.Option(envvar="SWITCHBOARD_PORT", help="The Functions host.")] = 7071,
+    port: Annotated[
+        int, typer.Option(envvar="SWITCHBOARD_PORT", help="The port of the Functions host.")
+    ] = 7071,
     storage_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_STORAGE_PORT", help="Azurite: blob; queue and table follow.")
+        int,
+        typer.Option(
+            envvar="SWITCHBOARD_STORAGE_PORT",
+            help="The first port of Azurite: blob. Queue and table have the next two.",
+        ),
     ] = 10000,
     twilio_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our emulator of Twilio, and its page.")
+        int,
+        typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="The port of the Twilio emulator and its page."),
     ] = 4000,
     phone_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The handsets on the screen.")
+        int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The port of the phone on the screen.")
     ] = 7070,
     auth: Annotated[
         bool,
         typer.Option(
             "--auth",
             envvar="SWITCHBOARD_AUTH",
-            help="Enforce function keys, as in Azure. Always on once anything is not on this machine.",
+            help="Enforce function keys, as in Azure. Always on if Twilio or the public URL is elsewhere.",
         ),
     ] = False,
     data: Annotated[
-        Path, typer.Option(envvar="SWITCHBOARD_DATA", help="Where everything is kept between runs.")
+        Path, typer.Option(envvar="SWITCHBOARD_DATA", help="The folder for what is kept between runs.")
     ] = _DATA,
     func: Annotated[
         bool,
@@ -53,8 +60,8 @@ def start(
 ) -> None:
     """Run Switchboard whole on this machine: storage, Twilio and the Functions host, until Ctrl-C.
 
-    With a real Twilio account in .env it is the real Twilio, and PUBLIC_BASE_URL has to be a public https
-    address. Without a command it starts; the commands talk to what is running.
+    If .env has a real Twilio account, the real Twilio is used, and PUBLIC_BASE_URL must be a public https
+    address. Without a command, this starts everything; each command talks to what is running.
     """
     context.obj = data.resolve()
     if context.invoked_subcommand:
@@ -136,7 +143,7 @@ def queue_call(
 ) -> None:
     """Put a call on the queue `outbound-calls`, as any program with the storage account could.
 
-    It is not checked here: what the queue function makes of it is the point.
+    Nothing is checked here: the queue function decides.
     """
     try:
         message = commands.queue_call(Running.read(context.obj), to, say=say, url=url, twiml=twiml)
@@ -147,7 +154,7 @@ def queue_call(
 
 @app.command("demo")
 def play_demo(context: typer.Context) -> None:
-    """Play the main job on real input, and show it as it happens."""
+    """Play the main job on real input, and show what happens."""
     try:
         code = asyncio.run(demo.play(context.obj, console))
     except demo.DemoFailed as exc:

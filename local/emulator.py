@@ -18,7 +18,7 @@ from local.twilio.model.options import (
     Options,
     Pace,
 )
-from local.twilio.rest.server import Server
+from local.twilio.rest.server import EmulatorServer
 from local.twilio.simulator import Simulator
 
 log = logging.getLogger("local.twilio")
@@ -118,7 +118,7 @@ async def _serve(options: Options, phone_port: int | None) -> None:
     stopped = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopped.set)
-    server = Server(Simulator(options, twiml=None if phone_port is None else walk_twiml))
+    server = EmulatorServer(Simulator(options, twiml=None if phone_port is None else walk_twiml))
     await server.start()
     try:
         phone = None if phone_port is None else PhoneServer(server.simulator, phone_port)

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parents[2] / "node_modules" / ".bin" / "azurite"
 
 @dataclass(frozen=True, slots=True)
 class StoragePorts:
-    """Where Azurite listens, on 127.0.0.1."""
+    """The ports of Azurite on 127.0.0.1."""
 
     blob: int
     queue: int
@@ -30,7 +30,7 @@ class StoragePorts:
         return (self.blob, self.queue, self.table)
 
     def connection_string(self, account: str = ACCOUNT, key: str = KEY) -> str:
-        """For AzureWebJobsStorage and for every storage SDK."""
+        """The connection string, for AzureWebJobsStorage and for every storage SDK."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{self.blob}/{account};"
@@ -40,9 +40,9 @@ class StoragePorts:
 
 
 def command(ports: StoragePorts, folder: Path | None) -> list[str]:
-    """The command line. Without a folder, everything is kept in memory.
+    """The command line of Azurite. Without a folder, it keeps everything in memory.
 
-    azure-storage-queue and -blob speak a newer REST version than Azurite knows: hence skipApiVersionCheck.
+    --skipApiVersionCheck: azure-storage-queue and -blob use a newer REST version than Azurite knows.
     """
     where = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
     return [
@@ -58,15 +58,15 @@ def command(ports: StoragePorts, folder: Path | None) -> list[str]:
 
 
 def accounts(names: Sequence[str], key: str = KEY) -> str:
-    """AZURITE_ACCOUNTS for these account names, all with the same key."""
+    """The value of AZURITE_ACCOUNTS for these account names, all with the same key."""
     return ";".join(f"{name}:{key}" for name in names)
 
 
 def own_key(folder: Path) -> str:
-    """A key that nobody else knows, kept in this folder for the owner alone.
+    """A secret storage key, kept in a file of this folder that only the owner can read.
 
-    Azurite checks no Host header, and its usual key is published: any page in the developer's browser could
-    put a call onto the queue by a signed URL. That must not reach a real Twilio account.
+    Azurite does not check the Host header, and everybody knows its usual key. With that key, any page in the
+    developer's browser could put a call onto the queue, and the call would reach a real Twilio account.
     """
     path = folder / "azurite.key"
     folder.mkdir(parents=True, exist_ok=True)

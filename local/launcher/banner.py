@@ -1,4 +1,4 @@
-"""What a newcomer reads first: what runs where, and three commands to try."""
+"""The text that `make start` shows when all parts run: what runs where, and three commands to try."""
 
 import json
 import sys
@@ -9,13 +9,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from local.launcher.plan import Plan
+from local.launcher.plan import LaunchPlan
 
 _PERSON = "+12025550101"
 
 
-def show(plan: Plan, console: Console) -> None:
-    """Print it. The commands stand outside the frame, so that they can be copied whole."""
+def show(plan: LaunchPlan, console: Console) -> None:
+    """Print the banner. The commands are outside the frame, so that a person can copy whole lines."""
     where = Table.grid(padding=(0, 2))
     for name, address, note in _rows(plan):
         where.add_row(Text(name, style="bold"), Text(address, style="cyan"), Text(note, style="dim"))
@@ -33,7 +33,7 @@ def show(plan: Plan, console: Console) -> None:
     console.print(Text("\nCtrl-C stops everything.\n", style="dim"))
 
 
-def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+def _rows(plan: LaunchPlan) -> list[tuple[str, str, str]]:
     settings, storage = plan.settings, plan.storage
     host = "Core Tools (func start)" if plan.choices.func else "our host, Microsoft's worker library"
     rows = [("functions", plan.url, host)]
@@ -42,7 +42,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.is_real:
         rows.append(("Twilio", "https://api.twilio.com", f"the real one, {settings['TWILIO_ACCOUNT_SID']}"))
     else:
-        rows.append(("Twilio", plan.twilio_url, "our emulator, with a page of all it does"))
+        rows.append(("Twilio", plan.twilio_url, "our emulator, with a page that shows all it does"))
         rows.append(("phone", plan.phone_url, "handsets on the screen"))
     rows.append(("storage", f"127.0.0.1:{storage.blob}-{storage.table}", "Azurite: blob, queue, table"))
     rows.append(("number", settings["TWILIO_FROM_NUMBER"], "ours; people are +12025550101 to 0199"))
@@ -50,11 +50,11 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     return rows
 
 
-def commands(plan: Plan) -> list[tuple[str, str]]:
-    """(what it does, the command line) of each."""
+def commands(plan: LaunchPlan) -> list[tuple[str, str]]:
+    """The commands to try: what each does, and its command line."""
     data = "" if plan.choices.data == Path(".local").resolve() else f" --data {plan.choices.data}"
     local = f"{_python()} -m local{data}"
-    # The people of the laptop edition are fiction: the real Twilio would refuse them.
+    # The numbers of the laptop edition are fictional: the real Twilio would refuse them.
     person = "YOUR_NUMBER" if plan.is_real else _PERSON
     inbound = {"from": person, "to": plan.settings["TWILIO_FROM_NUMBER"], "body": "HELP"}
     texted = (
@@ -71,7 +71,7 @@ def commands(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _python() -> str:
-    """As it is typed from here."""
+    """The Python program, as a person types it from the current folder."""
     program = Path(sys.executable)
     here = Path.cwd()
     return str(program.relative_to(here)) if program.is_relative_to(here) else str(program)

@@ -1,4 +1,4 @@
-"""What `python -m local` is going to run, decided before anything is started.
+"""Decides what `python -m local` runs, before anything is started.
 
 Twilio is our emulator by default. It is the real Twilio if .env or the environment names an account other
 than the well-known one, and no TWILIO_BASE_URL. Storage is always Azurite.
@@ -25,7 +25,7 @@ SCHEDULE = "*/15 * * * * *"
 
 
 class CannotStart(Exception):
-    """Something has to be put right first; the message says what."""
+    """The laptop edition cannot start. The message says what to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,12 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """settings: every app setting that is known, from wherever. given: those to put into the host's
-    environment; the rest comes from .env, so that a change there is noticed. keys: None if keys are off.
-    storage_key: Azurite's published one only where keys are off.
+class LaunchPlan:
+    """What is going to run.
+
+    settings: every app setting that is known. given: the settings for the host's environment; the host reads
+    the others from .env itself, so that it notices a change there. keys: None if function keys are off.
+    storage_key: Azurite's well-known key if function keys are off, else a secret one.
     """
 
     choices: Choices
@@ -78,8 +80,8 @@ class Plan:
         return self.choices.data / "running.env"
 
 
-def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan:
-    """Decide. Raises CannotStart where settings contradict each other or a port is taken."""
+def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> LaunchPlan:
+    """Decide what to run. Raises CannotStart if settings are wrong or contradict each other."""
     own = {name: value for name in Settings.names() if (value := environ.get(name, "").strip())}
     known = {**_env_file(choices.app_dir, environ), **own}
     is_real = "TWILIO_BASE_URL" not in known and known.get("TWILIO_ACCOUNT_SID", ACCOUNT_SID) != ACCOUNT_SID
@@ -105,7 +107,7 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
         Settings.from_env(settings)
     except SettingsError as exc:
         raise CannotStart(f"{exc}. Put them right in {choices.app_dir / '.env'} or the environment.") from exc
-    return Plan(
+    return LaunchPlan(
         choices=choices,
         settings={name: value for name, value in settings.items() if value},
         given=given,
@@ -116,8 +118,8 @@ def make_plan(choices: Choices, environ: Mapping[str, str] = os.environ) -> Plan
     )
 
 
-def check_ports(plan: Plan) -> None:
-    """Raises CannotStart naming a port that is taken and the option that moves it."""
+def check_ports(plan: LaunchPlan) -> None:
+    """Raises CannotStart if a port is taken. The message names the port and the option for another one."""
     choices = plan.choices
     asked = {choices.port: "--port"}
     storage = dict.fromkeys(plan.storage.all(), "--storage-port")
@@ -134,7 +136,7 @@ def check_ports(plan: Plan) -> None:
 
 
 def _env_file(app_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The app settings in .env, unless python-dotenv is switched off, as for tests and the demo."""
+    """The app settings in .env; none if python-dotenv is switched off, as in tests and in the demo."""
     if environ.get("PYTHON_DOTENV_DISABLED", "").lower() in {"1", "true", "t", "yes", "y"}:
         return {}
     values = dotenv_values(app_dir / ".env")
@@ -149,7 +151,7 @@ def _storage(choices: Choices, known: Mapping[str, str], key: str) -> dict[str, 
             f"machine: leave it out, or set it to {DEVELOPMENT_STORAGE}"
         )
     ports = StoragePorts.starting_at(choices.storage_port)
-    # An empty one in the environment hides one in .env: the connection string alone counts here.
+    # The empty account name hides one in .env: only the connection string counts here.
     return {"AzureWebJobsStorage": ports.connection_string(key=key), "AzureWebJobsStorage__accountName": ""}
 
 

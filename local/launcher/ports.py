@@ -4,12 +4,12 @@ import asyncio
 import random
 import socket
 
-# Below what Linux (32768) and macOS (49152) hand out to outgoing connections, which come and go.
+# Below the ports that Linux (from 32768) and macOS (from 49152) give to outgoing connections.
 _LOWEST, _HIGHEST = 15_000, 32_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on just now, and that no outgoing connection will take."""
+    """Ports that nobody listens on now, and that no outgoing connection gets."""
     found: set[int] = set()
     while len(found) < count:
         port = random.randrange(_LOWEST, _HIGHEST)
@@ -19,7 +19,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port_run(count: int) -> int:
-    """The first of `count` such ports in a row."""
+    """The first of `count` free ports in a row."""
     while True:
         first = random.randrange(_LOWEST, _HIGHEST)
         if not any(is_taken(first + more) for more in range(count)):
@@ -27,9 +27,9 @@ def free_port_run(count: int) -> int:
 
 
 def is_taken(port: int) -> bool:
-    """Would listening on 127.0.0.1 fail?"""
+    """Whether listening on this port of 127.0.0.1 would fail."""
     with socket.socket() as probe:
-        # As servers do: a port in TIME_WAIT is free.
+        # Servers do the same, so a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -39,7 +39,7 @@ def is_taken(port: int) -> bool:
 
 
 async def listening(port: int) -> None:
-    """Return as soon as something accepts connections there; the caller sets the time limit."""
+    """Return as soon as something accepts connections on this port. The caller sets the time limit."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)

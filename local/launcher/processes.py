@@ -1,4 +1,4 @@
-"""The processes of the laptop edition: started together, watched together, stopped together."""
+"""The processes of the laptop edition: they are started, watched and stopped together."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ _STOP_SECONDS = 20.0
 
 
 class PartFailed(Exception):
-    """One part ended, or did not become ready. lines: the last that it printed."""
+    """One part ended, or did not become ready. lines: the last lines that it printed."""
 
     def __init__(self, name: str, problem: str, lines: Sequence[str]) -> None:
         self.name = name
@@ -26,9 +26,9 @@ class PartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What to run, and where. ready: returns once the part answers; the caller sets the time limit.
+    """What to run, and in which folder. ready: returns when the part answers; the caller sets the time limit.
 
-    chatter: what its lines start with that nobody needs to see.
+    chatter: lines that match it are not shown.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Part:
 
 
 class RunningPart:
-    """A part's process. show: called with each line that it prints."""
+    """The process of a part. show: called with the part's name and each line that it prints."""
 
     def __init__(
         self, part: Part, process: asyncio.subprocess.Process, show: Callable[[str, str], None]
@@ -61,20 +61,20 @@ class RunningPart:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=2**20,
-            # Ctrl-C in the terminal is for the supervisor alone, which then stops the parts in order.
+            # Ctrl-C in the terminal reaches only the supervisor, which then stops the parts in order.
             start_new_session=True,
         )
         return cls(part, process, show)
 
     async def ended(self) -> PartFailed:
-        """Wait for its end, and tell of it."""
+        """Wait until the process ends. Returns how it ended."""
         code = await self._process.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._reading), 2)
         return PartFailed(self.part.name, f"ended with code {code}", self.lines)
 
     async def stop(self) -> None:
-        """Ask it to end; after a while, insist."""
+        """Stop the process with SIGTERM, and with SIGKILL if it does not end in time."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
@@ -87,7 +87,7 @@ class RunningPart:
         await asyncio.wait([self._reading])
 
     def kill(self) -> None:
-        """At once, and all that it started; see watchdog.py."""
+        """Kill the process and all that it started, at once (see watchdog.py)."""
         if self._process.stdin and self._process.returncode is None:
             self._process.stdin.write(b"K")
 
@@ -108,20 +108,20 @@ class RunningPart:
 
 
 class Parts:
-    """Every part, as one thing."""
+    """All parts."""
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
         self._show = show
         self._running: list[RunningPart] = []
 
-    async def start(self, parts: Sequence[Part], patience: float) -> None:
-        """Start all at once and wait until each is ready. Raises PartFailed; then call `stop`."""
+    async def start(self, parts: Sequence[Part], time_limit: float) -> None:
+        """Start all parts at once and wait until each is ready. Raises PartFailed; then call `stop`."""
         for part in parts:
             self._running.append(await RunningPart.start(part, self._show))
         waiting = {asyncio.ensure_future(each.part.ready()): each for each in self._running}
         failing = asyncio.ensure_future(self.failed())
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(time_limit):
                 pending = set(waiting)
                 while pending:
                     done, _ = await asyncio.wait({*pending, failing}, return_when=asyncio.FIRST_COMPLETED)
@@ -132,14 +132,14 @@ class Parts:
                     pending -= done
         except TimeoutError:
             late = next(waiting[each] for each in waiting if not each.done())
-            problem = f"was not ready within {patience:g} s"
+            problem = f"was not ready within {time_limit:g} s"
             raise PartFailed(late.part.name, problem, late.lines) from None
         finally:
             for each in (*waiting, failing):
                 each.cancel()
 
     async def failed(self) -> PartFailed:
-        """Wait for the first part to end by itself."""
+        """Wait until one part ends by itself. Returns how it ended."""
         ends = [asyncio.ensure_future(each.ended()) for each in self._running]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -149,12 +149,12 @@ class Parts:
                 each.cancel()
 
     async def stop(self) -> None:
-        """In the reverse order of starting, so that what others rely on goes last."""
+        """Stop the parts in the reverse order: a part that others rely on is stopped last."""
         for each in reversed(self._running):
             await each.stop()
         self._running.clear()
 
     def kill(self) -> None:
-        """At once, all of them."""
+        """Kill all parts at once."""
         for each in self._running:
             each.kill()

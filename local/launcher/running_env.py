@@ -1,4 +1,4 @@
-"""running.env: the settings of the laptop edition that is running, for the commands and for ops."""
+"""The file running.env: the settings of the running laptop edition, for the commands and for ops."""
 
 import os
 from collections.abc import Mapping
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from local.launcher.plan import Plan
+from local.launcher.plan import LaunchPlan
 
 URL, KEY, MASTER_KEY = "SWITCHBOARD_URL", "SWITCHBOARD_KEY", "SWITCHBOARD_MASTER_KEY"
 
 
 class NotRunning(Exception):
-    """There is no running.env: nothing is running with this data folder."""
+    """There is no running.env: no laptop edition runs with this data folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """url: of the host. key: of the functions, None if keys are off. settings: the app's."""
+    """The running edition. url: of the host. key: the function key, None if keys are off."""
 
     url: str
     key: str | None = field(repr=False)
@@ -26,7 +26,7 @@ class Running:
 
     @classmethod
     def read(cls, data: Path) -> "Running":
-        """Raises NotRunning."""
+        """Read the file of this data folder. Raises NotRunning."""
         path = data / "running.env"
         if not path.exists():
             raise NotRunning(f"the laptop edition is not running (no {path}): start it with `make start`")
@@ -34,8 +34,8 @@ class Running:
         return cls(values[URL], values.get(KEY), values)
 
 
-def write(plan: Plan) -> None:
-    """For the owner alone: it holds secrets."""
+def write(plan: LaunchPlan) -> None:
+    """Write the file. Only the owner can read it, since it has secrets."""
     values = {URL: plan.url, **plan.settings}
     if plan.keys:
         values |= {KEY: plan.keys.default, MASTER_KEY: plan.keys.master}
@@ -48,5 +48,5 @@ def write(plan: Plan) -> None:
             file.write(f"{name}='{quoted}'\n")
 
 
-def forget(plan: Plan) -> None:
+def forget(plan: LaunchPlan) -> None:
     plan.running_file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`python -m local`: start storage, Twilio and the Functions host, show what runs, stop it all."""
+"""`python -m local`: starts storage, Twilio and the Functions host, shows what runs, and stops everything."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.launcher import azurite, banner, ports, running_env
-from local.launcher.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from local.launcher.plan import CannotStart, Choices, LaunchPlan, check_ports, make_plan
 from local.launcher.processes import Part, PartFailed, Parts
 from shared.config import Settings, is_loopback
 
@@ -31,11 +31,11 @@ async def supervise(choices: Choices, console: Console) -> int:
     parts = _parts(plan, console)
     stop = asyncio.Event()
     output = _Output(console)
-    together = Parts(output.line)
+    running = Parts(output.line)
 
     def asked_to_stop() -> None:
         if stop.is_set():
-            together.kill()
+            running.kill()
         stop.set()
 
     loop = asyncio.get_running_loop()
@@ -43,16 +43,16 @@ async def supervise(choices: Choices, console: Console) -> int:
         loop.add_signal_handler(number, asked_to_stop)
     try:
         with console.status("Starting " + ", ".join(part.name for part in parts)):
-            if not await _unless(stop, together.start(parts, _READY_SECONDS)):
+            if not await _unless(stop, running.start(parts, _READY_SECONDS)):
                 return 0
         running_env.write(plan)
         output.release()
         banner.show(plan, console)
-        failed = asyncio.ensure_future(together.failed())
+        failed = asyncio.ensure_future(running.failed())
         if await _unless(stop, failed):
             raise failed.result()
     except PartFailed as exc:
-        output.release_nothing()
+        output.drop()
         console.print(Text(f"{exc.name} {exc.problem}; its last lines:", style="bold red"))
         for line in exc.lines or ("(none)",):
             console.print(Text.from_ansi(f"  {line}"), soft_wrap=True)
@@ -60,12 +60,12 @@ async def supervise(choices: Choices, console: Console) -> int:
     finally:
         console.print(Text("stopping", style="dim"))
         running_env.forget(plan)
-        await together.stop()
+        await running.stop()
     return 0
 
 
 async def _unless(stop: asyncio.Event, work: Awaitable[object]) -> bool:
-    """Do the work to its end, and True; or False as soon as a stop is asked for. What it raises is raised."""
+    """Do the work. Returns whether it came to its end before a stop was asked for. Raises what it raises."""
     task = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -79,7 +79,7 @@ async def _unless(stop: asyncio.Event, work: Awaitable[object]) -> bool:
 
 
 class _Output:
-    """The parts' own lines: held back while they start, then each behind its part's name."""
+    """Shows the lines that parts print, after the part's name. Lines are held back while the parts start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -97,13 +97,13 @@ class _Output:
         for name, text in held:
             self.line(name, text)
 
-    def release_nothing(self) -> None:
-        """They are told another way."""
+    def drop(self) -> None:
+        """Drop the lines that were held back."""
         self._held = None
 
 
-def _parts(plan: Plan, console: Console) -> list[Part]:
-    """What others rely on comes first: it is stopped last."""
+def _parts(plan: LaunchPlan, console: Console) -> list[Part]:
+    """The parts in the order of starting. They are stopped in the reverse order."""
     base = {
         name: value
         for name, value in os.environ.items()
@@ -116,7 +116,7 @@ def _parts(plan: Plan, console: Console) -> list[Part]:
     return [_storage(plan, base), *twilio, _host(plan, base)]
 
 
-def _storage(plan: Plan, base: Mapping[str, str]) -> Part:
+def _storage(plan: LaunchPlan, base: Mapping[str, str]) -> Part:
     if not shutil.which("node") or not azurite.PROGRAM.exists():
         raise CannotStart("Azurite is not installed: `make setup` does it, and needs Node 20 or later")
     folder = plan.choices.data / "azurite"
@@ -129,7 +129,7 @@ def _storage(plan: Plan, base: Mapping[str, str]) -> Part:
     return Part("storage", azurite.command(plan.storage, folder), environ, folder, ready, _AZURITE_CHATTER)
 
 
-def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
+def _twilio(plan: LaunchPlan, base: Mapping[str, str]) -> Part:
     settings, public = plan.settings, plan.settings["PUBLIC_BASE_URL"]
     secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET")
     optional = {
@@ -154,7 +154,7 @@ def _twilio(plan: Plan, base: Mapping[str, str]) -> Part:
     return Part("twilio", command, environ, _ROOT, ready)
 
 
-def _host(plan: Plan, base: Mapping[str, str]) -> Part:
+def _host(plan: LaunchPlan, base: Mapping[str, str]) -> Part:
     choices = plan.choices
     environ = {**base, **plan.given, "FUNCTIONS_WORKER_RUNTIME": "python"}
     folder = choices.app_dir if choices.func else _ROOT
@@ -170,7 +170,7 @@ def _host(plan: Plan, base: Mapping[str, str]) -> Part:
     return Part("host", command, environ, folder, lambda: _answers(url))
 
 
-def _core_tools(plan: Plan) -> list[str]:
+def _core_tools(plan: LaunchPlan) -> list[str]:
     program = shutil.which("func")
     if not program:
         raise CannotStart(

@@ -1,4 +1,4 @@
-"""The phone on the screen: its page, and a WebSocket over which each page is told and tells.
+"""The phone on the screen: its page, and the WebSocket to each open page.
 
 It listens on one loopback port of the emulator's process. A page opens handsets by address. While it has one
 open, calls to that address ring on the screen and no robot answers them.
@@ -14,7 +14,7 @@ from importlib.resources import files
 from aiohttp import WSMsgType, web
 
 from local.phone import views
-from local.phone.open_page import Page, Refused, Said, address_field, text_field
+from local.phone.open_page import OpenPage, PageError, PageMessage, address_field, text_field
 from local.twilio.carrier.exchange.events import Event
 from local.twilio.carrier.exchange.exchange import Exchange
 from local.twilio.carrier.exchange.leg import Leg
@@ -40,25 +40,25 @@ _POLICY = (
     " media-src http://127.0.0.1:* http://localhost:*; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
-_SHOWN = 200  # requests, and texts of one person, that a page gets when it opens
+_SHOWN = 200  # requests, and texts of one person, that are sent to a page when it opens
 _LINES = 500  # events of one call that are kept for pages that open later
-_LOOK = 0.2  # seconds between two looks for new requests and texts
-_GRACE = 5.0  # seconds for a page that was reloaded to take its handsets up again
-_LONGEST = 16_384  # bytes that a page may say at once
+_LOOK = 0.2  # seconds from one check for new requests and texts to the next
+_GRACE = 5.0  # seconds that a reloaded page has to open its handsets again
+_LONGEST = 16_384  # bytes of the longest message from a page
 
 
 class PhoneServer:
     """Serves the phone of a simulator that walks TwiML.
 
-    `start` and `stop` it on the simulator's loop. port: 0 takes a free one, known after `start`.
+    Start and stop it on the simulator's loop. port: 0 takes a free one, which `start` sets.
     """
 
     def __init__(self, simulator: Simulator, port: int = 7070) -> None:
         self.simulator = simulator
         self.live_calls = simulator.live_calls
         self.port = port
-        self._pages: set[Page] = set()
-        self._lines: dict[str, list[Said]] = defaultdict(list)
+        self._pages: set[OpenPage] = set()
+        self._lines: dict[str, list[PageMessage]] = defaultdict(list)
         self.live_calls.listeners.append(self._happened)
         self.live_calls.on_clear = self._begin_anew
         app = web.Application(middlewares=[only_from_here])
@@ -101,7 +101,7 @@ class PhoneServer:
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    # What pages are told
+    # What is sent to pages
 
     def _happened(self, event: Event) -> None:
         exchange = self.live_calls.exchange
@@ -116,7 +116,7 @@ class PhoneServer:
             page.tell({"type": "event", "event": line, "state": views.call(leg, exchange.epoch)})
 
     def _begin_anew(self) -> None:
-        """The emulator was reset: there is no call and no text any more."""
+        """The emulator was reset: tell every page that there is no call and no text."""
         self._lines.clear()
         for page in self._pages:
             page.forget()
@@ -132,7 +132,7 @@ class PhoneServer:
                 for page in self._pages:
                     self.bring_up_to_date(page)
 
-    def bring_up_to_date(self, page: Page) -> None:
+    def bring_up_to_date(self, page: OpenPage) -> None:
         recent = list(self.simulator.webhooks.deliveries)[-_SHOWN:]
         states = {each.number: (each.status, each.error_code) for each in recent}
         news = [each for each in recent if page.requests.get(each.number) != states[each.number]]
@@ -140,7 +140,7 @@ class PhoneServer:
             page.requests |= states
             shown = [views.request(each, self.live_calls.notices.get(each.number, ())) for each in news]
             page.tell({"type": "requests", "requests": shown})
-        texts: list[Said] = []
+        texts: list[PageMessage] = []
         for message in self.simulator.messages.newest():
             if len(texts) >= _SHOWN:
                 break
@@ -152,7 +152,7 @@ class PhoneServer:
         if texts:
             page.tell({"type": "texts", "texts": texts[::-1]})
 
-    def _hello(self) -> Said:
+    def _hello(self) -> PageMessage:
         account = self.simulator.account
         return {
             "type": "hello",
@@ -161,12 +161,12 @@ class PhoneServer:
             "robot_after": self.simulator.pace.step,
         }
 
-    # What pages say
+    # What comes from pages
 
     async def _line(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=20, max_msg_size=_LONGEST)
         await socket.prepare(request)
-        page = Page(socket)
+        page = OpenPage(socket)
         self._pages.add(page)
         page.tell(self._hello())
         self.bring_up_to_date(page)
@@ -182,15 +182,15 @@ class PhoneServer:
                 self._release(address)
         return socket
 
-    async def _hear(self, page: Page, data: str) -> None:
+    async def _hear(self, page: OpenPage, data: str) -> None:
         try:
             said = json.loads(data)
             if not isinstance(said, dict):
-                raise Refused("a page says JSON objects")
+                raise PageError("a page must send JSON objects")
             action = _ACTIONS.get(text_field(said, "do"))
             if action is None:
-                raise Refused(f"do: must be one of {', '.join(sorted(_ACTIONS))}")
-        except (Refused, json.JSONDecodeError) as exc:
+                raise PageError(f"do: must be one of {', '.join(sorted(_ACTIONS))}")
+        except (PageError, json.JSONDecodeError) as exc:
             page.tell({"type": "refused", "problem": str(exc)})
             return
         attempt = self._attempt(page, action, said)
@@ -199,13 +199,13 @@ class PhoneServer:
         else:
             await attempt
 
-    async def _attempt(self, page: Page, action: "_Action", said: Said) -> None:
+    async def _attempt(self, page: OpenPage, action: "_Action", said: PageMessage) -> None:
         try:
             await action(self, page, said)
-        except (Refused, InboundError, ApiError) as exc:
+        except (PageError, InboundError, ApiError) as exc:
             page.tell({"type": "refused", "problem": str(exc)})
 
-    async def _open(self, page: Page, said: Said) -> None:
+    async def _open(self, page: OpenPage, said: PageMessage) -> None:
         address = address_field(said, "address")
         if address not in page.handsets:
             page.handsets.add(address)
@@ -224,7 +224,7 @@ class PhoneServer:
         )
         self.bring_up_to_date(page)
 
-    async def _close(self, page: Page, said: Said) -> None:
+    async def _close(self, page: OpenPage, said: PageMessage) -> None:
         address = address_field(said, "address")
         if address in page.handsets:
             page.handsets.discard(address)
@@ -238,7 +238,7 @@ class PhoneServer:
             self._leaving[address] = loop.call_later(_GRACE, self._abandon, address)
 
     def _abandon(self, address: str) -> None:
-        """Nobody came back to a handset: its calls are hung up."""
+        """Nobody opened the handset again in time: hang up its calls."""
         del self._leaving[address]
 
         def hang_up(exchange: Exchange) -> None:
@@ -248,15 +248,15 @@ class PhoneServer:
 
         self.live_calls.act(hang_up)
 
-    async def _call(self, _: Page, said: Said) -> None:
+    async def _call(self, _: OpenPage, said: PageMessage) -> None:
         """Call one of our numbers, or a TwiML application by its URL."""
         sender, to = address_field(said, "from"), text_field(said, "to").strip()
         if to.startswith(("http://", "https://")):
             if not is_allowed(to, self.simulator.options):
-                raise Refused("to: an application's URL must be on this machine, or on an allowed host")
+                raise PageError("to: an application's URL must be on this machine, or on an allowed host")
             method = text_field(said, "method", "POST")
             if method not in {"GET", "POST"}:
-                raise Refused("method: must be GET or POST")
+                raise PageError("method: must be GET or POST")
             work = self.simulator.calling.application(sender, to, method)
         else:
             work = self.simulator.calling.receive(sender, to)
@@ -264,49 +264,49 @@ class PhoneServer:
         if result.error:
             log.info("call %s: %s", result.sid, result.error)
 
-    async def _text(self, _: Page, said: Said) -> None:
+    async def _text(self, _: OpenPage, said: PageMessage) -> None:
         sender, to = address_field(said, "from"), text_field(said, "to")
         await self.simulator.receive_message(sender, to, text_field(said, "body"), [])
 
-    def _leg(self, said: Said) -> Leg:
+    def _leg(self, said: PageMessage) -> Leg:
         leg = self.live_calls.catch_up().legs.get(text_field(said, "call"))
         if leg is None:
-            raise Refused("call: there is no such call")
+            raise PageError("call: there is no such call")
         if leg.is_over:
-            raise Refused("that call is over")
+            raise PageError("that call is over")
         return leg
 
-    async def _answer(self, _: Page, said: Said) -> None:
+    async def _answer(self, _: OpenPage, said: PageMessage) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
-            raise Refused("that call does not ring here")
+            raise PageError("that call does not ring here")
         machine = text_field(said, "as", "person") == "machine"
         self.live_calls.act(lambda exchange: exchange.pick_up(leg, Pickup(machine=machine)))
 
-    async def _decline(self, _: Page, said: Said) -> None:
+    async def _decline(self, _: OpenPage, said: PageMessage) -> None:
         leg = self._leg(said)
         if leg.status != "ringing" or leg.direction == "inbound":
-            raise Refused("that call does not ring here")
+            raise PageError("that call does not ring here")
         self.live_calls.act(lambda exchange: exchange.turn_down(leg, "busy"))
 
-    async def _press(self, _: Page, said: Said) -> None:
+    async def _press(self, _: OpenPage, said: PageMessage) -> None:
         leg, keys = self._leg(said), text_field(said, "keys")
         if not keys or set(keys) - set("0123456789*#") or len(keys) > 32:
-            raise Refused("keys: must be of 0 to 9, * and #")
+            raise PageError("keys: must be of 0 to 9, * and #")
         self.live_calls.act(lambda exchange: exchange.press(leg, keys))
 
-    async def _say(self, _: Page, said: Said) -> None:
+    async def _say(self, _: OpenPage, said: PageMessage) -> None:
         leg, text = self._leg(said), text_field(said, "text").strip()
         if not text or len(text) > 1000:
-            raise Refused("text: must have 1 to 1,000 characters")
+            raise PageError("text: must have 1 to 1,000 characters")
         self.live_calls.act(lambda exchange: exchange.speak(leg, text))
 
-    async def _hang_up(self, _: Page, said: Said) -> None:
+    async def _hang_up(self, _: OpenPage, said: PageMessage) -> None:
         leg = self._leg(said)
         self.live_calls.act(lambda exchange: exchange.hang_up(leg))
 
 
-type _Action = Callable[[PhoneServer, Page, Said], Awaitable[None]]
+type _Action = Callable[[PhoneServer, OpenPage, PageMessage], Awaitable[None]]
 
 _ACTIONS: dict[str, _Action] = {
     "open": PhoneServer._open,

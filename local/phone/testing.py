@@ -51,8 +51,9 @@ class VoiceNumber:
 class Phone:
     """Handsets, and the exchange between them.
 
-    send: makes one request with its headers (X-Twilio-Signature among them) and gives what came of it.
-    numbers: the account's numbers; a call to one goes to its application, any other rings a handset.
+    send: makes one request with these headers, which have X-Twilio-Signature, and returns the answer.
+    numbers: the account's numbers. A call to one of them goes to its application; any other number is a
+    handset's. events: everything that has happened, in order.
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class Phone:
 
     @property
     def notices(self) -> list[Notice]:
-        """Every warning and error so far: an application without any is a good one."""
+        """Every warning and error so far. A good application causes none."""
         return [notice for event in self.events for notice in _notices(event)]
 
     def transcript(self) -> str:
@@ -258,7 +259,7 @@ class Line:
         return self._pick_up(Pickup())
 
     def answer_as_machine(self, greeting: float = 6.0) -> "Line":
-        """An answering machine picks up: it talks for so many seconds, then beeps and records."""
+        """An answering machine picks up: it talks for `greeting` seconds, then beeps and records."""
         return self._pick_up(Pickup(machine=True, greeting=greeting))
 
     def _pick_up(self, pickup: Pickup) -> "Line":
@@ -268,7 +269,7 @@ class Line:
         return self._settle()
 
     def decline(self) -> "Line":
-        """Refuse while it rings: busy."""
+        """Refuse the ringing call: busy."""
         self.phone.exchange.turn_down(self.call, "busy")
         return self._settle()
 
@@ -302,7 +303,7 @@ class Line:
                 raise self.phone.problem(f"{self.call.party} does not hear {text!r}")
 
     def does_not_hear(self, text: str) -> "Line":
-        """Nothing with this text so far, in the whole call."""
+        """Nothing with this text has been said or played so far, in the whole call."""
         if any(_matches(each, text) for each in self._events()):
             raise self.phone.problem(f"{self.call.party} hears {text!r}")
         return self
@@ -339,7 +340,7 @@ class Line:
 
     @property
     def left_on_machine(self) -> list[str]:
-        """What an answering machine recorded: the texts that began after its beep."""
+        """What the answering machine recorded: the texts that began after its beep."""
         beep = self.call.beep_at
         if beep is None:
             raise self.phone.problem(f"no machine answered at {self.call.party}")

@@ -24,7 +24,7 @@ type Run = Callable[[Coroutine[Any, Any, Answer]], Answer]
 
 
 async def send(session: aiohttp.ClientSession, request: WebRequest, headers: Mapping[str, str]) -> Answer:
-    """Make one request as Twilio does: redirects followed, an answer within 15 seconds."""
+    """Make one request as Twilio does: follow redirects, and wait 15 seconds for the answer."""
     data = request.body if request.method == "POST" else None
     timeout = aiohttp.ClientTimeout(total=TIMEOUT)
     url = URL(request.url, encoded=True)
@@ -50,7 +50,7 @@ async def send(session: aiohttp.ClientSession, request: WebRequest, headers: Map
 
 @contextmanager
 def over_http() -> Iterator[Send]:
-    """For a Phone whose application runs somewhere; for tests that are no coroutines themselves."""
+    """The `send` of a Phone whose application is reached over HTTP. For tests that are not coroutines."""
     with asyncio.Runner() as runner:
 
         async def opened() -> aiohttp.ClientSession:
@@ -65,10 +65,10 @@ def over_http() -> Iterator[Send]:
 
 @dataclass(slots=True)
 class InProcess:
-    """For a Phone whose application is a function app that a Worker has indexed. Call it as its `send`.
+    """The `send` of a Phone whose application is a function app that a Worker has indexed.
 
     run: waits for a coroutine on the worker's loop (`loop.run_until_complete`). outputs: what the functions
-    gave to their queue outputs, as (binding, text), in order.
+    put on queues, as (binding, text), in order.
     """
 
     worker: Worker
@@ -84,7 +84,7 @@ class InProcess:
         return self.run(self.invoke(request.method, request.url, headers, request.body))
 
     async def invoke(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> WebResponse:
-        """The function's answer, on the worker's own loop."""
+        """The answer of the function that this URL leads to. Call it on the worker's loop."""
         path = urlsplit(url).path
         for trigger in self._triggers:
             found = trigger.template.match(path) if trigger.takes(method) else None

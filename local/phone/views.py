@@ -19,7 +19,7 @@ from local.twilio.model.resources import Message
 
 
 def call(leg: Leg, epoch: datetime) -> dict[str, Any]:
-    """One leg, as the person at its handset sees it. Times are RFC 3339."""
+    """One leg, as the person at its handset sees it. Times are in RFC 3339."""
     inbound = leg.direction == "inbound"
     peer = leg.peer
     return {
@@ -64,7 +64,7 @@ def request(delivery: Delivery, notices: tuple[Notice, ...]) -> dict[str, Any]:
 
 
 def text(message: Message) -> dict[str, Any]:
-    """A message in a person's thread. is_mine: the person sent it."""
+    """A message in a person's thread. is_mine: whether the person sent it."""
     inbound = message.direction == "inbound"
     return {
         "sid": message.sid,

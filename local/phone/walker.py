@@ -1,6 +1,6 @@
 """The phone's TwiML script for the exchange: it carries out every verb that this phone knows."""
 
-from local.phone.engine.interpreter import Handlers, walk_to_the_end
+from local.phone.engine.interpreter import VerbHandlers, walk_to_the_end
 from local.phone.verbs.dial import dial
 from local.phone.verbs.gather import gather
 from local.phone.verbs.queue import enqueue
@@ -10,7 +10,7 @@ from local.twilio.carrier.exchange.leg import Leg
 from local.twilio.carrier.exchange.telephony import Telephony
 from local.twilio.carrier.exchange.web_requests import Target
 
-HANDLERS: Handlers = {
+HANDLERS: VerbHandlers = {
     "Say": say,
     "Play": play,
     "Pause": pause,

@@ -1,4 +1,4 @@
-"""The emulator inside another process, on a thread and an event loop of its own: for sync and async code."""
+"""The emulator in the process of a test, on a thread and an event loop of its own."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from local.twilio.model.faults import Planned
 from local.twilio.model.options import Options
 from local.twilio.model.resources import Inbound
 from local.twilio.model.store import Clock
-from local.twilio.rest.server import Server
+from local.twilio.rest.server import EmulatorServer
 from local.twilio.simulator import Simulator
 
 _START_TIMEOUT = 30
@@ -41,7 +41,7 @@ class Emulator:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="twilio-emulator", daemon=True)
 
-    # Its life
+    # Start and stop
 
     def start(self) -> Self:
         """Start it and wait until it answers. Raises OSError when its port is taken."""
@@ -72,7 +72,7 @@ class Emulator:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._simulator = Simulator(self.options, self._clock, twiml=self._twiml)
-        self._server = Server(self._simulator)
+        self._server = EmulatorServer(self._simulator)
         try:
             await self._server.start()
         except OSError as exc:
@@ -97,7 +97,7 @@ class Emulator:
 
         return self._wait_for(act())
 
-    # Where it is
+    # Its address
 
     @property
     def url(self) -> str:
@@ -108,7 +108,7 @@ class Emulator:
     def port(self) -> int:
         return self._server.port
 
-    # What it knows
+    # What it has recorded
 
     def ledger(self) -> dict[str, Any]:
         """What was really accepted: {messages: [...], calls: [...], evicted}."""
@@ -152,7 +152,7 @@ class Emulator:
 
         self.do(set_hook)
 
-    # What it does
+    # What it is to do
 
     def inbound_message(
         self, sender: str, to: str, body: str, media_urls: list[str] | None = None
@@ -187,7 +187,7 @@ class Emulator:
         self.do(lambda simulator: simulator.live_calls.handsets.clear())
 
     def configure_number(self, phone_number: str | None = None, **urls: str) -> None:
-        """Set sms_url, voice_url, status_callback... of a number, by default of the first."""
+        """Set sms_url, voice_url, status_callback... of a number, by default of the first one."""
 
         def configure(simulator: Simulator) -> None:
             numbers = simulator.account.numbers.values()
@@ -200,7 +200,7 @@ class Emulator:
         self.do(configure)
 
     def faults(self, **values: float | bool) -> dict[str, Any]:
-        """Change faults (see Faults); what is in force then, and `injected` so far."""
+        """Change faults (see Faults). Returns all faults, and `injected`: how many so far."""
 
         def change(simulator: Simulator) -> dict[str, Any]:
             simulator.dice.set(values)
@@ -209,12 +209,12 @@ class Emulator:
         return self.do(change)
 
     def plan(self, **values: Any) -> None:
-        """A fault for the next creates that match (see Planned)."""
+        """Plan a fault for the next creates that match (see Planned)."""
         planned = Planned.parse(values)
         self.do(lambda simulator: simulator.dice.plan(planned))
 
     def pace(self, **values: float) -> None:
-        """Seconds: step from one status to the next, talk on a call."""
+        """Change step or talk, in seconds (see Pace)."""
         self.do(lambda simulator: simulator.set_pace(values))
 
     def settle(self, timeout: float = 10) -> None:
@@ -228,7 +228,7 @@ class Emulator:
         await self._simulator.background.settled(timeout)
 
     def reset(self, options: Options | None = None) -> None:
-        """Back to the start, with other options when given (the port stays)."""
+        """Back to the start, with these options if given. The port stays."""
         self._wait_for(self._reset(options))
 
     async def _reset(self, options: Options | None) -> None:

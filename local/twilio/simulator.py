@@ -13,7 +13,7 @@ from local.twilio.model.store import Clock
 
 
 class Simulator(Backend):
-    """The state, with messages and calls in it. `open` and `close` it on the loop that it is used on.
+    """The state, and the messages and calls in it. Open and close it on the loop that it is used on.
 
     twiml: carries out the TwiML of calls. Without it, TwiML is fetched and kept, and sound takes no time.
     tempo: how long sound takes (see Engine); 1.0 by default if there is `twiml`.

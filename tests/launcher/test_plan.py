@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.launcher.azurite import KEY
-from local.launcher.plan import CannotStart, Choices, Plan, check_ports, make_plan
+from local.launcher.plan import CannotStart, Choices, LaunchPlan, check_ports, make_plan
 
 REAL = {
     "TWILIO_ACCOUNT_SID": "AC" + "1" * 32,
@@ -166,7 +166,7 @@ def test_a_port_may_be_asked_for_once(
 
 
 def test_secrets_are_not_in_the_repr(choices: Choices) -> None:
-    plan: Plan = make_plan(choices, REAL)
+    plan: LaunchPlan = make_plan(choices, REAL)
     assert "a_real_token" not in repr(plan)
     assert plan.keys
     assert plan.keys.default not in repr(plan)

@@ -14,7 +14,7 @@ from local.phone.server import PhoneServer
 from local.phone.transports import InProcess
 from local.phone.walker import walk_twiml
 from local.twilio import AUTH_TOKEN, NUMBER, Number, Options, Pace
-from local.twilio.rest.server import Server
+from local.twilio.rest.server import EmulatorServer
 from local.twilio.simulator import Simulator
 from shared.services import Services
 from tests.settings import settings
@@ -64,7 +64,7 @@ async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[
         voice_url=f"{url}/api/voice", sms_url=f"{url}/api/sms", status_callback=f"{url}/api/voice/status"
     )
     options = Options(numbers=(number,), pace=Pace(step=0.02, talk=0.1))
-    server = Server(Simulator(options, twiml=walk_twiml, tempo=QUICK))
+    server = EmulatorServer(Simulator(options, twiml=walk_twiml, tempo=QUICK))
     await server.start()
     phone = PhoneServer(server.simulator, 0)
     await phone.start()

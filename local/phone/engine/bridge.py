@@ -1,4 +1,4 @@
-"""The bridge between two calls: they are joined, and they part."""
+"""The bridge between two calls: joining them, and taking them apart."""
 
 from local.twilio.carrier.exchange.events import Connected, Disconnected
 from local.twilio.carrier.exchange.leg import Leg

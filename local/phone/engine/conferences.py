@@ -1,4 +1,4 @@
-"""What happens in a conference: who enters and leaves, what they notice, and what its callbacks report."""
+"""What happens in a conference: calls enter and leave, notice each other, and callbacks report it."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class ConferenceRoom:
     conference: Conference
 
     def enter(self, participant: Participant) -> None:
-        """Enter. The conference starts with two participants, as soon as one of them is to start it."""
+        """Enter. The conference starts when there are two participants and one of them is set to start it."""
         conference = self.conference
         self.telephony.conferences[conference.name] = conference
         conference.participants.append(participant)
@@ -93,7 +93,7 @@ class ConferenceRoom:
         self.telephony.callback(call, conference.callback, "conference status callback", (*fields, *params))
 
     def _tell(self, happening: str, about: Participant) -> None:
-        """Everyone in the conference notices, and so does the participant whom it is about."""
+        """Let everyone in the conference notice, and the participant whom it is about."""
         for each in self.conference.participants:
             self._emit(each.call, happening, about.call.party)
         if about not in self.conference.participants and not about.call.is_over:

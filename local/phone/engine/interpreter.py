@@ -24,7 +24,7 @@ APPLICATION_ERROR = "We're sorry. An application error has occurred. Goodbye."
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where TwiML runs: on the call itself, or where only some verbs may be used.
+    """Where TwiML runs: on the call itself, or in a place where only some verbs are allowed.
 
     refusal: the code of the notice for any other verb. ends: such a verb ends the TwiML; otherwise it is
     skipped. params: what is sent with every request from there.
@@ -40,15 +40,15 @@ class Place:
 
 CALL = Place("call")
 
-type Handler = Callable[["Walk", Element], Awaitable[Target | None]]
+type VerbHandler = Callable[["Walk", Element], Awaitable[Target | None]]
 """Carries out one verb. Returns the target of the next document, if the verb hands the call on to one."""
-type Handlers = Mapping[str, Handler]
+type VerbHandlers = Mapping[str, VerbHandler]
 
 
 class Walk:
     """The interpreter for one call in one place. `handlers` are the verbs it can carry out."""
 
-    def __init__(self, telephony: Telephony, call: Leg, handlers: Handlers, place: Place = CALL) -> None:
+    def __init__(self, telephony: Telephony, call: Leg, handlers: VerbHandlers, place: Place = CALL) -> None:
         self.telephony = telephony
         self.call = call
         self.handlers = handlers
@@ -56,7 +56,7 @@ class Walk:
         self.document = Document(Element("Response", {}, 1, 1), None)
 
     def at(self, place: Place) -> "Walk":
-        """The same call's interpreter in another place, with this document's URL to begin with."""
+        """An interpreter for the same call in another place. Relative URLs are relative to this document."""
         other = Walk(self.telephony, self.call, self.handlers, place)
         other.document = self.document
         return other
@@ -199,7 +199,7 @@ class Walk:
         if self.call.direction == "inbound" and not self.call.is_answered:
             self.telephony.transition(self.call, "in-progress")
 
-    # Time, and what comes in meanwhile
+    # Time, and signals
 
     async def pass_time(self, seconds: float, *wanted: type[Signal]) -> Signal | None:
         """Let time pass while something is heard. A wanted signal cuts it short and is returned."""
@@ -261,7 +261,7 @@ class Walk:
         self.telephony.send(request)
 
 
-async def walk_to_the_end(telephony: Telephony, call: Leg, handlers: Handlers, target: Target) -> None:
+async def walk_to_the_end(telephony: Telephony, call: Leg, handlers: VerbHandlers, target: Target) -> None:
     """Carry out a call's TwiML, also the TwiML that REST gives it meanwhile; then hang up."""
     while True:
         try:

@@ -1,1 +1,1 @@
-"""TwiML: from XML to a document that was checked against Twilio's schema."""
+"""TwiML: XML is parsed, and checked against Twilio's schema."""

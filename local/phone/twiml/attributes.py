@@ -1,7 +1,7 @@
-"""What each attribute may say, its default, and the code of the notice when it says something else.
+"""The values that each attribute may have, its default, and the code of the notice for a wrong value.
 
-From the attribute tables of the verb and noun pages in Twilio's documentation, "TwiML Voice". A wrong value
-is noted and the default is used, except that a number beyond a limit is brought to the limit.
+Source: the attribute tables of the verb and noun pages in Twilio's documentation, "TwiML Voice". A wrong
+value is noted, and the default is used instead; for a number beyond a limit, the limit is used.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DTMF = frozenset("0123456789*#")
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number from `least` to `most`, or `auto` where that is a value too (it reads as None)."""
+    """A whole number from `least` to `most`. auto: `auto` is allowed too, and is read as None."""
 
     code: int
     default: int | None
@@ -34,7 +34,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words, or several of them with blanks between where `several`."""
+    """One of a few words. several: several of them are allowed, with blanks between."""
 
     code: int
     default: str
@@ -49,8 +49,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """Telephone keys: at most one, or any number of them where `several`."""
+class KeySet:
+    """At most one telephone key. several: any number of keys is allowed."""
 
     code: int
     default: str
@@ -75,7 +75,7 @@ class Tones:
         return None if set(value) <= DTMF | set("ABCDwW") else "has other signs than 0-9, A-D, *, #, w and W"
 
 
-type Attribute = Whole | Choice | Keys | Tones
+type Attribute = Whole | Choice | KeySet | Tones
 
 _CALL_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 _RECORDING_EVENTS = frozenset({"in-progress", "completed", "absent"})
@@ -121,7 +121,7 @@ _TABLE: dict[str, dict[str, Attribute]] = {
         "method": _method(13312),
         "input": Choice(13326, "dtmf", frozenset({"dtmf", "speech"}), several=True),
         "timeout": Whole(13313, 5, auto=True),
-        "finishOnKey": Keys(13310, "#"),
+        "finishOnKey": KeySet(13310, "#"),
         "numDigits": Whole(13314, None),
         "speechTimeout": Whole(13327, None, auto=True),
         "maxSpeechTime": Whole(13328, 60),
@@ -133,7 +133,7 @@ _TABLE: dict[str, dict[str, Attribute]] = {
     "Record": {
         "method": _method(13610),
         "timeout": Whole(13611, 5, 0),
-        "finishOnKey": Keys(13613, "1234567890*#", several=True),
+        "finishOnKey": KeySet(13613, "1234567890*#", several=True),
         "maxLength": Whole(13612, None, 1, 86400),
         "playBeep": _flag(13616, "true"),
         "trim": Choice(13699, "trim-silence", _TRIM),
@@ -186,7 +186,7 @@ ATTRIBUTES: dict[tuple[str, str], Attribute] = {
 
 
 def whole(element: Element, name: str) -> int | None:
-    """A whole-number attribute as it takes effect; None for auto, or for no limit."""
+    """The value of a whole-number attribute that takes effect; None for auto, or for no limit."""
     attribute = ATTRIBUTES[element.name, name]
     assert isinstance(attribute, Whole)  # noqa: S101
     value = element.attributes.get(name)
@@ -199,7 +199,7 @@ def whole(element: Element, name: str) -> int | None:
 
 
 def word(element: Element, name: str) -> str:
-    """An attribute of fixed words, or of keys, as it takes effect."""
+    """The value of an attribute of words or keys that takes effect."""
     attribute = ATTRIBUTES[element.name, name]
     value = element.attributes.get(name)
     if value is None or attribute.problem(value):
@@ -208,5 +208,5 @@ def word(element: Element, name: str) -> str:
 
 
 def flag(element: Element, name: str) -> bool:
-    """A true-or-false attribute as it takes effect."""
+    """The value of a true-or-false attribute that takes effect."""
     return word(element, name) == "true"

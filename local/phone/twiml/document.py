@@ -34,13 +34,13 @@ class Document:
     notices: tuple[Notice, ...] = ()
 
     def error_in(self, verb: Element) -> Notice | None:
-        """What keeps this verb, or a noun of it, from being carried out."""
+        """The error because of which this verb, or a noun of it, cannot be carried out."""
         places = {(each.line, each.column) for each in (verb, *verb.children)}
         return next((n for n in self.notices if n.is_error and (n.line, n.column) in places), None)
 
 
 def read(answer: Answer, url: str) -> Document:
-    """The document in an answer. Raises DocumentFailed with Twilio's code for what is wrong with it."""
+    """The document in an answer. Raises DocumentFailed with Twilio's code for what is wrong."""
     if isinstance(answer, NoResponse):
         raise DocumentFailed(Notice(answer.code, f"{answer.reason} from {url}"), url)
     url = answer.url or url
@@ -62,7 +62,7 @@ def read(answer: Answer, url: str) -> Document:
 
 
 def read_twiml(body: bytes | str, url: str | None) -> Document:
-    """TwiML itself, checked against the schema. Raises DocumentFailed (12100, 12102)."""
+    """The document of this TwiML, checked against the schema. Raises DocumentFailed (12100, 12102)."""
     place = url or "the call's Twiml"
     try:
         root = parse(body.strip())

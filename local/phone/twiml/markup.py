@@ -1,17 +1,17 @@
-"""XML to elements that know their line and column, which is what Twilio's warnings name.
+"""Parses XML to elements with their line and column, which Twilio's warnings name.
 
-A DOCTYPE is refused: TwiML has none, and entities are how a small document becomes a very large one.
+A DOCTYPE is refused. TwiML has none, and its entities could make a small document very large.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-DEEPEST = 64  # levels; TwiML needs four, and SSML a few more
+DEEPEST = 64  # levels of elements; TwiML needs four, and SSML a few more
 
 
 class ParseError(ValueError):
-    """The text is not the XML that TwiML may be. The message names line and column."""
+    """The text is not XML, or not XML that TwiML allows. The message names line and column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +30,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """Its own text, white space folded, its children's left out."""
+        """Its own text without that of its children; white space is folded."""
         return " ".join("".join(item for item in self.content if isinstance(item, str)).split())
 
     @property
     def spoken(self) -> str:
-        """What a voice would say: the text of its SSML children too, a <sub> by its alias."""
+        """What a voice would say: its text with that of its SSML children; for a <sub>, the alias."""
         return " ".join("".join(self._spoken()).split())
 
     def _spoken(self) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Which verbs, nouns and attributes there are, and what their attributes may say.
+"""The verbs, nouns and attributes of TwiML, and a check of a document against them.
 
-Names come from twilio-python's own builders, so that what the library can write is what the phone knows; each
-builder is called once and its element looked at. Allowed values, defaults and codes are those of the verb's
-page in Twilio's documentation, "TwiML Voice".
+Names come from twilio-python's builders: each is called once, and its element is looked at. So the phone
+knows what that library can write. Allowed values, defaults and codes come from the verb's page in Twilio's
+documentation, "TwiML Voice".
 """
 
 import inspect
@@ -23,7 +23,7 @@ DOCUMENTED = {"Dial": {"callReason"}, "Client": {"clientNotificationUrl"}}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What may appear in one element: its attributes, its children by name, and whether text may."""
+    """What one element may have: attributes, children by name, and text."""
 
     name: str
     attributes: frozenset[str]
@@ -32,13 +32,13 @@ class Known:
 
 
 def _learn(name: str, builder: type[TwiML], seen: dict[tuple[str, type[TwiML]], Known]) -> Known:
-    """What `builder`'s methods can nest in an element. `seen`: SSML tags nest in each other."""
+    """What `builder`'s methods can nest in an element. seen: those learnt; SSML tags nest in each other."""
     known = Known(name, frozenset(), {}, takes_text=False)
     seen[name, builder] = known
     for method in vars(builder).values():
         if not inspect.isfunction(method) or method.__name__.startswith("_"):
             continue
-        parent = object.__new__(builder)  # without the arguments that its own constructor wants
+        parent = object.__new__(builder)  # its own constructor would need arguments
         TwiML.__init__(parent)
         names = [p.name for p in inspect.signature(method).parameters.values() if p.kind is not p.VAR_KEYWORD]
         child = method(parent, **dict.fromkeys(names[1:], "en-US"))
@@ -59,7 +59,7 @@ def grammar() -> Known:
 
 
 def check(root: Element) -> list[Notice]:
-    """Each departure from the schema, in order: 12200 for a name, a verb's own code for a value."""
+    """A notice for each departure from the schema, in order: 12200 for a name, a verb's code for a value."""
     return list(_check(root, grammar()))
 
 
@@ -86,5 +86,5 @@ def _check(element: Element, known: Known) -> Iterator[Notice]:
 
 
 def _nearest(name: str, names: frozenset[str]) -> str:
-    """TwiML is case-sensitive, and a wrong case is the usual slip."""
+    """A hint to a name that differs only in case. TwiML is case-sensitive, so this is a common mistake."""
     return "".join(f" Did you mean '{each}'?" for each in names if each.lower() == name.lower())

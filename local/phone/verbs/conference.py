@@ -80,7 +80,7 @@ def _refusal(noun: Element, conference: Conference) -> Notice | None:
 
 
 async def _stay(walk: Walk, element: Element, noun: Element, conference: Conference) -> str:
-    """Wait to music until the conference starts, then talk. Returns the reason for leaving."""
+    """Hear music until the conference starts, then talk. Returns the reason for leaving."""
     until = walk.telephony.now + (whole(element, "timeLimit") or 14400)
     if not conference.started:
         reason = await _hold(walk, noun)
@@ -97,9 +97,9 @@ async def _stay(walk: Walk, element: Element, noun: Element, conference: Confere
 
 
 async def _hold(walk: Walk, noun: Element) -> str | None:
-    """The waitUrl's TwiML, once, and then silence, until the conference starts.
+    """Carry out the waitUrl's TwiML once, then be silent, until the conference starts.
 
-    Returns the reason for leaving if there is one before that.
+    Returns the reason for leaving, if the call leaves before that.
     """
     telephony, call = walk.telephony, walk.call
     place = Place("conference's wait", _WHILE_WAITING, refusal=13238, ends=True, wait=Wait.BACKGROUND)
@@ -122,5 +122,5 @@ async def _hold(walk: Walk, noun: Element) -> str | None:
 
 
 def _outcome(status: str) -> Params:
-    """What the action is told: no DialCallSid and no DialCallDuration "after dialing a conference"."""
+    """The parameters of the action: "after dialing a conference" without DialCallSid and DialCallDuration."""
     return (("DialCallStatus", status), ("DialBridged", truth(status == "answered")))

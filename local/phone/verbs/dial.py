@@ -1,4 +1,4 @@
-"""<Dial> and the nouns that ring someone: "TwiML Voice: <Dial>", <Number>, <Client> and <Sip>."""
+"""<Dial> and the nouns that ring somebody: "TwiML Voice: <Dial>", <Number>, <Client> and <Sip>."""
 
 import re
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _CLIENT = re.compile(r"[^\s\x00-\x1f]{1,256}")
 
 
 @dataclass(slots=True)
-class Outcome:
+class DialOutcome:
     """How a <Dial> ended, for the parameters of its action."""
 
     status: str = "no-answer"
@@ -60,7 +60,7 @@ class Outcome:
 
 
 async def dial(walk: Walk, element: Element) -> Target | None:
-    """Connect the call to others. Its action, if any, takes over; else the next verb follows."""
+    """Connect the call to others. The action follows if there is one, else the next verb."""
     if not flag(element, "answerOnBridge"):
         walk.answer()
     nouns = [each for each in element.children if each.name in {*_RINGS, *_MEETS, *_NOT_WALKED}]
@@ -78,7 +78,7 @@ async def dial(walk: Walk, element: Element) -> Target | None:
 
 
 async def _ring(walk: Walk, element: Element, nouns: list[Element], action: Target | None) -> Params:
-    outcome = Outcome()
+    outcome = DialOutcome()
     try:
         targets = [*nouns] if nouns else [element]
         if len(targets) > MOST_AT_ONCE:
@@ -100,7 +100,7 @@ async def _ring(walk: Walk, element: Element, nouns: list[Element], action: Targ
     return outcome.params()
 
 
-async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outcome: Outcome) -> None:
+async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outcome: DialOutcome) -> None:
     telephony, call = walk.telephony, walk.call
     legs = [leg for leg in (_leg(walk, element, noun) for noun in nouns) if leg is not None]
     outcome.legs, outcome.leg = [leg for leg, *_ in legs], None
@@ -122,8 +122,8 @@ async def _ring_at_once(walk: Walk, element: Element, nouns: list[Element], outc
     await _until_connected(walk, element, outcome)
 
 
-async def _until_connected(walk: Walk, element: Element, outcome: Outcome) -> None:
-    """Wait for the first leg to be picked up, hang up the others, and stay until it ends."""
+async def _until_connected(walk: Walk, element: Element, outcome: DialOutcome) -> None:
+    """Wait until the first leg is picked up, hang up the others, and talk until it ends."""
     deadline: float | None = walk.telephony.now + (whole(element, "timeout") or 30) + RING_BUFFER
     while True:
         left = None if deadline is None else deadline - walk.telephony.now
@@ -143,7 +143,7 @@ async def _until_connected(walk: Walk, element: Element, outcome: Outcome) -> No
             await _talk(walk, element, outcome, signal.leg)
             return
         elif isinstance(signal, LegEnded) and signal.leg is outcome.leg:
-            # Answered, but hung up before it was connected: declined in the whisper.
+            # The leg was answered, and hung up in the whisper, before it was connected.
             outcome.status, outcome.diverted = "completed", signal.diverted
             return
         elif (
@@ -159,7 +159,7 @@ def _worst(statuses: list[str]) -> str:
     return next((each for each in ("no-answer", "busy", "canceled") if each in statuses), "failed")
 
 
-async def _talk(walk: Walk, element: Element, outcome: Outcome, leg: Leg) -> None:
+async def _talk(walk: Walk, element: Element, outcome: DialOutcome, leg: Leg) -> None:
     telephony = walk.telephony
     outcome.bridged_at = telephony.now
     if "answer" in _RECORDED_FROM.get(word(element, "record").removesuffix("-dual"), ""):
@@ -180,7 +180,7 @@ async def _talk(walk: Walk, element: Element, outcome: Outcome, leg: Leg) -> Non
     outcome.talked = telephony.now - (telephony.now if leg.answered_at is None else leg.answered_at)
 
 
-def _give_up(walk: Walk, outcome: Outcome, status: str) -> None:
+def _give_up(walk: Walk, outcome: DialOutcome, status: str) -> None:
     for leg in outcome.legs:
         if not leg.is_over:
             outcome.leg = outcome.leg or leg
@@ -197,14 +197,14 @@ def _start_recording(walk: Walk, element: Element) -> CallRecording:
     return walk.telephony.begin_recording(walk.call, "DialVerb", callback, channels=channels)
 
 
-def _finish(walk: Walk, element: Element, outcome: Outcome) -> None:
+def _finish(walk: Walk, element: Element, outcome: DialOutcome) -> None:
     if outcome.recording is not None:
         outcome.recording.duration = walk.telephony.now - outcome.recording.started_at
         walk.telephony.finish_recording(walk.call, outcome.recording, recording_callback(walk, element))
 
 
 def _leg(walk: Walk, element: Element, noun: Element) -> tuple[Leg, Target | None, str] | None:
-    """The call to one noun, with its whisper and the tones it begins with; None if it cannot be dialed."""
+    """The leg to one noun, its whisper and the tones that are played first; None if it cannot be dialed."""
     if noun.name in _NOT_WALKED:
         walk.telephony.emit(NotWalked(at=walk.telephony.now, call_sid=walk.call.sid, verb=noun.name))
         return None
@@ -229,7 +229,7 @@ def _leg(walk: Walk, element: Element, noun: Element) -> tuple[Leg, Target | Non
 
 
 def _caller_id(walk: Walk, element: Element, to: str) -> str | None:
-    """Whom the called party sees: the caller, or callerId if the account may show it ("callerId" section)."""
+    """What the called party sees: the caller, or callerId if the account may show it ("callerId" section)."""
     given = element.attributes.get("callerId", "").strip()
     if not given:
         return walk.call.from_

@@ -1,7 +1,7 @@
 """The script of a leg of <Dial>: it rings, hears a whisper, and is connected to the parent call."""
 
 from local.phone.engine.bridge import part, stay
-from local.phone.engine.interpreter import Handlers, Place, Walk, walk_to_the_end
+from local.phone.engine.interpreter import Place, VerbHandlers, Walk, walk_to_the_end
 from local.phone.twiml.document import DocumentFailed
 from local.twilio.carrier.exchange.events import Played
 from local.twilio.carrier.exchange.leg import Leg
@@ -14,9 +14,9 @@ _WHISPER = Place("whisper", frozenset({"Play", "Say", "Pause", "Gather", "Hangup
 
 
 async def dialed(
-    telephony: Telephony, leg: Leg, handlers: Handlers, whisper: Target | None, digits: str
+    telephony: Telephony, leg: Leg, handlers: VerbHandlers, whisper: Target | None, digits: str
 ) -> None:
-    """Ring, whisper, then be there for the other party.
+    """Ring, hear the whisper, then be on the line for the other party.
 
     The parent decides how long the leg rings. A leg that REST diverts leaves the parent and goes on alone.
     """

@@ -10,7 +10,7 @@ from local.twilio.carrier.exchange.events import Waiting
 from local.twilio.carrier.exchange.signals import Key, Signal, Speech, Wait
 from local.twilio.carrier.exchange.web_requests import Params, Target
 
-LONGEST_SPEECH = 60.0  # seconds of speech that are taken
+LONGEST_SPEECH = 60.0  # seconds of speech that are transcribed
 SHORTEST_PAUSE = 1.0  # seconds of silence that end speech with speechTimeout="auto"
 CONFIDENCE = "0.9"
 
@@ -44,7 +44,7 @@ def _wanted(element: Element) -> _Wanted:
 
 
 async def gather(walk: Walk, element: Element) -> Target | None:
-    """Prompt, listen, and send what came to the action; with nothing, go on with the next verb."""
+    """Prompt, listen, and send the input to the action. Without input, go on with the next verb."""
     wanted = _wanted(element)
     first = await _prompt(walk, element, wanted)
     if first is None:
@@ -74,7 +74,7 @@ async def gather(walk: Walk, element: Element) -> Target | None:
 
 
 async def _prompt(walk: Walk, element: Element, wanted: _Wanted) -> Signal | None:
-    """Nested verbs, in order; the first input cuts them short."""
+    """Carry out the nested verbs in order. The first input cuts them short and is returned."""
     interrupting = wanted.signals if flag(element, "bargeIn") else ()
     for child in element.children:
         prompt = _PROMPTS.get(child.name)
@@ -87,7 +87,7 @@ async def _prompt(walk: Walk, element: Element, wanted: _Wanted) -> Signal | Non
 
 
 async def _digits(walk: Walk, wanted: _Wanted, first: Key) -> Params:
-    """Keys until there are enough of them, the finishing one, or none for `timeout` seconds."""
+    """Collect keys until there are enough, the finishing key comes, or none comes for `timeout` seconds."""
     digits = ""
     key: Signal | None = first
     while isinstance(key, Key):
@@ -101,7 +101,7 @@ async def _digits(walk: Walk, wanted: _Wanted, first: Key) -> Params:
 
 
 async def _speech(walk: Walk, element: Element, wanted: _Wanted, first: Speech) -> Params:
-    """Speech until a pause of speechTimeout; each part goes to partialResultCallback while it comes."""
+    """Collect speech until a pause of speechTimeout. Each part is sent to partialResultCallback."""
     parts: list[str] = []
     started = walk.telephony.now
     partial = walk.status_callback(element, "partialResultCallback", "", method="partialResultCallbackMethod")

@@ -33,7 +33,7 @@ _BEFORE_CONNECTING = frozenset({"Play", "Say", "Pause", "Redirect"})
 
 
 async def enqueue(walk: Walk, element: Element) -> Target | None:
-    """Wait in a queue until taken, leaving or hanging up; the action hears the QueueResult."""
+    """Wait in a queue until an agent takes the call, or it leaves. The action gets the QueueResult."""
     telephony, call = walk.telephony, walk.call
     action = walk.target(element)
     queue = _joinable(walk, element)
@@ -64,7 +64,7 @@ async def enqueue(walk: Walk, element: Element) -> Target | None:
 
 
 def _joinable(walk: Walk, element: Element) -> CallQueue | str:
-    """The queue to wait in, or the QueueResult that says why there is none."""
+    """The queue to wait in, or the QueueResult that says why the call cannot wait."""
     if "workflowSid" in element.attributes:
         walk.telephony.emit(
             NotWalked(at=walk.telephony.now, call_sid=walk.call.sid, verb="Enqueue workflowSid")
@@ -89,7 +89,7 @@ def _joinable(walk: Walk, element: Element) -> CallQueue | str:
 
 
 async def _hold(walk: Walk, element: Element, member: Waiter) -> Dequeue | str:
-    """Run the waitUrl's TwiML over and over until somebody takes the call, or the QueueResult is another."""
+    """Repeat the waitUrl's TwiML until an agent takes the call. Returns that signal, or the QueueResult."""
     telephony, call = walk.telephony, walk.call
     place = Place(
         "queue's wait",
@@ -127,7 +127,7 @@ async def _hold(walk: Walk, element: Element, member: Waiter) -> Dequeue | str:
 
 
 async def _connect(walk: Walk, element: Element, member: Waiter, taken: Dequeue) -> None:
-    """Hear the agent's url, then talk until one of the two hangs up."""
+    """Carry out the TwiML at the url of the agent's <Queue>, then talk until one of the two hangs up."""
     telephony, call = walk.telephony, walk.call
     if taken.whisper:
         params = (
@@ -146,7 +146,7 @@ async def _connect(walk: Walk, element: Element, member: Waiter, taken: Dequeue)
 
 
 def _gone(walk: Walk, member: Waiter, result: str, action: Target | None) -> None:
-    """The caller hung up, or REST sent the call elsewhere."""
+    """The caller hung up, or REST gave the call other TwiML: leave the queue and tell the agent."""
     call = walk.call
     part(walk.telephony, call)
     if member.agent is not None:
@@ -179,7 +179,7 @@ def _handed_on(action: Target | None, params: Params) -> Target | None:
 
 
 async def take(walk: Walk, element: Element, noun: Element, action: Target | None) -> Params:
-    """Connect this call to the first in a queue, waiting for one for the <Dial>'s timeout."""
+    """Connect this call to the first one in a queue. Wait for one as long as the <Dial>'s timeout."""
     name = noun.text
     queue = walk.telephony.queues.get(name)
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -200,7 +200,7 @@ async def take(walk: Walk, element: Element, noun: Element, action: Target | Non
 
 @dataclass(slots=True)
 class _Served:
-    """One <Dial><Queue>: who was taken out, and how long they talked."""
+    """One <Dial><Queue>: who was taken out of the queue, and how long they talked."""
 
     walk: Walk
     element: Element

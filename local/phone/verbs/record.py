@@ -13,12 +13,12 @@ from local.twilio.carrier.exchange.web_requests import Params, Target
 from local.twilio.model.errors import Notice
 from local.twilio.model.resources import new_sid
 
-TRANSCRIBED_AFTER = 2.0  # seconds until a transcription's callback comes
-TRANSCRIBABLE = (2, 120)  # seconds: longer than the first, shorter than the second
+TRANSCRIBED_AFTER = 2.0  # seconds until the callback of a transcription is sent
+TRANSCRIBABLE = (2, 120)  # seconds: a recording between these lengths can be transcribed
 
 
 def recording_callback(walk: Walk, element: Element) -> StatusCallback | None:
-    """Where <Record>, <Dial> or <Conference> wants its recording reported."""
+    """Where a <Record>, <Dial> or <Conference> has its recording reported."""
     return walk.status_callback(
         element,
         "recordingStatusCallback",
@@ -29,7 +29,7 @@ def recording_callback(walk: Walk, element: Element) -> StatusCallback | None:
 
 @dataclass(slots=True)
 class _Take:
-    """What ended a <Record>, and what there was of it."""
+    """What ended a <Record>, and how long somebody spoke."""
 
     digits: str = ""
     reason: str = "silence"
@@ -38,14 +38,14 @@ class _Take:
 
 @dataclass(frozen=True, slots=True)
 class _Reports:
-    """Who is told of the recording and of its transcription."""
+    """Where the recording and its transcription are reported."""
 
     recording: StatusCallback | None
     transcription: Target | None
 
 
 async def record(walk: Walk, element: Element) -> Target | None:
-    """Record until a key, silence, the length limit or hanging up; its action is asked in each case."""
+    """Record until a key, silence, the length limit or the end of the call. Then the action follows."""
     telephony, call = walk.telephony, walk.call
     action = walk.own_url(element)
     callback = recording_callback(walk, element)

@@ -1,4 +1,4 @@
-"""The verbs that need nobody's answer: Say, Play, Pause, Redirect, Reject, Hangup, Leave and Sms."""
+"""The verbs that wait for nobody: Say, Play, Pause, Redirect, Reject, Hangup, Leave and Sms."""
 
 from local.phone.engine.interpreter import Walk
 from local.phone.twiml.attributes import whole, word
@@ -13,11 +13,11 @@ from local.twilio.model.resources import new_sid
 
 ENDLESS = 1000  # iterations of loop="0": "Say" and "Play" pages
 LONGEST_TEXT = 4096  # characters of a <Say>: error 13521's page
-PLAYING_TIME = 5.0  # seconds; the audio is not fetched, so how long it is stays unknown
+PLAYING_TIME = 5.0  # seconds; the audio is not fetched, so its length is not known
 
 
 class Left(Exception):
-    """A <Leave> in the TwiML of a queue's waitUrl."""
+    """The TwiML of a queue's waitUrl has a <Leave>."""
 
 
 async def say(walk: Walk, element: Element) -> Target | None:
@@ -26,7 +26,7 @@ async def say(walk: Walk, element: Element) -> Target | None:
 
 
 async def speak(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal | None:
-    """Say a <Say>; a wanted signal cuts it short and is given."""
+    """Say the text of a <Say>. A wanted signal cuts it short and is returned."""
     text = element.spoken
     if not text:
         detail = "there is no text to say"
@@ -58,7 +58,7 @@ async def play(walk: Walk, element: Element) -> Target | None:
 
 
 async def sound(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal | None:
-    """Play a <Play>; a wanted signal cuts it short and is given."""
+    """Play the audio or tones of a <Play>. A wanted signal cuts it short and is returned."""
     digits = word(element, "digits")
     url = walk.url(element, element.text) if element.text else ""
     if not url and not digits:
@@ -76,7 +76,7 @@ async def sound(walk: Walk, element: Element, *wanted: type[Signal]) -> Signal |
 
 
 async def pause(walk: Walk, element: Element) -> Target | None:
-    """As a document's first verb it delays picking up ("Pause" page)."""
+    """Pause. As the first verb of a document it delays picking up ("Pause" page)."""
     await rest(walk, element)
     walk.answer()
     return None
@@ -97,7 +97,7 @@ async def hangup(walk: Walk, _element: Element) -> Target | None:
 
 
 async def reject(walk: Walk, element: Element) -> Target | None:
-    """Refuse an inbound call unanswered, as busy or no-answer; an answered call is only hung up."""
+    """Refuse an inbound call, as busy or no-answer. An answered call is hung up."""
     if walk.call.is_answered:
         raise walk.hang_up()
     status = "busy" if word(element, "reason") == "busy" else "no-answer"
@@ -114,9 +114,9 @@ async def leave(walk: Walk, element: Element) -> Target | None:
 
 
 async def sms(walk: Walk, element: Element) -> Target | None:
-    """Text someone during the call: the caller (of an outbound call the called party), or `to`.
+    """Send a text during the call, to the party on it or to `to`.
 
-    With an action URL its answer goes on with the call ("TwiML Voice: <Sms>", deprecated by Twilio).
+    If there is an action URL, the call goes on there ("TwiML Voice: <Sms>", deprecated by Twilio).
     """
     call = walk.call
     inbound = call.direction == "inbound"

@@ -1,1 +1,1 @@
-"""What happens to messages and calls: how they progress, and the webhooks and callbacks that tell of it."""
+"""What happens to messages and calls: they progress, and webhooks and callbacks report it."""

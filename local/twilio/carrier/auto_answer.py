@@ -1,4 +1,4 @@
-"""Robots: they are on the line where nobody has a handset open.
+"""Robots: they take the calls to addresses of which nobody has the handset open.
 
 A robot answers after a step, or does what was planned for the call. It listens to what is said, presses
 nothing, and hangs up when the call waits for it: for a key, for speech, in a queue or in a conference.
@@ -26,7 +26,7 @@ from local.twilio.model.resources import Call
 
 
 class AutoAnswer:
-    """Everyone without a handset. act: does something on the exchange.
+    """All robots. act: does something on the exchange.
 
     held: SIDs of ringing calls that a robot answers only after `release`.
     """
@@ -43,7 +43,7 @@ class AutoAnswer:
         self.held: set[str] = set()
 
     def notice(self, event: Event, call: Call) -> None:
-        """Do, a little later, what a robot does when this happens on its call."""
+        """Do, a little later, what a robot does after this event on its call."""
         party = call.sender if call.direction == "inbound" else call.to
         if self._handsets[party]:
             return

@@ -17,7 +17,7 @@ from local.twilio.model.faults import Dice, FaultError
 from local.twilio.model.options import Options, Pace
 from local.twilio.model.recordings import Recordings
 from local.twilio.model.resources import Call, Message, mask, new_sid
-from local.twilio.model.store import Clock, Ledger, OptOuts, Records
+from local.twilio.model.store import Clock, Ledger, OptOutPairs, Records
 
 log = logging.getLogger("local.twilio")
 
@@ -72,7 +72,7 @@ def utcnow() -> datetime:
 
 
 class Backend:
-    """State, and what every part of the emulator does with it. All on one event loop.
+    """The state, and what all parts of the emulator do with it, on one event loop.
 
     revision: counts the changes that the inspector shows. on_rest_request: gets every REST request.
     """
@@ -91,7 +91,7 @@ class Backend:
         self.calls: Records[Call] = Records(options.capacity)
         self.recordings = Recordings(options.capacity)
         self.ledger = Ledger(options.capacity)
-        self.opt_outs = OptOuts()
+        self.opt_outs = OptOutPairs()
         self.rest_requests: deque[RestRequest] = deque(maxlen=options.rest_requests_kept)
         self.alerts: deque[Alert] = deque(maxlen=1000)
         self.webhooks = Webhooks(options, clock, self.changed)
@@ -158,7 +158,7 @@ class Backend:
     # The records of calls
 
     def new_call(self, to: str, sender: str, direction: str) -> Call:
-        """The record of a call, which `keep_call` makes known."""
+        """A new record of a call. `keep_call` adds it to the calls."""
         now = self.clock()
         number = self.account.number(to if direction == "inbound" else sender)
         return Call(

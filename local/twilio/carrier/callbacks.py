@@ -1,4 +1,4 @@
-"""Status callbacks: one message's or call's go out one at a time and in order, unless a fault says else."""
+"""Status callbacks. Those of one message or call are sent one after the other, unless a fault changes it."""
 
 import asyncio
 from collections import deque
@@ -31,7 +31,7 @@ class Callbacks:
         self._chains.clear()
 
     def add(self, webhook: Webhook, *, last: bool) -> None:
-        """Queue one callback. `last`: nothing follows for this SID; what was held back goes out after it."""
+        """Queue one callback. last: none follows for this SID; held back ones are sent after it."""
         chain = self._chains.setdefault(webhook.sid, _Chain())
         chain.ended = chain.ended or last
         if self._dice.faults.callbacks_dark:
@@ -51,7 +51,7 @@ class Callbacks:
             self._background.spawn(self._run(webhook.sid, chain))
 
     async def sent(self, sid: str, timeout: float) -> None:
-        """Wait until what is queued for this SID has been answered, or the time is up."""
+        """Wait until the queued callbacks of this SID are answered, or the time is up."""
         chain = self._chains.get(sid)
         if chain is None or not chain.running:
             return

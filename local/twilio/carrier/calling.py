@@ -16,7 +16,7 @@ DURATION_LIMIT = 86_400
 
 
 class Calling:
-    """Creates the records of calls and changes them. `live_calls` is where the calls go on."""
+    """Creates and changes the records of calls. The calls themselves are on `live_calls`."""
 
     def __init__(self, backend: Backend, live_calls: LiveCalls) -> None:
         self._backend = backend

@@ -34,7 +34,7 @@ _TWIML = frozenset({"text/xml", "application/xml", "text/html"})
 async def receive_message(
     backend: Backend, messaging: Messaging, sender: str, to: str, text: str, media: list[str]
 ) -> Inbound:
-    """Deliver one inbound text and send what its TwiML says. Raises InboundError."""
+    """Deliver one inbound text to the app, and send the replies of its TwiML. Raises InboundError."""
     sender = party("from", sender)
     to, number = backend.account.our_number(to)
     if not text and not media:
@@ -69,7 +69,7 @@ async def receive_message(
 def sms_urls(
     backend: Backend, number: Resource, service: MessagingService | None
 ) -> tuple[str, str, str | None, str]:
-    """A service that the number sends for takes its texts as well, unless it leaves them to the number."""
+    """The webhook and the fallback for texts to a number: those of its Messaging Service, or its own."""
     if service and not service.use_inbound_webhook_on_number:
         fallback = service.fallback_url or None
         return service.inbound_request_url, service.inbound_method, fallback, service.fallback_method
@@ -84,7 +84,7 @@ def sms_urls(
 
 
 def _keyword(backend: Backend, message: Message) -> str | None:
-    """Act on an opt-out keyword as Twilio does, before the webhook."""
+    """Act on an opt-out keyword before the webhook, as Twilio does. Returns its kind."""
     word = message.body_text.strip().upper()
     person = message.sender or ""
     senders = [message.to, *([message.messaging_service_sid] if message.messaging_service_sid else [])]
@@ -98,7 +98,7 @@ def _keyword(backend: Backend, message: Message) -> str | None:
 
 
 class _Conversation:
-    """Follows the TwiML that answers one inbound text."""
+    """Carries out the TwiML that answers one inbound text."""
 
     def __init__(self, backend: Backend, messaging: Messaging, message: Message, result: Inbound) -> None:
         self._backend = backend
@@ -125,7 +125,7 @@ class _Conversation:
         self._backend.alert(code, self._message.sid, detail)
 
     def _follow(self, delivery: Delivery) -> tuple[str, str] | None:
-        """Send what one document says; where it redirects to, if it does."""
+        """Send the messages of one document. Returns the URL and method of its <Redirect>, if it has one."""
         text = delivery.body.strip()
         if not text:
             return None
@@ -136,7 +136,7 @@ class _Conversation:
             self._alert(12300, delivery.content_type)
             return None
         try:
-            # The app under test is ours; expat itself bounds entity expansion.
+            # The TwiML comes from our own app, and expat limits the expansion of entities.
             root = ElementTree.fromstring(text)  # noqa: S314
         except ElementTree.ParseError as exc:
             self._alert(12100, str(exc))

@@ -35,7 +35,7 @@ from local.twilio.carrier.webhooks import Delivery, Webhook
 from local.twilio.model.errors import ApiError, Notice
 from local.twilio.model.queues import Member, Queue, queue_uri
 from local.twilio.model.recordings import Recording
-from local.twilio.model.resources import CALL_ENDED, Call, CallStatus, Document, Inbound
+from local.twilio.model.resources import CALL_ENDED, Call, CallStatus, FetchedDocument, Inbound
 
 log = logging.getLogger("local.twilio")
 
@@ -98,7 +98,8 @@ class LiveCalls:
     def catch_up(self) -> Exchange:
         """The exchange, with its clock set to now.
 
-        The clock stands still while no call is up. Whatever is done before it is set would count from then.
+        Nothing moves the clock while no timer is due. An action on a clock that is late would count from
+        that earlier time.
         """
         self.exchange.advance(time.monotonic() - self._began)
         return self.exchange
@@ -182,7 +183,7 @@ class LiveCalls:
             case Answered():
                 self._answered(call, event)
             case TwimlGiven():
-                call.documents.append(Document(url=None, twiml=event.twiml))
+                call.documents.append(FetchedDocument(url=None, twiml=event.twiml))
             case Noted():
                 self._backend.alert(event.notice.code, call.sid, event.notice.detail)
             case Texted():
@@ -382,9 +383,9 @@ def _webhook(request: WebRequest) -> Webhook:
     )
 
 
-def _document(request: WebRequest, answer: Answer) -> Document:
+def _document(request: WebRequest, answer: Answer) -> FetchedDocument:
     if isinstance(answer, NoResponse):
-        return Document(url=request.url, method=request.method, error=answer.reason)
+        return FetchedDocument(url=request.url, method=request.method, error=answer.reason)
     is_ok = 200 <= answer.status < 300
     twiml = answer.body.decode(errors="replace") if is_ok else None
-    return Document(url=request.url, method=request.method, status=answer.status, twiml=twiml)
+    return FetchedDocument(url=request.url, method=request.method, status=answer.status, twiml=twiml)

@@ -1,4 +1,4 @@
-"""Messages: what is accepted and refused, how they progress, and what becomes of inbound ones."""
+"""Messages: which are accepted, which are refused, how they progress, and the records of inbound ones."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -29,13 +29,13 @@ _PRICE = {"sms": 0.0079, "mms": 0.02}
 
 
 class Messaging:
-    """Creates messages and moves them along. All of it runs on the emulator's loop."""
+    """Creates messages, and lets them progress on the emulator's loop."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     def create(self, form: Form, planned: Planned | None = None) -> Message:
-        """A message from a POST to Messages; it does not progress until `start`. Raises ApiError."""
+        """The message of a POST to Messages. It progresses after `start`. Raises ApiError."""
         backend = self._backend
         to = self._recipient(form.get("To"))
         service, sender = self._sender(form, to)
@@ -74,7 +74,7 @@ class Messaging:
     def reply(
         self, text: str, media: list[str], *, to: str, sender: str, callback: str | None, source: Source
     ) -> Message:
-        """A message from TwiML, or one of Twilio's own. Raises ApiError as `create` does."""
+        """A message from TwiML, or one of Twilio's automatic replies. Raises ApiError as `create` does."""
         backend = self._backend
         recipient = self._recipient(to)
         self._check_owned(sender, recipient)
@@ -103,7 +103,7 @@ class Messaging:
         return message
 
     def receive(self, *, sender: str, to: str, text: str, media: list[str]) -> Message:
-        """An inbound message, as it stands when the webhook is sent."""
+        """The record of an inbound message, made before the webhook is sent."""
         backend = self._backend
         now = backend.clock()
         number = channel(to)[1]
@@ -172,7 +172,7 @@ class Messaging:
         return f"{kind}:{number}" if kind else number
 
     def _sender(self, form: Form, to: str) -> tuple[MessagingService | None, str]:
-        """The Messaging Service, if one is used, and the sender asked for or the service's first."""
+        """The Messaging Service, if one is used, and the sender: the given one, or the service's first."""
         backend = self._backend
         service_sid, sender = form.get("MessagingServiceSid"), form.get("From")
         if sender.startswith("MG") and not service_sid:
@@ -263,7 +263,7 @@ class Messaging:
     # How it progresses
 
     def start(self, message: Message) -> None:
-        """Let it progress by itself. Nothing is called back for the first status, as at Twilio."""
+        """Let the message progress by itself. As at Twilio, its first status is not reported."""
         backend = self._backend
         wait = backend.pace.step
         if message.send_at is not None:
@@ -272,7 +272,7 @@ class Messaging:
         backend.background.later(wait, self._advance, message)
 
     async def hurry(self, message: Message) -> None:
-        """Move it to sent now, and wait a little for the callbacks: they come before the POST's answer."""
+        """Send it now, and wait a little for its callbacks, so that they come before the POST's answer."""
         while message.status in {"accepted", "queued"}:
             self._step(message)
         await self._backend.callbacks.sent(message.sid, 2)
@@ -282,7 +282,7 @@ class Messaging:
             self._backend.background.later(self._backend.pace.step, self._advance, message)
 
     def _step(self, message: Message) -> bool:
-        """Move to the next status. Is there another after it?"""
+        """Move to the next status. Returns whether another one follows."""
         end, code = message.ends
         match message.status:
             case "accepted" | "scheduled":
@@ -306,7 +306,7 @@ class Messaging:
     def _pick(self, message: Message) -> str:
         account = self._backend.account
         pool = account.senders(account.services[message.messaging_service_sid or ""])
-        # The same person always hears from the same number, as a sticky sender does.
+        # A sticky sender: the same person always gets texts from the same number.
         number = pool[sum(map(ord, message.to)) % len(pool)] if pool else ""
         kind = channel(message.to)[0]
         return f"{kind}:{number}" if kind else number
@@ -330,7 +330,7 @@ class Messaging:
     # What may be changed
 
     def update(self, message: Message, form: Form) -> Message:
-        """Redact (an empty Body) or cancel what is scheduled. Raises ApiError."""
+        """Redact a message (an empty Body), or cancel a scheduled one. Raises ApiError."""
         if form.get("Status"):
             if form.get("Status") != "canceled":
                 raise ApiError(20001, "Status must be canceled")
@@ -357,7 +357,7 @@ class Messaging:
         return message
 
     def delete(self, message: Message) -> None:
-        """Forget a message that is no longer under way. Raises ApiError (20009) for one that is."""
+        """Delete a message. Raises ApiError (20009) for one that is still under way."""
         if message.status in {"accepted", "queued", "sending", "scheduled"}:
             raise ApiError(20009, "Cannot delete this resource before it is complete", status=409)
         self._backend.messages.remove(message)

@@ -1,4 +1,4 @@
-"""From a call's record, with the parameters of its creator, to what the exchange is asked for."""
+"""Turns the record of a call, with its REST parameters, into a request to the exchange."""
 
 from local.twilio.carrier.exchange.exchange import IncomingCall
 from local.twilio.carrier.exchange.leg import MachineDetection, RecordingRequest, StatusCallback

@@ -9,7 +9,7 @@ from local.twilio.model.resources import API_VERSION, Media, Message
 
 
 def media_type(url: str) -> str:
-    """The content type of a media URL, by its name; of a data URL, by what it says."""
+    """The content type of a media URL, by the ending of its path; a data URL has it in itself."""
     if url.startswith("data:"):
         return url[5:].partition(",")[0].partition(";")[0] or "text/plain"
     return mimetypes.guess_type(url.partition("?")[0])[0] or "application/octet-stream"

@@ -1,7 +1,7 @@
-"""Requests that Twilio makes to the app: signed, form encoded, timed out, retried as the URL's fragment says.
+"""Requests that Twilio makes to the app: signed, form encoded, with time limits and retries.
 
-The fragment is Twilio's connection overrides (twilio.com/docs/usage/webhooks/webhooks-connection-overrides);
-it is neither sent nor signed.
+The fragment of a URL has Twilio's connection overrides for them
+(twilio.com/docs/usage/webhooks/webhooks-connection-overrides). It is neither sent nor signed.
 """
 
 import logging
@@ -41,7 +41,7 @@ class Webhook:
 
 @dataclass(slots=True, kw_only=True)
 class Delivery:
-    """One request that was made, or refused: what was sent, how it was signed, and what came back."""
+    """One request that was made or refused: what was sent, its signature, and the answer."""
 
     number: int
     kind: str
@@ -87,7 +87,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Connection overrides of one URL, in seconds; the defaults are Twilio's."""
+    """The connection overrides of one URL. Times are in seconds; the defaults are Twilio's."""
 
     connect: float = 5.0
     read: float = 15.0
@@ -113,7 +113,7 @@ class Overrides:
         )
 
     def again(self, delivery: Delivery) -> bool:
-        """Is this failure one that the policy retries? Only a failed connection, unless the URL says more."""
+        """Whether this failure is retried: by default only a failed connection."""
         if delivery.status is None:
             return bool(self.retry_on & {delivery.error, "all"})
         family = f"{delivery.status // 100}xx"
@@ -122,7 +122,7 @@ class Overrides:
 
 @dataclass(slots=True)
 class Webhooks:
-    """Makes the requests and keeps the last of them."""
+    """Makes the requests, and keeps the last of them."""
 
     options: Options
     clock: Clock
@@ -136,7 +136,7 @@ class Webhooks:
 
     async def open(self) -> None:
         self._session = aiohttp.ClientSession(
-            # A short keep-alive, so that no request goes out on a connection the app is just closing.
+            # A short keep-alive, so that no request uses a connection that the app is about to close.
             connector=aiohttp.TCPConnector(limit=128, keepalive_timeout=2),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "TwilioProxy/1.1", "Accept": "*/*"},
@@ -151,9 +151,9 @@ class Webhooks:
         self.made = 0
 
     async def send(self, webhook: Webhook) -> Delivery:
-        """Make the request, its retries, and the fallback's when those fail; the last delivery.
+        """Make the request, its retries, and if those fail the fallback. Returns the last delivery.
 
-        Never raises for what the other side does: a failure is a delivery with an error.
+        It does not raise for anything that the app does: a failure is a delivery with an error.
         """
         delivery = await self._attempts(webhook, webhook.url, webhook.method, webhook.params)
         if delivery.ok or not webhook.fallback_url:

@@ -1,1 +1,1 @@
-"""What the emulator keeps: the account, its resources, and the rules for what they may be."""
+"""What the emulator keeps: the account and its resources, and the rules for them."""

@@ -15,7 +15,7 @@ from local.twilio.model.params import Form
 from local.twilio.model.resources import API_VERSION, new_sid, rfc2822
 from local.twilio.model.store import Clock
 
-# JSON name -> request parameter, of what can be configured; urls and methods are checked.
+# What can be configured, by its JSON name. URLs and methods are checked.
 _SHARED = (
     "voice_url", "voice_method", "voice_fallback_url", "voice_fallback_method", "sms_url", "sms_method",
     "sms_fallback_url", "sms_fallback_method", "status_callback", "status_callback_method", "friendly_name",
@@ -56,7 +56,7 @@ def party(name: str, value: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Resource:
-    """An IncomingPhoneNumber or an Application, with what is configured on it."""
+    """An IncomingPhoneNumber or an Application, and its settings."""
 
     kind: Literal["number", "application"]
     sid: str
@@ -76,7 +76,7 @@ class Resource:
         return str(self.settings.get(name) or "")
 
     def update(self, form: Form) -> None:
-        """Set what is given; an empty value clears. Nothing changes when one is refused."""
+        """Set what is given. An empty value clears; if one value is refused, nothing changes."""
         changed: dict[str, Any] = {}
         for name in _FIELDS[self.kind]:
             parameter = _parameter(name)
@@ -140,7 +140,7 @@ def _default(name: str) -> Any:
 
 
 class Account:
-    """One account. Numbers and applications come from the options and change over REST."""
+    """One account. Its numbers and applications come from the options, and REST can change them."""
 
     def __init__(self, options: Options, clock: Clock) -> None:
         self.options = options
@@ -182,7 +182,7 @@ class Account:
         self.numbers[resource.sid] = resource
 
     def authenticated(self, header: str) -> bool:
-        """Does this Authorization header carry the account's token, or one of its API keys?"""
+        """Whether this Authorization header has the account's token or one of its API keys."""
         if header in self._known:
             return True
         scheme, _, credentials = header.partition(" ")
@@ -199,7 +199,7 @@ class Account:
         return True
 
     def number(self, address: str) -> Resource | None:
-        """The account's own number of that address, in E.164 or as a channel address."""
+        """The account's number with this address, in E.164 or as a channel address."""
         plain = channel(address)[1]
         return next((each for each in self.numbers.values() if each.phone_number == plain), None)
 
@@ -213,7 +213,7 @@ class Account:
         return to, number
 
     def senders(self, service: MessagingService) -> list[str]:
-        """The numbers a Messaging Service sends from, in order."""
+        """The numbers that a Messaging Service sends from, in order."""
         owned = [each.phone_number for each in self.numbers.values() if "sms" in each.capabilities]
         return [each for each in service.senders if each in owned] if service.senders else owned
 
@@ -221,7 +221,7 @@ class Account:
         return next((each for each in self.services.values() if number in self.senders(each)), None)
 
     def configure_service(self, service: MessagingService) -> None:
-        """Put this one in the place of the one with its SID."""
+        """Replace the service that has the same SID."""
         self.services[service.sid] = service
         self.services_changed[service.sid] = self._clock()
 
@@ -241,13 +241,13 @@ class Account:
         return resource
 
     def buy_number(self, form: Form) -> Resource:
-        """Buy PhoneNumber, or any in AreaCode. The magic numbers and area codes of test credentials hold."""
+        """Buy PhoneNumber, or any number in AreaCode. Twilio's magic numbers and area codes are refused."""
         wanted = form.get("PhoneNumber")
         if not wanted and form.get("AreaCode"):
             area = form.get("AreaCode")
             if area == "533" or not (area.isdecimal() and len(area) == 3):
                 raise ApiError(21452, f"No phone numbers found in area code {area}")
-            free = (f"+1{area}5550{last}" for last in range(100, 200))  # kept for fiction
+            free = (f"+1{area}5550{last}" for last in range(100, 200))  # numbers reserved for fiction
             wanted = next((each for each in free if self.number(each) is None), "")
         number = e164(wanted) if wanted else None
         if wanted in MAGIC_PURCHASE:

@@ -1,11 +1,11 @@
-"""Who a message or call goes to: numbers in E.164, channels, places, and segments of text."""
+"""Addresses: numbers in E.164, channels and places. Also, how many segments a text has."""
 
 import functools
 import re
 
 import phonenumbers
 
-# Numbers of Twilio's test credentials: what each answers as sender or recipient
+# Numbers of Twilio's test credentials, and the error of each as sender or recipient
 # (twilio.com/docs/iam/test-credentials).
 MAGIC_SENDER = "+15005550006"
 MAGIC_SMS_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
@@ -30,7 +30,8 @@ _PUNCTUATION = re.compile(r"[\s().\-]")
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 _CHANNEL = re.compile(r"(whatsapp|messenger|rcs):(.+)")
 
-# GSM 03.38, basic and extension table: what fits 160 to a segment. All else makes the text UCS-2, 70 to one.
+# GSM 03.38, basic and extension table: 160 of these fit a segment. Any other character makes the text UCS-2,
+# of which 70 fit.
 _GSM = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -40,7 +41,7 @@ _GSM_EXTENSION = frozenset("^{}\\[~]|€\f")
 
 @functools.lru_cache(maxsize=4096)
 def e164(text: str) -> str | None:
-    """The number in E.164 where it can be one, as lenient as Twilio: `(202) 555-0101` is a US number."""
+    """The number in E.164, or None if it cannot be one. As at Twilio, `(202) 555-0101` is a US number."""
     number = _PUNCTUATION.sub("", text)
     if number.isdecimal():
         number = "+" + (number if len(number) != 10 else "1" + number)
@@ -66,7 +67,7 @@ def is_alphanumeric(sender: str) -> bool:
 
 
 def segments(text: str) -> int:
-    """How many SMS segments a text takes: 160 or 153 GSM-7 septets, else 70 or 67 UTF-16 units."""
+    """How many SMS segments a text has: of 160 or 153 GSM-7 septets, else of 70 or 67 UTF-16 units."""
     if all(char in _GSM or char in _GSM_EXTENSION for char in text):
         length = len(text) + sum(char in _GSM_EXTENSION for char in text)
         return 1 if length <= 160 else -(-length // 153)
@@ -75,7 +76,7 @@ def segments(text: str) -> int:
 
 
 def formatted_name(number: str) -> str:
-    """`(202) 555-0101` for a number in North America; every other address as it is."""
+    """`(202) 555-0101` for a number in North America; any other address unchanged."""
     if len(number) == 12 and number.startswith("+1"):
         return f"({number[2:5]}) {number[5:8]}-{number[8:]}"
     return number
@@ -86,7 +87,7 @@ _PLACES = {"202": ("WASHINGTON", "DC", "20001"), "212": ("NEW YORK", "NY", "1000
 
 @functools.lru_cache(maxsize=4096)
 def geography(prefix: str, address: str) -> tuple[tuple[str, str], ...]:
-    """Twilio's City, State, Zip and Country fields for one party; empty where it knows nothing."""
+    """Twilio's City, State, Zip and Country fields for one party. A field is empty if it is not known."""
     number = channel(address)[1]
     city, state, zip_code = (
         _PLACES.get(number[2:5], ("", "", "")) if number.startswith("+1") else ("", "", "")

@@ -1,4 +1,4 @@
-"""What is under way: tasks and timers, so that a test can wait until the emulator has nothing left to do."""
+"""Tasks and timers that are under way. A test can wait until the emulator has nothing left to do."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ log = logging.getLogger("local.twilio")
 
 
 class Background:
-    """Tasks and timers of one running emulator. Belongs to one event loop."""
+    """The tasks and timers of one running emulator, on one event loop."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -54,7 +54,7 @@ class Background:
             await self._idle.wait()
 
     async def cancel(self) -> None:
-        """Stop all of it, and wait until it has stopped."""
+        """Cancel all tasks and timers, and wait until the tasks have stopped."""
         for handle in self._timers:
             handle.cancel()
         self._timers.clear()

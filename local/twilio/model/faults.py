@@ -1,6 +1,7 @@
-"""What goes wrong on demand: rates drawn from a seeded generator, and faults planned for one number.
+"""Faults on demand: rates that are drawn from a seeded generator, and faults that are planned.
 
-Rates are 0 to 1 and hold for creating messages and calls; a planned fault comes first and is used up.
+A rate is from 0 to 1 and holds for requests that create messages and calls. A planned fault comes before the
+rates, and is used up.
 """
 
 import random
@@ -19,19 +20,22 @@ _OUTCOMES = frozenset(
 
 
 class FaultError(ValueError):
-    """A fault that cannot be set: names the field and what would be right."""
+    """A fault cannot be set. The message names the field and what would be right."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The rates and switches in force.
+    """The rates and switches that are set.
 
-    latency_ms: from accepting to answering, for every REST request. retry_after: seconds in a 429.
-    lost_answers: accepted, then the connection is closed. errors_5xx_*: 503, with or without accepting.
-    throttled: 429 and 20429. callbacks_*: of status callbacks alone: never sent, sent twice, held back until
-    the last one is out, the first ones sent before the POST is answered; callbacks_dark: none at all.
-    list_dark: lists are empty. list_lag_ms: what is younger is not in lists yet. credentials_refused: 20003.
-    undelivered: messages that end undelivered (30003), drawn when they are created.
+    latency_ms: from accepting to answering, for every REST request.
+    throttled: answered with 429 and 20429. retry_after: seconds in a 429.
+    lost_answers: accepted, then the connection is closed without an answer.
+    errors_5xx_after_acceptance, errors_5xx_before_acceptance: answered with 503.
+    callbacks_dropped: a status callback is not sent. callbacks_doubled: it is sent twice.
+    callbacks_reordered: it is sent after the last one. callbacks_early: the first ones are sent before the
+    POST is answered. callbacks_dark: no status callback is sent.
+    list_dark: lists are empty. list_lag_ms: a younger message or call is not in lists yet.
+    credentials_refused: answered with 20003. undelivered: messages end undelivered (30003).
     """
 
     latency_ms: float = 0
@@ -52,7 +56,7 @@ class Faults:
     seed: int = 1
 
     def changed(self, values: Mapping[str, Any]) -> "Faults":
-        """These faults with some replaced. Raises FaultError that names a field and what would be right."""
+        """These faults with some of them changed. Raises FaultError."""
         new = {each.name: getattr(self, each.name) for each in fields(self)}
         for name, value in values.items():
             if name not in new:
@@ -74,11 +78,12 @@ class Faults:
 class Planned:
     """A fault for the next `times` requests that match.
 
-    kind error: the API refuses with `code` (and `status`, by default what Twilio uses). timeout: no answer.
-    reset: the connection is reset. lost: it is closed without an answer. server_error: `status`, 503 by
-    default. accepted: whether the request counted before a timeout, reset, loss or server error.
-    outcome: the message ends in `outcome` (undelivered, failed...) with `code`, or the call is answered,
-    busy, no-answer or failed; answered_by: what machine detection says (human, machine_start, fax...).
+    resource, to: which creates match; None for any.
+    kind error: the API refuses with `code` (and `status`, by default the one Twilio uses).
+    kind timeout: no answer. reset: the connection is reset. lost: it is closed without an answer.
+    server_error: `status`, 503 by default. accepted: whether the message or call was created before that.
+    kind outcome: the message ends in `outcome` (undelivered, failed...) with `code`; the call is answered,
+    busy, no-answer or failed. answered_by: what machine detection finds (human, machine_start, fax...).
     """
 
     kind: Kind
@@ -93,7 +98,7 @@ class Planned:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "Planned":
-        """Raises FaultError that names a field and what would be right."""
+        """Make it of JSON values. Raises FaultError."""
         known = {each.name for each in fields(cls)}
         for name in values:
             if name not in known:
@@ -115,7 +120,7 @@ class Planned:
 
 @dataclass(slots=True)
 class Draw:
-    """What befalls one create: before it is accepted, and instead of its answer."""
+    """The faults of one create: before it is accepted, and instead of its answer."""
 
     refuse: ApiError | None = None
     unaccepted: Kind | None = None
@@ -127,7 +132,7 @@ class Draw:
 
 @dataclass(slots=True)
 class Dice:
-    """Draws faults, and counts what it injected by name."""
+    """Draws faults, and counts the injected ones by name."""
 
     faults: Faults = field(default_factory=Faults)
     planned: list[Planned] = field(default_factory=list)
@@ -135,7 +140,7 @@ class Dice:
     generator: random.Random = field(default_factory=lambda: random.Random(1))
 
     def set(self, values: Mapping[str, Any]) -> Faults:
-        """Change some faults; naming a seed starts the draws again."""
+        """Change some faults. A new seed starts the draws again."""
         self.faults = self.faults.changed(values)
         if "seed" in values:
             self.generator.seed(self.faults.seed)
@@ -151,7 +156,7 @@ class Dice:
         self.planned.append(planned)
 
     def hits(self, name: str) -> bool:
-        """Draw once against the rate called `name`."""
+        """Draw once: whether the fault of this name happens."""
         rate: float = getattr(self.faults, name)
         if rate <= 0 or (rate < 1 and self.generator.random() >= rate):
             return False
@@ -159,7 +164,7 @@ class Dice:
         return True
 
     def draw(self, resource: str, to: str) -> Draw:
-        """What befalls this create."""
+        """The faults of this create."""
         planned = self._take(resource, to)
         if planned is not None:
             return _planned_draw(planned)

@@ -1,4 +1,4 @@
-"""What the emulator is set up with: one account, its numbers and senders, and how fast things happen."""
+"""The settings of the emulator: one account, its numbers and senders, and its pace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ NUMBER = "+12025550100"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A phone number that the account owns, and where its webhooks go. Methods are GET or POST."""
+    """A phone number that the account owns, and the URLs of its webhooks. Methods are GET or POST."""
 
     phone_number: str = NUMBER
     voice_url: str = ""
@@ -29,10 +29,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagingService:
-    """A Messaging Service: its senders, or every SMS-capable number of the account where none is named.
+    """A Messaging Service. senders: its numbers; if empty, every number of the account that can send SMS.
 
-    use_inbound_webhook_on_number: texts go to the number's own webhook, else to inbound_request_url; without
-    that they are dropped.
+    use_inbound_webhook_on_number: texts go to the webhook of the number, else to inbound_request_url. If that
+    is empty, they are dropped.
     """
 
     sid: str
@@ -50,8 +50,8 @@ class MessagingService:
 class Pace:
     """How long things take, in seconds.
 
-    step: from one status of a message or a ringing call to the next. talk: how long the default runner stays
-    on the line.
+    step: from one status of a message or a ringing call to the next. talk: from the moment when a call waits
+    for a robot until it hangs up.
     """
 
     step: float = 0.2
@@ -60,11 +60,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One set-up of the emulator.
+    """The settings of one emulator.
 
-    allowed_hosts: host names beyond loopback that webhooks may go to. webhook_timeout: seconds; Twilio's 15.
-    capacity: how many messages, and how many calls, are kept; the oldest go first. deliveries_kept and
-    rest_requests_kept bound the two logs. automatic_replies: answer STOP, START and HELP as Twilio does.
+    allowed_hosts: host names other than loopback that webhooks may go to. webhook_timeout: seconds, at Twilio
+    15. capacity: how many messages, and how many calls, are kept; after that the oldest are forgotten.
+    deliveries_kept, rest_requests_kept: how many are kept of each. automatic_replies: answer STOP, START and
+    HELP as Twilio does. seed: of the faults that are drawn.
     """
 
     account_sid: str = ACCOUNT_SID
@@ -89,7 +90,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def is_allowed(url: str, options: Options) -> bool:
-    """May a webhook go to this URL: http or https, on this machine or an explicitly allowed host?"""
+    """Whether a webhook may go to this URL: http or https, on this machine or on an allowed host."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

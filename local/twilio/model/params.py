@@ -37,14 +37,14 @@ class Form:
         return self.get(name).lower() == "true"
 
     def method(self, name: str, code: int, default: str = "POST") -> str:
-        """GET or POST; refused with `code` when it is neither."""
+        """GET or POST. Raises ApiError with `code` for anything else."""
         value = (self.get(name) or default).upper()
         if value not in {"GET", "POST"}:
             raise ApiError(code, f"{name} must be GET or POST")
         return value
 
     def url(self, name: str, code: int) -> str | None:
-        """An http or https URL, None when absent; refused with `code` when it is neither."""
+        """An http or https URL, or None if absent. Raises ApiError with `code` for anything else."""
         value = self.get(name)
         if not value:
             return None
@@ -53,7 +53,7 @@ class Form:
         return value
 
     def whole(self, name: str, code: int, default: int, low: int, high: int) -> int:
-        """A whole number from low to high, or `default`; refused with `code`."""
+        """A whole number from low to high, or `default` if absent. Raises ApiError with `code`."""
         value = self.get(name)
         if not value:
             return default
@@ -74,7 +74,7 @@ def is_url(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A date filter: `DateSent=2026-01-31`, `DateSent>=...`, `DateSent<=...`; a day is all of it, in UTC."""
+    """A date filter: `DateSent=2026-01-31`, `DateSent>=...`, `DateSent<=...`. A date is a whole UTC day."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -83,7 +83,7 @@ class Between:
     def parse(cls, name: str, query: Form) -> "Between":
         since, until = None, None
         if query.get(name):
-            # Equality is by day, whatever time of it is given: twilio-python always gives one.
+            # Equality compares days; twilio-python always sends a time too, which is ignored.
             since, until = _span(query.get(name)[:10], name)
         if query.get(f"{name}>"):
             since = _span(query.get(f"{name}>"), name)[0]
@@ -95,7 +95,7 @@ class Between:
         return self.since is not None or self.until is not None
 
     def holds(self, moment: datetime | None) -> bool:
-        """Nothing without a date passes a date filter, as at Twilio."""
+        """Whether this moment passes. As at Twilio, a resource without a date passes no date filter."""
         if not self:
             return True
         if moment is None:
@@ -105,7 +105,7 @@ class Between:
 
 
 def _span(text: str, name: str) -> tuple[datetime, datetime]:
-    """The first and last second that a day, or a moment, means."""
+    """The first and the last second of a day; for a moment, that second twice."""
     try:
         if len(text) == 10:
             start = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
@@ -117,15 +117,15 @@ def _span(text: str, name: str) -> tuple[datetime, datetime]:
     return moment, moment
 
 
-class Listed(Protocol):
+class ListItem(Protocol):
     @property
     def sequence(self) -> int: ...
 
     def body(self) -> dict[str, Any]: ...
 
 
-def page[T: Listed](path: str, key: str, found: Iterable[T], query: Form) -> dict[str, Any]:
-    """One page of a list, in Twilio's form. `found` is newest first; its sequence numbers fall."""
+def page[T: ListItem](path: str, key: str, found: Iterable[T], query: Form) -> dict[str, Any]:
+    """One page of a list, as Twilio writes it. found: newest first, so that its sequence numbers fall."""
     size = min(query.whole("PageSize", 20001, 50, 1, 10**9), 1000)
     number = query.whole("Page", 20001, 0, 0, 10**9)
     token = query.get("PageToken")
@@ -163,8 +163,8 @@ def page[T: Listed](path: str, key: str, found: Iterable[T], query: Form) -> dic
     }
 
 
-def meta_page[T: Listed](url: str, key: str, found: Iterable[T], query: Form) -> dict[str, Any]:
-    """The same as Twilio's newer APIs write it, with absolute URLs. url: the list's own."""
+def meta_page[T: ListItem](url: str, key: str, found: Iterable[T], query: Form) -> dict[str, Any]:
+    """One page of a list, as Twilio's newer APIs write it, with absolute URLs. url: of the list."""
     listed = page(url, key, found, query)
     return {
         key: listed[key],
@@ -181,7 +181,7 @@ def meta_page[T: Listed](url: str, key: str, found: Iterable[T], query: Form) ->
 
 
 def _token(text: str) -> tuple[str, int]:
-    """PA and a sequence number: what comes after that record; PB: the page before it."""
+    """Read a page token: PA and a sequence number for what follows it, PB for the page before it."""
     if not text:
         return "", 0
     if text[:2] not in {"PA", "PB"} or not (text[2:].isascii() and text[2:].isdecimal()):

@@ -7,12 +7,12 @@ from typing import Any
 from local.twilio.model.resources import API_VERSION, rfc2822
 
 _FIRST = 10**6
-"""Members are listed from the front of the line; a list's sequence numbers fall."""
+"""Sequence numbers fall along a list. Members are listed from the front, so they count down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A call that waits. position: 1 is next. wait: seconds."""
+    """A call that waits. position: 1 for the next one. wait: seconds."""
 
     call_sid: str
     queue_uri: str
@@ -38,7 +38,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """A queue that some call has been put into. average: seconds that its members have waited so far."""
+    """A Queue resource. average: how long its members have waited so far, in seconds."""
 
     sid: str
     sequence: int

@@ -15,7 +15,7 @@ from typing import Any
 from local.twilio.model.resources import API_VERSION, rfc2822
 
 RATE = 8000  # samples a second, 16 bits each, as Twilio's WAV files have them
-_LONGEST_FILE = 600  # seconds; a longer recording's file is cut there
+_LONGEST_FILE = 600  # seconds; the file of a longer recording is cut there
 _TONE = 330.0
 _LOUDNESS = 2500
 
@@ -75,7 +75,7 @@ class Recording:
 
 
 class Recordings:
-    """Every recording, in the order they were made; the oldest go when there are too many."""
+    """Every recording, in order. If there are too many, the oldest ones are forgotten."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

@@ -1,4 +1,4 @@
-"""What Twilio keeps: messages, media and calls, and the JSON it answers for each."""
+"""The resources that Twilio keeps: messages, media and calls, and their JSON."""
 
 import functools
 import secrets
@@ -40,13 +40,13 @@ def _rfc2822(moment: datetime) -> str:
 
 
 def mask(number: str | None) -> str:
-    """A number for a log line: its last two digits, which tell the people of a test apart."""
+    """A number for a log line: its last two digits, by which a reader can tell the people of a test apart."""
     return "-" if not number else "•••" + number[-2:]
 
 
 @dataclass(slots=True)
 class Media:
-    """A picture or file of a message. `url` is where it was fetched from: http, https or a data URL."""
+    """A picture or file of a message. url: where its sender had it, as an http, https or data URL."""
 
     sid: str
     message_sid: str
@@ -75,7 +75,7 @@ class Media:
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """A Message resource. `segments` is what is billed; Twilio shows it once a sender is known."""
+    """A Message resource. segments: what is billed; Twilio shows it as soon as the sender is known."""
 
     sid: str
     account_sid: str
@@ -129,8 +129,8 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """TwiML that a call got: where from (None: given in the request), and what came."""
+class FetchedDocument:
+    """TwiML that a call got. url: where it came from; None if REST gave the TwiML itself."""
 
     url: str | None
     method: str = "POST"
@@ -175,7 +175,7 @@ class Call:
     timeout: float = 60
     time_limit: float = 14_400
     params: dict[str, list[str]] = field(default_factory=dict)
-    documents: list[Document] = field(default_factory=list)
+    documents: list[FetchedDocument] = field(default_factory=list)
     recording_sids: list[str] = field(default_factory=list)
     ends: tuple[str, str | None] = ("answered", None)
 

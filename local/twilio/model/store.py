@@ -9,7 +9,7 @@ from local.twilio.model.resources import Call, Message, rfc2822
 
 
 class Records[T: (Message, Call)]:
-    """Resources by SID and by recipient, newest first when listed. The oldest go when there are too many."""
+    """Resources by SID and by recipient. If there are too many, the oldest ones are forgotten."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -38,7 +38,7 @@ class Records[T: (Message, Call)]:
         return self._by_sid.get(sid)
 
     def newest(self, to: str | None = None) -> Iterator[T]:
-        """All of them, or those to one recipient, newest first."""
+        """All resources, or those to one recipient, newest first."""
         return iter(reversed((self._by_sid if to is None else self._by_to.get(to, {})).values()))
 
     def __len__(self) -> int:
@@ -51,8 +51,8 @@ class Records[T: (Message, Call)]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry[T: (Message, Call)]:
-    """One thing that was accepted. The record goes on changing; `text` is its body as it was accepted."""
+class LedgerEntry[T: (Message, Call)]:
+    """A message or call that was accepted. The record still changes; text: its body at that time."""
 
     record: T
     accepted_at: datetime
@@ -61,22 +61,23 @@ class Entry[T: (Message, Call)]:
 
 @dataclass(slots=True)
 class Ledger:
-    """What was really accepted, in order: the truth that an app's own record is compared with.
+    """What was really accepted, in order. A test compares the app's own record with it.
 
-    It outlives deletion and redaction; only the capacity bounds it, and `evicted` says if it did.
+    Deleting or redacting a message changes nothing here. evicted: how many entries were forgotten because
+    there were more than `capacity`.
     """
 
     capacity: int
-    messages: dict[str, Entry[Message]] = field(default_factory=dict)
-    calls: dict[str, Entry[Call]] = field(default_factory=dict)
+    messages: dict[str, LedgerEntry[Message]] = field(default_factory=dict)
+    calls: dict[str, LedgerEntry[Call]] = field(default_factory=dict)
     evicted: int = 0
 
     def add_message(self, message: Message) -> None:
-        self.messages[message.sid] = Entry(message, message.date_created, message.body_text)
+        self.messages[message.sid] = LedgerEntry(message, message.date_created, message.body_text)
         self._bound(self.messages)
 
     def add_call(self, call: Call) -> None:
-        self.calls[call.sid] = Entry(call, call.date_created)
+        self.calls[call.sid] = LedgerEntry(call, call.date_created)
         self._bound(self.calls)
 
     def _bound(self, entries: dict[str, Any]) -> None:
@@ -130,8 +131,8 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class OptOuts:
-    """Who said STOP to whom: a number or a Messaging Service, as Twilio keeps it."""
+class OptOutPairs:
+    """Who has said STOP to whom: to a number or to a Messaging Service, as at Twilio."""
 
     pairs: set[tuple[str, str]] = field(default_factory=set)
 

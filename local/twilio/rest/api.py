@@ -21,15 +21,15 @@ log = logging.getLogger("local.twilio")
 
 SIMULATOR = web.AppKey("simulator", Simulator)
 
-type Answer = tuple[int, dict[str, Any] | None]
-type Handler = Callable[[Simulator, web.Request, Form], Awaitable[Answer]]
+type RestAnswer = tuple[int, dict[str, Any] | None]
+type RestHandler = Callable[[Simulator, web.Request, Form], Awaitable[RestAnswer]]
 
 
 class _NoAnswer(Exception):
     """The connection was closed on purpose: nothing is answered."""
 
 
-def api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def api(handler: RestHandler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Authenticate, read the form, answer as Twilio does, and keep the request."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -75,7 +75,7 @@ def api(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespons
 
 
 def _name(request: web.Request) -> str:
-    """The path for a log line: SIDs, never a number."""
+    """The path for a log line. It has SIDs, and no phone number."""
     return request.rel_url.raw_path.removeprefix(f"/{API_VERSION}/Accounts/")[35:]
 
 
@@ -97,7 +97,7 @@ async def latency(simulator: Simulator) -> None:
 
 
 async def befall(request: web.Request, draw: Draw, *, accepted: bool) -> None:
-    """Do to the answer what was drawn. Raises when there is not to be one."""
+    """Do what the faults say instead of answering. Raises if there is such a fault."""
     kind = draw.answer if accepted else draw.unaccepted
     if kind == "server_error":
         code = 20503 if draw.status == 503 else 20500
@@ -115,7 +115,7 @@ async def befall(request: web.Request, draw: Draw, *, accepted: bool) -> None:
 
 
 def is_visible(simulator: Simulator, record: Message | Call) -> bool:
-    """List faults: dark shows nothing, a lag hides what is young."""
+    """Whether lists show this, with the faults list_dark and list_lag_ms."""
     faults = simulator.dice.faults
     if faults.list_dark:
         return False

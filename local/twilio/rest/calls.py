@@ -5,11 +5,11 @@ from aiohttp import web
 from local.twilio.model.errors import not_found
 from local.twilio.model.params import Between, Form, page
 from local.twilio.model.resources import Call
-from local.twilio.rest.api import Answer, befall, is_visible, latency
+from local.twilio.rest.api import RestAnswer, befall, is_visible, latency
 from local.twilio.simulator import Simulator
 
 
-async def create_call(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+async def create_call(simulator: Simulator, request: web.Request, form: Form) -> RestAnswer:
     draw = simulator.dice.draw("calls", form.get("To"))
     if draw.refuse is not None:
         raise draw.refuse
@@ -26,7 +26,7 @@ async def create_call(simulator: Simulator, request: web.Request, form: Form) ->
     return 201, body
 
 
-async def list_calls(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+async def list_calls(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:
     await latency(simulator)
     started, ended = Between.parse("StartTime", query), Between.parse("EndTime", query)
     to, sender, parent, status = (query.get(name) for name in ("To", "From", "ParentCallSid", "Status"))
@@ -50,17 +50,17 @@ def _call(simulator: Simulator, request: web.Request) -> Call:
     return call
 
 
-async def fetch_call(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def fetch_call(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     await latency(simulator)
     return 200, _call(simulator, request).body()
 
 
-async def update_call(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+async def update_call(simulator: Simulator, request: web.Request, form: Form) -> RestAnswer:
     await latency(simulator)
     return 200, simulator.calling.update(_call(simulator, request), form).body()
 
 
-async def delete_call(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def delete_call(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     await latency(simulator)
     simulator.calling.delete(_call(simulator, request))
     return 204, None

@@ -53,7 +53,7 @@ def _answer(body: Any, status: int = 200) -> web.Response:
 def _json(
     handler: Callable[[Simulator, web.Request, Body], Awaitable[Any]],
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """A JSON object in, JSON out. A form from another site's page cannot say application/json."""
+    """Read a JSON object and answer JSON. A form on a page of another site cannot send application/json."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         raw = (await request.read()).decode("utf-8", "replace")
@@ -86,7 +86,7 @@ async def _health(request: web.Request) -> web.Response:
 
 
 async def _inbound_message(simulator: Simulator, _: web.Request, body: Body) -> Body:
-    """{from, to, body, media_urls?} -> {sid, status, twiml, replies, error}, after the webhook."""
+    """{from, to, body, media_urls?} -> {sid, status, twiml, replies, error}, after the webhook answered."""
     media = body.get("media_urls", [])
     if not isinstance(media, list) or not all(isinstance(each, str) for each in media):
         raise InboundError("media_urls: must be a list of URLs")
@@ -97,7 +97,7 @@ async def _inbound_message(simulator: Simulator, _: web.Request, body: Body) -> 
 
 
 async def _inbound_call(simulator: Simulator, _: web.Request, body: Body) -> Body:
-    """{from, to} -> {sid, status, twiml, error}, when the voice webhook has answered."""
+    """{from, to} -> {sid, status, twiml, error}, after the voice webhook answered."""
     result = await simulator.calling.receive(_text(body, "from"), _text(body, "to"))
     return result.as_json()
 
@@ -165,7 +165,7 @@ async def _overview(request: web.Request) -> web.Response:
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: the revision, whenever it changed, at most four times a second."""
+    """Server-sent events: the revision each time it has changed, at most four times a second."""
     simulator = request.app[SIMULATOR]
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
@@ -193,14 +193,14 @@ def _shown(simulator: Simulator) -> Body:
 
 
 async def _set_faults(simulator: Simulator, _: web.Request, body: Body) -> Body:
-    """Change what is named; see Faults. Answers all of them and what was injected so far."""
+    """Change the faults that are named (see Faults). Answers all faults, and those injected so far."""
     simulator.dice.set(body)
     simulator.changed()
     return _shown(simulator)
 
 
 async def _plan(simulator: Simulator, _: web.Request, body: Body) -> Body:
-    """A fault for the next `times` creates that match; see Planned."""
+    """Plan a fault for the next `times` creates that match (see Planned)."""
     simulator.dice.plan(Planned.parse(body))
     return {"planned": len(simulator.dice.planned)}
 
@@ -214,7 +214,7 @@ async def _set_pace(simulator: Simulator, _: web.Request, body: Body) -> Body:
 
 
 async def _away(_: Simulator, request: web.Request, body: Body) -> Body:
-    """{seconds}: refuse connections for that long, from just after this answer."""
+    """{seconds}: refuse connections for that long, beginning right after this answer."""
     seconds = body.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 600:
         raise FaultError("seconds: must be above 0 and at most 600")
@@ -223,7 +223,7 @@ async def _away(_: Simulator, request: web.Request, body: Body) -> Body:
 
 
 async def _settle(simulator: Simulator, _: web.Request, body: Body) -> Body:
-    """{timeout?}: wait until nothing is under way; {settled: false} when the time is up first."""
+    """{timeout?}: wait until nothing is under way. Answers {settled: false} if the time is up before."""
     timeout = body.get("timeout", 10)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= 600:
         raise FaultError("timeout: must be above 0 and at most 600")

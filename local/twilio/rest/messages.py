@@ -8,11 +8,11 @@ from aiohttp import web
 from local.twilio.model.errors import ApiError, not_found
 from local.twilio.model.params import Between, Form, page
 from local.twilio.model.resources import Media, Message
-from local.twilio.rest.api import SIMULATOR, Answer, befall, is_visible, latency
+from local.twilio.rest.api import SIMULATOR, RestAnswer, befall, is_visible, latency
 from local.twilio.simulator import Simulator
 
 
-async def create_message(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+async def create_message(simulator: Simulator, request: web.Request, form: Form) -> RestAnswer:
     draw = simulator.dice.draw("messages", form.get("To"))
     if draw.refuse is not None:
         raise draw.refuse
@@ -29,7 +29,7 @@ async def create_message(simulator: Simulator, request: web.Request, form: Form)
     return 201, body
 
 
-async def list_messages(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+async def list_messages(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:
     await latency(simulator)
     sent = Between.parse("DateSent", query)
     to, sender = query.get("To"), query.get("From")
@@ -48,17 +48,17 @@ def _message(simulator: Simulator, request: web.Request) -> Message:
     return message
 
 
-async def fetch_message(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def fetch_message(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     await latency(simulator)
     return 200, _message(simulator, request).body()
 
 
-async def update_message(simulator: Simulator, request: web.Request, form: Form) -> Answer:
+async def update_message(simulator: Simulator, request: web.Request, form: Form) -> RestAnswer:
     await latency(simulator)
     return 200, simulator.messaging.update(_message(simulator, request), form).body()
 
 
-async def delete_message(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def delete_message(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     await latency(simulator)
     simulator.messaging.delete(_message(simulator, request))
     return 204, None
@@ -72,23 +72,23 @@ def _media(simulator: Simulator, request: web.Request) -> Media:
     raise not_found(request.rel_url.raw_path)
 
 
-async def list_media(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+async def list_media(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:
     message = _message(simulator, request)
     return 200, page(request.rel_url.raw_path, "media_list", message.media, query)
 
 
-async def fetch_media(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def fetch_media(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     return 200, _media(simulator, request).body()
 
 
-async def delete_media(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def delete_media(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     media = _media(simulator, request)
     _message(simulator, request).media.remove(media)
     return 204, None
 
 
 async def media_file(request: web.Request) -> web.StreamResponse:
-    """The file itself: a data URL's bytes, or a redirect to where it is. Public, as at Twilio by default."""
+    """The file: the bytes of a data URL, or a redirect to the URL. It is public, as at Twilio by default."""
     simulator = request.app[SIMULATOR]
     try:
         media = _media(simulator, request)

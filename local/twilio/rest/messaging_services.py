@@ -12,13 +12,11 @@ from local.twilio.model.addresses import geography
 from local.twilio.model.errors import ApiError, not_found
 from local.twilio.model.options import MessagingService
 from local.twilio.model.params import Form, meta_page
+from local.twilio.rest.api import RestAnswer, RestHandler
 from local.twilio.simulator import Simulator
 
-type Answer = tuple[int, dict[str, Any]]
-type Handler = Callable[[Simulator, web.Request, Form], Awaitable[Answer]]
-
 _FIRST = 10**6
-"""Services are listed in the order of the options; a list's sequence numbers fall."""
+"""Sequence numbers fall along a list. Services are listed in the order of the options, so they count down."""
 _RELATED = {
     "phone_numbers": "PhoneNumbers",
     "short_codes": "ShortCodes",
@@ -37,7 +35,7 @@ _UPDATED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ServiceResource:
     """One Service resource."""
 
     service: MessagingService
@@ -78,7 +76,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class SenderResource:
     """One number in a service's sender pool."""
 
     number: Resource
@@ -109,8 +107,8 @@ def iso8601(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def routes(api: Callable[[Handler], Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> list[Any]:
-    """Its paths; `api` makes a handler of the emulator's REST server."""
+def routes(api: Callable[[RestHandler], Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> list[Any]:
+    """The paths of this API. api: makes an aiohttp handler of a RestHandler."""
     return [
         web.get("/v1/Services", api(_list)),
         web.get("/v1/Services/{sid}", api(_fetch)),
@@ -120,9 +118,9 @@ def routes(api: Callable[[Handler], Callable[[web.Request], Awaitable[web.Stream
     ]
 
 
-def _listed(simulator: Simulator) -> dict[str, Listed]:
+def _listed(simulator: Simulator) -> dict[str, ServiceResource]:
     return {
-        sid: Listed(
+        sid: ServiceResource(
             service=service,
             account_sid=simulator.account.sid,
             url=f"{simulator.base_url}/v1/Services/{sid}",
@@ -134,23 +132,23 @@ def _listed(simulator: Simulator) -> dict[str, Listed]:
     }
 
 
-def _one(simulator: Simulator, request: web.Request) -> Listed:
+def _one(simulator: Simulator, request: web.Request) -> ServiceResource:
     found = _listed(simulator).get(request.match_info["sid"])
     if found is None:
         raise not_found(request.path)
     return found
 
 
-async def _list(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+async def _list(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:
     return 200, meta_page(simulator.base_url + request.path, "services", _listed(simulator).values(), query)
 
 
-async def _fetch(simulator: Simulator, request: web.Request, _: Form) -> Answer:
+async def _fetch(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
     return 200, _one(simulator, request).body()
 
 
-async def _update(simulator: Simulator, request: web.Request, form: Form) -> Answer:
-    """Nothing changes when one value is refused; an empty URL clears."""
+async def _update(simulator: Simulator, request: web.Request, form: Form) -> RestAnswer:
+    """Change a service. An empty URL clears it; if one value is refused, nothing changes."""
     service = _one(simulator, request).service
     if unknown := form.values.keys() - _UPDATED:
         raise ApiError(
@@ -175,17 +173,17 @@ async def _update(simulator: Simulator, request: web.Request, form: Form) -> Ans
     return 200, _one(simulator, request).body()
 
 
-async def _numbers(simulator: Simulator, request: web.Request, query: Form) -> Answer:
+async def _numbers(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:
     found = _one(simulator, request)
     pool = set(simulator.account.senders(found.service))
     url = f"{found.url}/PhoneNumbers"
     senders = [
-        Sender(number=each, service_sid=found.service.sid, url=url)
+        SenderResource(number=each, service_sid=found.service.sid, url=url)
         for each in reversed(simulator.account.numbers.values())
         if each.phone_number in pool
     ]
     return 200, meta_page(url, "phone_numbers", senders, query)
 
 
-async def _unknown(_: Simulator, request: web.Request, __: Form) -> Answer:
+async def _unknown(_: Simulator, request: web.Request, __: Form) -> RestAnswer:
     raise not_found(request.path)

@@ -14,7 +14,7 @@ async def listed(simulator: Simulator, request: web.Request, query: Form) -> tup
 
 
 async def members(simulator: Simulator, request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
-    """From the front of the line."""
+    """Who waits, from the front of the queue."""
     sid = request.match_info["sid"]
     found = next((each for each in simulator.live_calls.queues() if each.sid == sid), None)
     if found is None:

@@ -18,7 +18,7 @@ def _found(simulator: Simulator, request: web.Request) -> Recording:
 
 
 async def listed(simulator: Simulator, request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
-    """Newest first; CallSid and ConferenceSid filter."""
+    """The recordings, newest first, filtered by CallSid and ConferenceSid."""
     call, room = query.get("CallSid"), query.get("ConferenceSid")
     found = (
         each
@@ -38,7 +38,7 @@ async def deleted(simulator: Simulator, request: web.Request, _: Form) -> tuple[
 
 
 def file(simulator: Simulator, request: web.Request) -> web.Response:
-    """The WAV file, for who has credentials (Twilio's "Enforce HTTP Auth on Media URLs" is on)."""
+    """The WAV file. As with Twilio's "Enforce HTTP Auth on Media URLs", it needs credentials."""
     try:
         recording = _found(simulator, request)
     except ApiError as exc:

@@ -6,14 +6,14 @@ from local.twilio.model.errors import ApiError, not_found
 from local.twilio.model.params import Form
 from local.twilio.model.resources import API_VERSION, rfc2822
 from local.twilio.rest import calls, messages, messaging_services, numbers, queues, recordings
-from local.twilio.rest.api import SIMULATOR, Answer, Handler, api, authenticate
+from local.twilio.rest.api import SIMULATOR, RestAnswer, RestHandler, api, authenticate
 from local.twilio.simulator import Simulator
 
 _PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
 
 
 def routes() -> list[web.RouteDef]:
-    """The REST API. A path without a trailing .json exists for media alone."""
+    """The paths. Only media and recordings have one without .json at the end."""
     return [
         web.post(f"{_PREFIX}/Messages.json", api(messages.create_message)),
         web.get(f"{_PREFIX}/Messages.json", api(messages.list_messages)),
@@ -45,7 +45,7 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
-def _item(name: str, fetch: Handler, update: Handler, delete: Handler) -> list[web.RouteDef]:
+def _item(name: str, fetch: RestHandler, update: RestHandler, delete: RestHandler) -> list[web.RouteDef]:
     path = f"{_PREFIX}/{name}/{{sid}}.json"
     return [web.get(path, api(fetch)), web.post(path, api(update)), web.delete(path, api(delete))]
 
@@ -59,8 +59,8 @@ async def _recording_file(request: web.Request) -> web.StreamResponse:
     return recordings.file(simulator, request)
 
 
-async def _fetch_key(simulator: Simulator, request: web.Request, _: Form) -> Answer:
-    """iam.twilio.com: what kind of key it is. Only the account's own token may ask."""
+async def _fetch_key(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
+    """iam.twilio.com: what kind of API key it is. Only the account's own token may ask."""
     if BasicAuth.decode(request.headers["Authorization"]).login != simulator.account.sid:
         raise ApiError(20003)
     sid, options = request.match_info["sid"], simulator.options
@@ -73,5 +73,5 @@ async def _fetch_key(simulator: Simulator, request: web.Request, _: Form) -> Ans
     return 200, {**names, "date_created": made, "date_updated": made, "policy": policy}
 
 
-async def _unknown(_: Simulator, request: web.Request, __: Form) -> Answer:
+async def _unknown(_: Simulator, request: web.Request, __: Form) -> RestAnswer:
     raise not_found(request.rel_url.raw_path)

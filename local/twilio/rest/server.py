@@ -27,7 +27,7 @@ def _hosts(port: int) -> frozenset[str]:
 
 @web.middleware
 async def only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a foreign Host (DNS rebinding) and whatever a page of another origin sends."""
+    """Refuse a Host that is not this machine (DNS rebinding), and requests of pages from other origins."""
     socket = request.transport.get_extra_info("sockname") if request.transport else None
     allowed = _hosts(socket[1]) if socket else frozenset()
     if request.host not in allowed:
@@ -52,7 +52,7 @@ async def _page(request: web.Request) -> web.Response:
     return web.Response(text=text, content_type=content_type, headers=headers)
 
 
-class Server:
+class EmulatorServer:
     """Serves one Simulator on 127.0.0.1. Start and stop it on the simulator's loop; `start` sets `port`."""
 
     def __init__(self, simulator: Simulator) -> None:
@@ -90,12 +90,12 @@ class Server:
             self.port = self._runner.addresses[0][1]
 
     async def leave(self) -> None:
-        """Refuse connections, and close those that are open, until `listen`."""
+        """Close all connections and refuse new ones, until `listen`."""
         if self._site is not None:
             await self._site.stop()
             self._site = None
         if self._runner.server is not None:
-            # Not 0, which aiohttp takes to mean no limit.
+            # Not 0: for aiohttp that means no limit.
             await self._runner.server.shutdown(0.05)
 
     def _go_away(self, seconds: float) -> None:
