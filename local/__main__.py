@@ -67,9 +67,8 @@ def start(
     if context.invoked_subcommand:
         return
     choices = Choices(
-        app_dir=Path(
-            os.environ.get("SWITCHBOARD_APP_DIR") or _ROOT
-        ).resolve(),  # tests run an app of their own
+        # Tests run an app of their own.
+        app_dir=Path(os.environ.get("SWITCHBOARD_APP_DIR") or _ROOT).resolve(),
         data=data.resolve(),
         port=port,
         storage_port=storage_port,

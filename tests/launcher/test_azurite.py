@@ -1,4 +1,4 @@
-"""local/azurite.py: the real Azurite, as the other tests rely on it."""
+"""The real Azurite does what the other tests rely on."""
 
 import pytest
 from azure.core import MatchConditions

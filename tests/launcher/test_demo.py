@@ -1,4 +1,4 @@
-"""local/demo.py: the main job, end to end, from a cold start."""
+"""The demo, end to end, when nothing is running yet."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""`python -m local`: what it starts, says, and leaves behind."""
+"""`python -m local`: what it starts, what it shows, and that nothing is left when it stops."""
 
 import asyncio
 import json
@@ -124,7 +124,7 @@ async def test_each_command_of_the_panel_works_as_it_is_printed(laptop: Laptop) 
 
 
 def with_this_python() -> dict[str, str]:
-    """`python` is the one that runs the tests."""
+    """PATH with a `python` that is the Python of the tests."""
     folder = str(Path(sys.executable).parent)
     return {**environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
@@ -283,20 +283,20 @@ async def test_through_a_tunnel_keys_are_enforced_and_printed(app_dir: Path, tmp
                 assert response.status == 401
             async with session.post(url, json=body, headers={"x-functions-key": keys["default"]}) as response:
                 assert response.status == 202
-        # Whoever knows Azurite's published key gets nowhere either.
+        # Azurite's well-known key does not work either.
         published = laptop.where.storage.connection_string()
         with (
             QueueClient.from_connection_string(published, "outbound-calls", retry_total=0) as queue,
             pytest.raises(ClientAuthenticationError),
         ):
             queue.send_message("{}")
-        # Signed for the public name, sent to the port beside us.
+        # It is signed for the public name, and sent to the local port.
         code, output = await laptop.command("twiml", "/api/voice")
         assert (code, "ringing" in output) == (0, True)
 
 
 async def test_core_tools_are_the_host_if_asked_for(app_dir: Path, tmp_path: Path) -> None:
-    """A `func` that stands in for Core Tools: it takes their arguments, and is our host behind them."""
+    """Core Tools are replaced by a `func` that takes the same arguments and starts our host."""
     tools = tmp_path / "tools"
     tools.mkdir()
     host = f"python -m local.host --app-dir {app_dir} --port $3"

@@ -1,4 +1,4 @@
-"""local/plan.py: what is started for which settings, and what is refused before anything starts."""
+"""The launch plan: what is started for which settings, and what is refused before anything starts."""
 
 import stat
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_what_env_says_stays_in_env(choices: Choices) -> None:
     assert plan.settings["TWILIO_FROM_NUMBER"] == "+12025550109"
     assert plan.settings["SMS_SCHEDULE"] == "0 * * * * *"
     assert plan.given["SEND_CONCURRENCY"] == "8"
-    # Not in the host's environment, which would hide a later change of the file.
+    # It is not put into the host's environment, where it would hide a later change of the file.
     assert not {"TWILIO_FROM_NUMBER", "SMS_SCHEDULE", "OTHER", "ALLOWED_COUNTRIES"} & set(plan.given)
 
 

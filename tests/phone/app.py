@@ -1,4 +1,4 @@
-"""An application made of documents by path, for walking: what stands on the wire's other side."""
+"""An application for the phone to call: it answers each path with a document."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ def xml(body: str, status: int = 200, content_type: str = "text/xml; charset=utf
 
 
 class App:
-    """Answers each path with its document (`<Response>` is added), and remembers what it was asked."""
+    """Answers each path with its document (`<Response>` is added), and keeps the requests."""
 
     def __init__(self, **documents: Document) -> None:
         self.documents: dict[str, Document] = documents

@@ -19,12 +19,12 @@ from local.twilio.simulator import Simulator
 from shared.services import Services
 from tests.settings import settings
 
-QUICK = 0.02  # how long sound takes; people are as slow as ever
+QUICK = 0.02  # the tempo of sound; waiting takes as long as in life
 
 
 @dataclass
 class Stage:
-    """url: the phone's page. api: the emulator's REST API. documents: TwiML by path, before the app's."""
+    """The parts that run. documents: TwiML by path, for paths that the app is not to answer."""
 
     simulator: Simulator
     phone: PhoneServer
@@ -42,7 +42,7 @@ class Stage:
 
 @asynccontextmanager
 async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[Stage]:
-    """Raise the curtain; with these settings for the app besides its own."""
+    """Start all parts. environ: more settings for the app."""
     documents: dict[str, str] = {}
     app = InProcess(worker, asyncio.get_running_loop().run_until_complete)
 

@@ -1,4 +1,4 @@
-"""How documents are asked for, what is accepted as one, and what happens when there is none."""
+"""How documents are requested, what is accepted as a document, and what happens without one."""
 
 import pytest
 

@@ -153,6 +153,16 @@ def test_a_ringing_call_can_be_canceled_and_an_answered_one_cannot() -> None:
     assert live.status == "in-progress"
 
 
+def test_a_new_time_limit_replaces_the_earlier_one() -> None:
+    phone = App(voice='<Gather timeout="600"/>').phone()
+    call = phone.dial(OURS)
+    phone.exchange.limit(call.call, 30)
+    phone.exchange.limit(call.call, 90)
+    call.wait(60)
+    assert call.status == "in-progress"
+    call.wait(60).is_over()
+
+
 def test_one_person_can_have_two_calls() -> None:
     phone = App(voice="<Gather/>").phone()
     first, second = phone.dial(OURS), phone.dial(OURS)

@@ -42,7 +42,7 @@ def test_the_real_app_greets_through_the_worker_library(phone: Phone) -> None:
 
 
 def test_a_caller_leaves_a_message(phone: Phone) -> None:
-    """As the README shows it."""
+    """The test that the README shows."""
     call = phone.dial("+12025550100").hears("leave a message, press 3").press("3")
     call.hears("after the beep").says("Please call me back, it is about the invoice.").press("#")
     call.hears("Goodbye").is_over()

@@ -1,4 +1,4 @@
-"""Whatever an application answers and whatever people do, calls end, and nothing is raised."""
+"""Calls end and nothing is raised, whatever an application answers and people do."""
 
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -18,7 +18,7 @@ TEXTS = VALUES | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", 
 
 
 def elements(known: Known, depth: int = 3) -> st.SearchStrategy[str]:
-    """XML that the grammar knows, and some that it does not."""
+    """XML elements that the grammar knows, and some that it does not know."""
 
     @st.composite
     def element(draw: st.DrawFn) -> str:

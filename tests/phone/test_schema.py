@@ -1,4 +1,4 @@
-"""Strictness: verbs, nouns and attributes are those that twilio-python's builders know."""
+"""The schema: it has the verbs, nouns and attributes that twilio-python's builders have."""
 
 import pytest
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse

@@ -41,7 +41,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pag
 
 @pytest_asyncio.fixture
 async def page(browser: Page, stage: Stage) -> AsyncIterator[Page]:
-    """A fresh phone with one handset, +12025550101."""
+    """The page of a new phone with one handset, +12025550101."""
     await stage.simulator.reset()
     stage.documents.clear()
     browser.errors.clear()
@@ -56,7 +56,7 @@ async def page(browser: Page, stage: Stage) -> AsyncIterator[Page]:
 
 
 class OnScreen:
-    """One handset on the page, by its place."""
+    """One handset on the page, by its position."""
 
     def __init__(self, page: Page, address: str) -> None:
         self._page = page
@@ -89,7 +89,7 @@ async def add(page: Page, address: str) -> OnScreen:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Kept for the README where SWITCHBOARD_PICTURES names a folder."""
+    """Save a screenshot for the README, if SWITCHBOARD_PICTURES names a folder."""
     folder = os.environ.get("SWITCHBOARD_PICTURES")
     if folder:
         taken = await page.picture()
@@ -287,7 +287,7 @@ async def test_only_this_machine_and_this_page_may_ask(stage: Stage) -> None:
     [
         ({"do": "fly"}, "do: must be one of"),
         ({"do": 1}, "do: must be text"),
-        ([], "a page says JSON objects"),
+        ([], "a page must send JSON objects"),
         ({"do": "open", "address": "kate"}, "address: must be a phone number"),
         ({"do": "call", "from": PERSON, "to": "+12025550199"}, "to: must be a number of the account"),
         ({"do": "call", "from": PERSON, "to": "https://example.com/"}, "to: an application's URL must be on"),

@@ -1,4 +1,4 @@
-"""Calls over REST: what is accepted, how they go, what is called back, and changing them while they live."""
+"""Calls over REST: what is accepted, how calls progress and are reported, and changes while they are up."""
 
 from datetime import UTC, datetime, timedelta
 

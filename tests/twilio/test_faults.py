@@ -1,4 +1,4 @@
-"""Faults on demand: each does what it says, and the ledger knows what was accepted all the same."""
+"""Faults on demand: each fault does what it says, and the ledger still has what was accepted."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ OTHER = "+12025550102"
 
 @pytest.fixture
 def client(emulator: Emulator) -> Client:
-    """twilio-python with a short timeout and no pooling, as it must be against lost answers."""
+    """twilio-python with a short timeout and without a connection pool, for lost answers."""
     client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=TwilioHttpClient(pool_connections=False, timeout=1))
     client.api.base_url = emulator.url
     return client
@@ -315,6 +315,6 @@ async def test_sixty_four_at_once_are_answered_together(emulator: Emulator) -> N
         answers = await asyncio.gather(*(one(number) for number in range(64)))
         took = time.monotonic() - began
     assert answers == [201] * 64
-    # One after the other they would have taken 64 times the latency.
+    # One after the other, they would take 64 times the latency.
     assert took < 64 * 0.3 / 4
     assert {each["body"] for each in emulator.ledger()["messages"]} == {str(n) for n in range(64)}

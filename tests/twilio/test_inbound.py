@@ -17,7 +17,7 @@ GIF = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAI
 
 @pytest.fixture
 def number(emulator: Emulator, listener: Listener) -> Emulator:
-    """The emulator, with our number's texts going to the listener's /sms."""
+    """The emulator; texts to our number go to /sms of the listener."""
     emulator.configure_number(sms_url=f"{listener.url}/sms", sms_fallback_url="")
     return emulator
 

@@ -25,7 +25,7 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pag
 
 @pytest_asyncio.fixture
 async def page(browser: Page, emulator: Emulator) -> AsyncIterator[Page]:
-    """A tab that shows the inspector, live."""
+    """A browser tab with the inspector, which is connected."""
     browser.errors.clear()
     await browser.look(1280, 800)
     await browser.goto("about:blank")

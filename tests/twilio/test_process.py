@@ -25,7 +25,7 @@ PERSON = "+12025550101"
 
 @contextmanager
 def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and its URL, once it says that it is ready."""
+    """The process and its URL, as soon as it says that it is ready."""
     environ = {
         **os.environ,
         "TWILIO_AUTH_TOKEN": "process_token",
@@ -93,7 +93,7 @@ def test_it_serves_what_its_options_say_and_logs_a_line_an_event(listener: Liste
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_cleanly(signum: signal.Signals) -> None:
-    # An open event stream, as the inspector holds one, must not keep it up.
+    # An open event stream, such as the inspector's, must not keep the process from ending.
     with (
         running() as (process, url),
         requests.get(f"{url}/emulator/events", stream=True, timeout=20) as stream,

@@ -1,4 +1,4 @@
-"""The emulator's door: who may ask it, and its control API."""
+"""The emulator's HTTP server: whose requests it takes, and its control API."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the emulator remembers is bounded, and says so."""
+"""What the emulator remembers is limited, and it says when it has forgotten something."""
 
 import requests
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Requests to the app: where they may go, how long they wait, when they are made again."""
+"""Requests to the app: where they may go, how long they wait, and when they are retried."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PERSON = "+12025550101"
 
 
 def text(emulator: Emulator, url: str, **settings: str) -> list[dict[str, object]]:
-    """Text our number, whose webhook is `url`; the deliveries that were made."""
+    """Text our number, whose webhook is `url`. Returns the deliveries."""
     emulator.configure_number(sms_url=url, **settings)
     emulator.inbound_message(PERSON, NUMBER, "hello")
     return emulator.deliveries()
@@ -38,7 +38,7 @@ def test_nothing_goes_beyond_this_machine(emulator: Emulator, url: str) -> None:
 
 
 def test_a_host_can_be_allowed_by_name(listener: Listener) -> None:
-    # Not resolved here: what matters is that the refusal is gone.
+    # The name is not resolved here; the test is that the host is no longer refused.
     url = "http://app.invalid/sms"
     options = Options(numbers=(Number(sms_url=url),), allowed_hosts=frozenset({"app.invalid"}))
     with Emulator(options) as emulator:
@@ -99,7 +99,7 @@ def test_a_refused_connection_is_tried_once_more(emulator: Emulator) -> None:
 
 @pytest.fixture
 def stuck() -> Iterator[Listener]:
-    """An app that does not answer until the test is over."""
+    """The URL of an app that does not answer until the test is over."""
     over = threading.Event()
     with Listener(answers={"/sms": Answer(before=lambda: over.wait(30))}) as listener:
         yield listener

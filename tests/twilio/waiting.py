@@ -1,11 +1,11 @@
-"""Waiting for something to come true, rather than sleeping and hoping."""
+"""Waits until a condition is true, instead of sleeping for a fixed time."""
 
 import time
 from collections.abc import Callable
 
 
 def until[T](condition: Callable[[], T], timeout: float = 20) -> T:
-    """Ask again and again until the answer is truthy; that answer. Raises TimeoutError."""
+    """Call `condition` again and again until it is truthy, and return that. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while not (answer := condition()):
         if time.monotonic() > deadline:

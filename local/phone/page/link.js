@@ -1,4 +1,4 @@
-// The page's line to the emulator: JSON over one WebSocket, which comes back by itself.
+// The connection of the page to the emulator: JSON over one WebSocket, which reconnects by itself.
 
 const listeners = new Map();
 let socket = null;

@@ -175,6 +175,9 @@ class LiveCalls:
             listener(event)
 
     def _record(self, call: Call, event: Event) -> None:
+        leg = self.exchange.legs.get(call.sid)
+        if leg is not None:
+            call.answered_by = leg.answered_by
         match event:
             case StatusChanged():
                 self._enter(call, event.status)
@@ -211,7 +214,6 @@ class LiveCalls:
         log.info("call %s %s -> %s", call.sid, call.status, event.status)
         call.end_time = call.date_updated = self._backend.clock()
         call.status = _STATUSES[event.status]
-        call.answered_by = self.exchange.legs[call.sid].answered_by
         call.duration = event.seconds
         if call.answer_time is not None:
             call.price = f"-{_PRICE_PER_MINUTE * -(-call.duration // 60):.5f}"
@@ -237,9 +239,6 @@ class LiveCalls:
                 del self.notices[next(iter(self.notices))]
         for notice in event.notices:
             self._backend.alert(notice.code, call.sid, notice.detail)
-        leg = self.exchange.legs.get(call.sid)
-        if leg is not None:
-            call.answered_by = leg.answered_by
         if event.request.wants_twiml:
             call.documents.append(_document(event.request, event.answer))
 
@@ -315,6 +314,8 @@ class LiveCalls:
         if not call.url:
             result.error = "the number has no voice URL"
             call.status = "failed"
+            call.end_time = call.date_updated = self._backend.clock()
+            self._backend.changed()
             return result
         first = self._first[call.sid] = asyncio.get_running_loop().create_future()
         self._begin(self.catch_up().call_in(incoming_call(call), sid=call.sid))

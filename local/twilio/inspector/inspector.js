@@ -1,5 +1,5 @@
-// The inspector: what the emulator was asked, what it asked of the app, and what came back.
-// Everything shown goes through textContent; nothing that came over the wire is ever read as HTML.
+// The inspector: requests to the emulator, its webhook requests to the app, and the answers.
+// Everything is shown by textContent. Nothing that came from outside is ever read as HTML.
 
 const TABS = {
   messages: { name: "Messages", count: (data) => data.counts.messages, row: messageRow, key: (each) => each.sid, detail: messageDetail },
@@ -80,7 +80,7 @@ function pretty(text, type) {
   return element("pre", {}, type.includes("xml") ? indented(text) : text);
 }
 
-// One element a line, so that TwiML can be read; its text stays as it came.
+// TwiML with one element on each line, so that a person can read it. Its text is not changed.
 function indented(xml) {
   const document = new DOMParser().parseFromString(xml, "text/xml");
   if (document.querySelector("parsererror")) return xml;

@@ -68,11 +68,16 @@ class Telephony(Engine):
         self._report(leg, _EVENTS[status])
 
     def limit(self, leg: Leg, seconds: float) -> None:
-        """Set the time limit of a leg. It counts from the answer."""
+        """Set the time limit of a leg, instead of an earlier one. It counts from the answer."""
         leg.time_limit = seconds
-        if leg.answered_at is not None:
-            left = max(leg.answered_at + seconds - self.now, 0.0)
-            self.limit_to(left, leg, lambda: self.end(leg, "completed", by="Twilio"))
+        if leg.answered_at is None:
+            return
+
+        def expire() -> None:
+            if leg.time_limit == seconds:
+                self.end(leg, "completed", by="Twilio")
+
+        self.limit_to(max(leg.answered_at + seconds - self.now, 0.0), leg, expire)
 
     def end(self, leg: Leg, status: str, *, by: str) -> None:
         """End a leg. Its script is told by CallOver, unless the script itself ends the leg."""
