@@ -8,22 +8,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
-from typing import get_args
 
 from local.twilio.carrier.auto_answer import AutoAnswer
 from local.twilio.carrier.backend import Backend
+from local.twilio.carrier.call_records import CallRecords, queue_resources
 from local.twilio.carrier.exchange.events import (
     Answered,
     Dialing,
     Ended,
     Event,
-    Noted,
-    RecordingCompleted,
     Requested,
-    StatusChanged,
-    Texted,
-    TwimlGiven,
 )
 from local.twilio.carrier.exchange.exchange import Exchange
 from local.twilio.carrier.exchange.leg import Leg
@@ -32,15 +26,12 @@ from local.twilio.carrier.exchange.web_requests import Answer, NoResponse, Targe
 from local.twilio.carrier.messaging import Messaging
 from local.twilio.carrier.requested_calls import incoming_call, outgoing_call
 from local.twilio.carrier.webhooks import Delivery, Webhook
-from local.twilio.model.errors import ApiError, Notice
-from local.twilio.model.queues import Member, Queue, queue_uri
-from local.twilio.model.recordings import Recording
-from local.twilio.model.resources import CALL_ENDED, Call, CallStatus, FetchedDocument, Inbound
+from local.twilio.model.errors import Notice
+from local.twilio.model.queues import Queue
+from local.twilio.model.resources import CALL_ENDED, Call, Inbound
 
 log = logging.getLogger("local.twilio")
 
-_PRICE_PER_MINUTE = 0.014
-_STATUSES: dict[str, CallStatus] = {status: status for status in get_args(CallStatus)}
 _KINDS = {
     "status callback": "call-status",
     "recording status callback": "recording-status",
@@ -59,7 +50,7 @@ class LiveCalls:
 
     def __init__(self, backend: Backend, messaging: Messaging, twiml: TwimlScript, tempo: float) -> None:
         self._backend = backend
-        self._messaging = messaging
+        self._records = CallRecords(backend, messaging)
         self._twiml = twiml
         self._tempo = tempo
         self.handsets: Counter[str] = Counter()
@@ -88,9 +79,9 @@ class LiveCalls:
         self.exchange.on_failure = self._failed
         self.exchange.listeners.append(self._happened)
         self._began = time.monotonic()
-        for waiting in self._first.values():
-            waiting.set_result(None)
-        for memory in (self.notices, self._unsent, self._delivered, self._first, self._up, self._robots.held):
+        for sid in list(self._first):
+            self._release_first(sid, None)
+        for memory in (self.notices, self._unsent, self._delivered, self._up, self._robots.held):
             memory.clear()
         self._idle = None
         self.on_clear()
@@ -155,127 +146,52 @@ class LiveCalls:
     async def _send(self, request: WebRequest) -> Answer:
         delivery = await self._backend.webhooks.send(_webhook(request))
         self._delivered[request.id] = delivery.number
-        first = self._first.pop(request.call_sid, None)
-        if first is not None:
-            first.set_result(delivery)
+        self._release_first(request.call_sid, delivery)
         if delivery.status is None:
             return NoResponse(delivery.error_code or 11200, delivery.error or "no answer")
         return WebResponse(delivery.status, delivery.content_type, delivery.body.encode())
 
-    # From the exchange to the records
+    def _release_first(self, sid: str, delivery: Delivery | None) -> None:
+        """Let `receive` return. delivery: of the call's first document, if it came."""
+        first = self._first.pop(sid, None)
+        if first is not None and not first.done():
+            first.set_result(delivery)
+
+    # What happens on the exchange
 
     def _happened(self, event: Event) -> None:
-        if isinstance(event, Requested):
-            self._unsent.append(event.request)
+        match event:
+            case Requested():
+                self._unsent.append(event.request)
+            case Answered():
+                self._keep_notices(event)
+            case Dialing():
+                self._up.update(event.legs)
         call = self._backend.calls.get(event.call_sid)
         if call is not None:  # else REST deleted it, or there were too many
-            self._record(call, event)
+            self._records.update(self.exchange, call, event)
             self._robots.notice(event, call)
+        if isinstance(event, Ended):
+            self._over(event.call_sid)
         for listener in self.listeners:
             listener(event)
 
-    def _record(self, call: Call, event: Event) -> None:
-        leg = self.exchange.legs.get(call.sid)
-        if leg is not None:
-            call.answered_by = leg.answered_by
-        match event:
-            case StatusChanged():
-                self._enter(call, event.status)
-            case Ended():
-                self._end(call, event)
-            case Answered():
-                self._answered(call, event)
-            case TwimlGiven():
-                call.documents.append(FetchedDocument(url=None, twiml=event.twiml))
-            case Noted():
-                self._backend.alert(event.notice.code, call.sid, event.notice.detail)
-            case Texted():
-                self._text(call, event)
-            case Dialing():
-                self._dialed(call, event)
-            case RecordingCompleted():
-                self._keep_recording(call, event.recording_sid)
-            case _:
-                return
-        self._backend.changed()
+    def _keep_notices(self, event: Answered) -> None:
+        number = self._delivered.pop(event.request.id, None)
+        if number is not None and event.notices:
+            self.notices[number] = event.notices
+            if len(self.notices) > self._backend.options.deliveries_kept:
+                del self.notices[next(iter(self.notices))]
 
-    def _enter(self, call: Call, status: str) -> None:
-        now = self._backend.clock()
-        call.start_time = call.start_time or now
-        call.date_updated = now
-        if status == "initiated":
-            return
-        log.info("call %s %s -> %s", call.sid, call.status, status)
-        call.status = _STATUSES[status]
-        if status == "in-progress":
-            call.answer_time = now
-
-    def _end(self, call: Call, event: Ended) -> None:
-        log.info("call %s %s -> %s", call.sid, call.status, event.status)
-        call.end_time = call.date_updated = self._backend.clock()
-        call.status = _STATUSES[event.status]
-        call.duration = event.seconds
-        if call.answer_time is not None:
-            call.price = f"-{_PRICE_PER_MINUTE * -(-call.duration // 60):.5f}"
-        self._up.discard(call.sid)
-        first = self._first.pop(call.sid, None)
-        if first is not None:
-            first.set_result(None)
-        self._forget_the_oldest()
-
-    def _forget_the_oldest(self) -> None:
+    def _over(self, sid: str) -> None:
+        self._up.discard(sid)
+        self._release_first(sid, None)
         legs = self.exchange.legs
         while len(legs) > self._backend.options.capacity:
             oldest = next(iter(legs.values()))
             if not oldest.is_over:
                 return
             del legs[oldest.sid]
-
-    def _answered(self, call: Call, event: Answered) -> None:
-        number = self._delivered.pop(event.request.id, None)
-        if number is not None and event.notices:
-            self.notices[number] = event.notices
-            if len(self.notices) > self._backend.options.deliveries_kept:
-                del self.notices[next(iter(self.notices))]
-        for notice in event.notices:
-            self._backend.alert(notice.code, call.sid, notice.detail)
-        if event.request.wants_twiml:
-            call.documents.append(_document(event.request, event.answer))
-
-    def _text(self, call: Call, event: Texted) -> None:
-        try:
-            self._messaging.reply(
-                event.body, [], to=event.to, sender=event.sender, callback=None, source="call"
-            )
-        except ApiError as exc:
-            self._backend.alert(exc.code, call.sid, exc.message)
-
-    def _dialed(self, call: Call, event: Dialing) -> None:
-        """Each leg that a call dials has a record of its own."""
-        for sid, to in zip(event.legs, event.to, strict=True):
-            leg = self.exchange.legs[sid]
-            child = self._backend.new_call(to, leg.from_, "outbound-dial")
-            child.sid = sid
-            child.parent_call_sid = call.sid
-            self._backend.keep_call(child)
-            self._begin(leg)
-
-    def _keep_recording(self, call: Call, sid: str) -> None:
-        made = self.exchange.recordings[sid]
-        call.recording_sids.append(sid)
-        self._backend.recordings.add(
-            Recording(
-                sid=sid,
-                account_sid=call.account_sid,
-                call_sid=made.call_sid,
-                conference_sid=made.conference_sid,
-                duration=made.seconds,
-                channels=made.channels,
-                source=made.source,
-                started=self.exchange.epoch + timedelta(seconds=made.started_at),
-                origin=self._backend.base_url,
-            )
-        )
 
     def _failed(self, leg: Leg, error: Exception) -> None:
         """A script raised: the call must not stay up without it."""
@@ -348,30 +264,7 @@ class LiveCalls:
     def queues(self) -> list[Queue]:
         """The queues that calls were put into, the newest first."""
         self._pump()
-        exchange, account = self.exchange, self._backend.account.sid
-        return [
-            Queue(
-                sid=each.sid,
-                sequence=number,
-                account_sid=account,
-                name=each.name,
-                max_size=each.max_size,
-                made=exchange.epoch,
-                average=each.average_time(exchange.now),
-                members=tuple(
-                    Member(
-                        call_sid=waiter.call.sid,
-                        queue_sid=each.sid,
-                        queue_uri=queue_uri(account, each.sid),
-                        joined=exchange.epoch + timedelta(seconds=waiter.joined_at),
-                        position=position,
-                        wait=waiter.seconds(exchange.now),
-                    )
-                    for position, waiter in enumerate(each.members, start=1)
-                ),
-            )
-            for number, each in reversed(list(enumerate(exchange.queues.values(), start=1)))
-        ]
+        return queue_resources(self.exchange, self._backend.account.sid)
 
 
 def _webhook(request: WebRequest) -> Webhook:
@@ -382,11 +275,3 @@ def _webhook(request: WebRequest) -> Webhook:
         method=request.method,
         params=dict(request.params),
     )
-
-
-def _document(request: WebRequest, answer: Answer) -> FetchedDocument:
-    if isinstance(answer, NoResponse):
-        return FetchedDocument(url=request.url, method=request.method, error=answer.reason)
-    is_ok = 200 <= answer.status < 300
-    twiml = answer.body.decode(errors="replace") if is_ok else None
-    return FetchedDocument(url=request.url, method=request.method, status=answer.status, twiml=twiml)
