@@ -19,7 +19,7 @@ _SECONDS_TO_END = 15.0
 
 def main(command: list[str]) -> int:
     try:
-        # The command gets a process group of its own, so that whatever it starts can be killed with it.
+        # The command gets a process group of its own, so that all that it starts can be killed with it.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as exc:
         print(f"{command[0]}: {exc.strerror}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The verbs that wait for nobody: Say, Play, Pause, Redirect, Reject, Hangup, Leave and Sms."""
+"""The verbs that do not wait for a person: Say, Play, Pause, Redirect, Reject, Hangup, Leave and Sms."""
 
 from local.phone.engine.interpreter import Walk
 from local.phone.twiml.attributes import whole, word

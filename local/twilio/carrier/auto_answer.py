@@ -1,4 +1,4 @@
-"""Robots: they take the calls to addresses of which nobody has the handset open.
+"""Robots: they take the calls to an address if no page has its handset open.
 
 A robot answers after a step, or does what was planned for the call. It listens to what is said, presses
 nothing, and hangs up when the call waits for it: for a key, for speech, in a queue or in a conference.

@@ -31,13 +31,14 @@ _STATUSES: dict[str, CallStatus] = {status: status for status in get_args(CallSt
 
 
 class CallRecords:
-    """Writes each event on a call into its record, and creates what the event brings with it."""
+    """Writes what happens on a call into its record, and adds recordings, texts and child calls."""
 
     def __init__(self, backend: Backend, messaging: Messaging) -> None:
         self._backend = backend
         self._messaging = messaging
 
     def update(self, exchange: Exchange, call: Call, event: Event) -> None:
+        """Write one event on the call into its record."""
         leg = exchange.legs.get(call.sid)
         if leg is not None:
             call.answered_by = leg.answered_by

@@ -1,6 +1,6 @@
-"""The calls of the emulator: the exchange, run in real time, and the records that show what happens on it.
+"""The calls of the emulator: it runs the exchange in real time, and makes the requests that follow.
 
-The exchange decides what happens next. The records, the signed requests and the faults are the emulator's.
+The exchange decides what happens next. The backend has the records of calls, signs requests and draws faults.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _KINDS = {
 class LiveCalls:
     """The calls of the emulator. The backend must be open before a call begins.
 
-    handsets: how many pages have the handset of each address open. Where nobody has, a robot answers.
+    handsets: how many pages have the handset of each address open. If none has, a robot answers.
     listeners: get every event on a call. on_clear: called after all calls were forgotten.
     notices: what is wrong with the answer to a webhook, by the number of its delivery.
     """

@@ -1,7 +1,7 @@
 """The engine under the exchange: clock, timers, scripts, requests, signals and events. It knows no TwiML.
 
-Whoever drives it makes the requests in `outbox`, hands their answers to `answered`, and moves the clock with
-`advance`. Everything else happens in between and takes no time.
+Its caller makes the requests in `outbox`, gives their answers to `answered`, and moves the clock with
+`advance`. Everything else happens inside these calls and takes no time on the clock.
 """
 
 import heapq
@@ -36,7 +36,7 @@ _BY_A_PERSON = (Key, Speech, PickedUp, TurnedDown)
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """The script of one leg while it runs. turn: counts how often it went on; an older wait is void."""
+    """The script of one leg while it runs. turn: how often it went on; a wait of an earlier turn is void."""
 
     leg: Leg
     script: Script
@@ -69,8 +69,8 @@ class Engine:
     """Legs, the clock and what is under way.
 
     epoch: the time of day (UTC) that is second 0 of the clock. tempo: how long sound takes; at 0.5 everybody
-    speaks twice as fast, but waits as long as before. on_failure: told of a script that raised; without it
-    the exception goes to whoever drives the engine. upcoming: tasks that will be done by themselves.
+    speaks twice as fast, but waits as long as before. on_failure: called when a script raises; without it,
+    the caller of the engine gets the exception. upcoming: how many tasks of `after` are still to be done.
     """
 
     def __init__(self, epoch: datetime | None = None) -> None:
@@ -92,7 +92,7 @@ class Engine:
     # Time
 
     def after(self, seconds: float, task: Callable[[], None]) -> None:
-        """Do `task` that much later, whatever becomes of the calls."""
+        """Do `task` that much later, even if calls have ended by then."""
         self.upcoming += 1
         self._wait(_Timer(self.now + seconds, next(self._order), Wait.SOUND, task))
 
@@ -104,7 +104,7 @@ class Engine:
         heapq.heappush(self._timers, timer)
 
     def next_timer(self, *kinds: Wait) -> float | None:
-        """When the next timer falls due: of the kinds given, or of any kind."""
+        """When the next timer falls due, of these kinds or of any kind."""
         while self._timers and not self._timers[0].is_live:
             heapq.heappop(self._timers)
         if not kinds:
@@ -155,7 +155,7 @@ class Engine:
             run.interrupts = signals
 
     def signal(self, leg: Leg, signal: Signal) -> None:
-        """Tell a leg's script that something happened. Without a script, nobody is told."""
+        """Tell a leg's script that something happened. If the script has ended, do nothing."""
         run = self._runs.get(leg.sid)
         if run is not None:
             if isinstance(signal, _BY_A_PERSON):
@@ -164,7 +164,7 @@ class Engine:
             self._ready.append(run)
 
     def run(self) -> None:
-        """Let every script go on that can, until each waits for time, for somebody or for an answer."""
+        """Let every script go on that can, until each waits for time, for a person or for an answer."""
         while self._ready:
             run = self._ready.popleft()
             if run.blocked is None or self._runs.get(run.leg.sid) is not run:
@@ -180,14 +180,14 @@ class Engine:
     def _next_signal(self, run: _Run) -> Signal | None:
         if isinstance(run.blocked, Receive):
             return run.mailbox.popleft() if run.mailbox else None
-        # As at Twilio, nobody listens while a document is fetched: keys and speech are lost.
+        # As at Twilio, keys and speech are lost while a document is fetched.
         kept = [each for each in run.mailbox if not isinstance(each, (Key, Speech))]
         found = next((each for each in kept if isinstance(each, run.interrupts)), None)
         run.mailbox = deque(each for each in kept if each is not found)
         return found
 
     def _turn(self, run: _Run, *, value: object = None, error: Exception | None = None) -> None:
-        """Let a script go on to its next command, with what it waited for or with an exception."""
+        """Give a script what it waited for, or an exception, and take its next command."""
         run.blocked = None
         run.turn += 1
         try:

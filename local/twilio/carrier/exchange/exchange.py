@@ -1,4 +1,4 @@
-"""The exchange: calls begin and ring here, and it takes what people at handsets and REST do to them."""
+"""The exchange: calls begin here, and people at handsets and REST act on them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class IncomingCall:
 
 
 class Exchange(Telephony):
-    """Many calls on one clock: a <Dial>, a queue, a conference and a whisper really connect people.
+    """Many calls on one clock. A <Dial>, a queue and a conference really connect the people on them.
 
     twiml: carries out a call's TwiML.
     """

@@ -11,7 +11,7 @@ from local.twilio.model.resources import API_VERSION, CALL_ENDED
 
 @dataclass(frozen=True, slots=True)
 class StatusCallback:
-    """Where progress is reported. events: the events that are reported, such as initiated or completed."""
+    """Where progress is reported. events: which events are reported, such as initiated or completed."""
 
     url: str
     method: str = "POST"
@@ -42,7 +42,7 @@ class Leg:
     """One leg, between Twilio and one party.
 
     extra: further parameters of every request. redirected: TwiML that REST gave the call while it rang.
-    documents_in_a_row: documents fetched since time last passed or the party last did something.
+    documents_in_a_row: how many documents were fetched since time passed or the party did something.
     """
 
     sid: str

@@ -11,8 +11,8 @@ from local.twilio.model.errors import Notice
 async def listen(telephony: Telephony, leg: Leg, target: Target) -> None:
     """Fetch the TwiML, answer, and be on the line until somebody hangs up.
 
-    A document that cannot be fetched is asked for at the fallback URL. If that fails too, the call ends, as
-    at Twilio after "An application error has occurred". REST may give the call other TwiML at any time.
+    If a document cannot be fetched, the fallback URL is asked. If that fails too, the call ends, as at Twilio
+    after "An application error has occurred". REST may give the call other TwiML at any time.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Calls that Twilio places: ringing a handset, and finding out whether a machine has picked up."""
+"""Calls that Twilio places: they ring, and Twilio detects whether a machine picked up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ async def outbound(telephony: Telephony, leg: Leg, asked: OutgoingCall, twiml: T
 
 
 async def _pass(until: float) -> None:
-    """Let time pass. Whatever the party does meanwhile is lost."""
+    """Let time pass. What the party does meanwhile is lost."""
     while await Receive(until, Wait.SOUND) is not None:
         pass
 

@@ -1,4 +1,4 @@
-"""Where calls wait or meet: queues and conferences, and who is in them."""
+"""Where calls wait and meet: queues and conferences, and the calls in them."""
 
 from dataclasses import dataclass, field
 

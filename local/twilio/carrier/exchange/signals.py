@@ -1,4 +1,4 @@
-"""Scripts: how the course of a call is written down without any I/O.
+"""Scripts, which describe the course of a call without any I/O, and the signals they wait for.
 
 A script is a coroutine that awaits two things: Receive (something happens on the call, or time passes) and
 Fetch (the answer to a request). The engine drives it with send() and throw(); no event loop is involved.

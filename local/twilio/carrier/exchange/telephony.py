@@ -1,4 +1,4 @@
-"""What the exchange knows of each leg: how its status changes, what is reported of it, and its recordings."""
+"""The status of each leg: how it changes, how it is reported, and the recordings of the leg."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -52,7 +52,7 @@ class Telephony(Engine):
         self.legs[leg.sid] = leg
         return leg
 
-    # How a leg goes on and ends
+    # The status of a leg
 
     def transition(self, leg: Leg, status: str) -> None:
         """Give a leg that is not over its next status, and report it."""

@@ -1,4 +1,4 @@
-"""Requests that Twilio would make, and what came of them. Nothing here opens a connection."""
+"""Requests that Twilio would make, and their answers. Nothing here opens a connection."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ type Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a document comes from: a URL, or TwiML at hand (a call's Twiml parameter)."""
+    """Where a document comes from: a URL, or TwiML itself (the Twiml parameter of a call)."""
 
     url: str | None
     method: str = "POST"
@@ -25,9 +25,9 @@ class Target:
 class WebRequest:
     """One request to the application.
 
-    target: the URL as the TwiML, or the number's settings, named it. params: what Twilio sends with it.
-    purpose: what asked for it, such as "call document" or "status callback". at: seconds on the exchange's
-    clock. wants_twiml: its answer is a document, not just a receipt.
+    target: the URL as it stands in the TwiML or in the number's settings. params: what Twilio sends.
+    purpose: why it is made, such as "call document". at: seconds on the exchange's clock.
+    wants_twiml: whether its answer is a document.
     """
 
     id: int
@@ -41,7 +41,7 @@ class WebRequest:
 
     @property
     def url(self) -> str:
-        """The URL that is asked for and signed: a GET carries the parameters in its query."""
+        """The URL that is requested and signed. A GET has the parameters in its query."""
         return with_query(self.target, self.params) if self.method == "GET" else self.target
 
     @property
@@ -50,7 +50,7 @@ class WebRequest:
         return self.params if self.method == "POST" else ()
 
     def headers(self, auth_token: str) -> dict[str, str]:
-        """What Twilio sends beside them, its signature above all."""
+        """The headers that Twilio sends, with its signature."""
         signature = RequestValidator(auth_token).compute_signature(self.url, dict(self.form))
         headers = {"X-Twilio-Signature": signature, "User-Agent": "TwilioProxy/1.1", "Accept": "*/*"}
         if self.method == "POST":
@@ -65,7 +65,7 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebResponse:
-    """What the application answered. url: where it came from, if redirects led elsewhere."""
+    """The answer of the application. url: where it came from, if there were redirects."""
 
     status: int
     content_type: str
@@ -75,7 +75,7 @@ class WebResponse:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """No answer came. code: Twilio's, such as 11200 (timed out), 11205 (connection), 11210 (host name)."""
+    """No answer came. code: Twilio's, such as 11200 (timed out), 11205 (connection) or 11210 (host name)."""
 
     code: int
     reason: str
@@ -85,7 +85,7 @@ type Answer = WebResponse | NoResponse
 
 
 def with_query(url: str, params: Iterable[tuple[str, str]]) -> str:
-    """The URL with `params` after whatever query it has, as Twilio does for GET."""
+    """The URL with `params` at the end of its query, as Twilio does for GET."""
     added = urlencode(list(params))
     parts = urlsplit(url)
     query = f"{parts.query}&{added}" if parts.query and added else parts.query or added
@@ -93,7 +93,7 @@ def with_query(url: str, params: Iterable[tuple[str, str]]) -> str:
 
 
 def resolve(base: str | None, reference: str) -> str:
-    """An absolute http(s) URL from what an attribute or a <Redirect> says, relative to its document.
+    """The absolute http(s) URL for the value of an attribute or a <Redirect>, relative to its document.
 
     Raises ValueError saying what is wrong: another scheme, no host, or a relative URL with no document.
     """
