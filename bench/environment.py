@@ -13,7 +13,7 @@ from itertools import count
 
 from bench.child import ROOT
 from bench.webhook_request import ENVIRON
-from local import azurite, ports
+from local.launcher import azurite, ports
 
 LATENCY_MS = 100
 """What Twilio takes to answer, as reference measurements of its API have it."""
@@ -56,10 +56,10 @@ def running_storage() -> Iterator[Storage]:
 
 @contextmanager
 def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
-    """The Twilio double, in a process of its own; its URL. No callback comes while something is measured."""
+    """Run the Twilio emulator as a process of its own; gives its URL. It sends no callbacks meanwhile."""
     (port,) = ports.free_ports(1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.twilio", "--port", str(port), "--step", "86400"],
+        [sys.executable, "-m", "local.emulator", "--port", str(port), "--step", "86400"],
         cwd=ROOT,
         env={**os.environ, "TWILIO_AUTH_TOKEN": ENVIRON["TWILIO_AUTH_TOKEN"]},
         stderr=subprocess.DEVNULL,
@@ -75,15 +75,15 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
-    """Ask the double's control API something."""
+    """Ask the emulator's control API something."""
     connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
     try:
         text = json.dumps(body) if body is not None else None
-        connection.request(method, f"/double/{path}", text, {"Content-Type": "application/json"})
+        connection.request(method, f"/emulator/{path}", text, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         content = answer.read()
         if answer.status >= 300:
-            raise RuntimeError(f"the double answered {answer.status} to {method} {path}: {content!r}")
+            raise RuntimeError(f"the emulator answered {answer.status} to {method} {path}: {content!r}")
         found: dict[str, object] = json.loads(content or b"{}")
         return found
     finally:

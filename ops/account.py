@@ -32,11 +32,11 @@ class Account:
         if settings.get("TWILIO_API_KEY") and settings.get("TWILIO_API_SECRET"):
             user, password = settings["TWILIO_API_KEY"], settings["TWILIO_API_SECRET"]
         self._client = Client(user, password, self.sid, http_client=TwilioHttpClient(timeout=15))
-        double = settings.get("TWILIO_BASE_URL")
-        if double:
-            if not is_loopback(double):
-                raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the double alone")
-            self._client.api.base_url = self._client.messaging.base_url = double
+        emulator = settings.get("TWILIO_BASE_URL")
+        if emulator:
+            if not is_loopback(emulator):
+                raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the emulator alone")
+            self._client.api.base_url = self._client.messaging.base_url = emulator
 
     def number(self, phone_number: str) -> Any:
         """One of the account's numbers, in E.164."""

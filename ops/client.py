@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import requests
 import typer
 
-from local.running import KEY, NotRunning, Running
+from local.launcher.running_env import KEY, NotRunning, Running
 from ops import azd, azure_sign_in
 from ops.azure_sign_in import TIMEOUT, function_key
 from ops.errors import OpsError

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from azure.storage.blob import ResourceTypes, Services, generate_account_sas
 from azure.storage.queue import QueueClient
 
-from local import azurite, ports
+from local.launcher import azurite, ports
 
 _ACCOUNTS = tuple(f"account{number:03}" for number in range(400))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.delivery import drain
 from shared.delivery.sender import Report
 from shared.delivery.states import State
@@ -58,19 +58,19 @@ async def fates(services: Services) -> Counter[str]:
     return Counter({**found, "left": left})
 
 
-def sent_twice(double: Double) -> list[str]:
+def sent_twice(emulator: Emulator) -> list[str]:
     """The callbacks' ids, which are our messages' ids, of which Twilio accepted more than one message."""
-    ids = Counter(each["sid"] for each in double.ledger()["messages"])
-    bodies = Counter((each["to"], each["body"]) for each in double.ledger()["messages"])
+    ids = Counter(each["sid"] for each in emulator.ledger()["messages"])
+    bodies = Counter((each["to"], each["body"]) for each in emulator.ledger()["messages"])
     return [str(each) for each, number in [*ids.items(), *bodies.items()] if number > 1]
 
 
-async def as_twilio_says(services: Services, double: Double) -> None:
+async def as_twilio_says(services: Services, emulator: Emulator) -> None:
     """Every message that Twilio accepted is one of ours, under its SID; and none was accepted twice."""
-    assert sent_twice(double) == []
+    assert sent_twice(emulator) == []
     page = await services.messages.page(limit=200)
     ours = {message.sid: (message.to, message.body) for message in page.items if message.sid}
-    truth = {each["sid"]: (each["to"], each["body"]) for each in double.ledger()["messages"]}
+    truth = {each["sid"]: (each["to"], each["body"]) for each in emulator.ledger()["messages"]}
     assert ours == truth
 
 

@@ -5,7 +5,7 @@ To add a trigger, add its invocation, its status, and the modules and libraries 
 
 import pytest
 
-from local.twilio import Double, Options
+from local.twilio import Emulator, Options
 from tests.azurite import Azurite
 from tests.first_load import Invocation, Load, api, loaded, webhook
 from tests.web.conftest import API_KEY, SOFTPHONE
@@ -115,11 +115,11 @@ FIRST: list[tuple[Invocation, int, set[str], set[str]]] = [
 
 
 @pytest.fixture
-def loads(azurite: Azurite, double: Double) -> list[Load]:
-    double.reset(Options(api_keys={API_KEY: SOFTPHONE["TWILIO_API_SECRET"]}))
+def loads(azurite: Azurite, emulator: Emulator) -> list[Load]:
+    emulator.reset(Options(api_keys={API_KEY: SOFTPHONE["TWILIO_API_SECRET"]}))
     storage = azurite.fresh_account()
     invocations = [invocation for invocation, *_ in FIRST]
-    return loaded(invocations, AzureWebJobsStorage=storage, TWILIO_BASE_URL=double.url, **SOFTPHONE)
+    return loaded(invocations, AzureWebJobsStorage=storage, TWILIO_BASE_URL=emulator.url, **SOFTPHONE)
 
 
 def test_a_first_request_loads_what_it_needs_and_no_more(loads: list[Load]) -> None:

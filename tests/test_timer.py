@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from local.azurite import StoragePorts
-from local.ports import free_ports
-from local.twilio import Double
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
+from local.twilio import Emulator
 from shared.bulk import intake
 from shared.services import Services
 from shared.storage.queues import NAMES
@@ -73,7 +73,7 @@ async def test_what_cannot_be_kept_stays(
 
 
 async def test_a_load_that_was_given_up_stops_and_a_shards_message_goes(
-    services: Services, queues: QueueServiceClient, double: Double
+    services: Services, queues: QueueServiceClient, emulator: Emulator
 ) -> None:
     job_id = await intake.accept(
         b"to,body\n+12025550101,hi\n", "text/csv", {}, services.bulk_jobs, services.files, now=NOW
@@ -84,4 +84,4 @@ async def test_a_load_that_was_given_up_stops_and_a_shards_message_goes(
     await services.given_up.keep(now=NOW)
     assert (await intake.progress(job_id, services.bulk_jobs))["state"] == "stopped"
     assert drains.get_queue_properties().approximate_message_count == 0
-    assert double.exchanges() == []
+    assert emulator.rest_requests() == []

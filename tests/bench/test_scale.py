@@ -60,7 +60,7 @@ def test_a_backlog_beyond_what_is_simulated_goes_on_at_its_pace() -> None:
 
 
 def test_on_one_machine_everything_takes_turns() -> None:
-    world = scale.machine(FREE, cores=2, cpu=0.002, emulator=0.0005, double=0.0005)
+    world = scale.machine(FREE, cores=2, cpu=0.002, azurite=0.0005, emulator=0.0005)
     one, four = (scale.simulate(world, number, 4_000, ticks=False).rate for number in (1, 4))
     each = 0.002 + 3 * 0.0005 + 0.0005
     assert one < four <= 2 / each

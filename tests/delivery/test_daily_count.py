@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared import errors
 from shared.calls import placing, replay
 from shared.calls.call import Call
@@ -63,12 +63,12 @@ class Hooked(Table):
 
 
 @pytest_asyncio.fixture
-async def limited(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
+async def limited(azurite: Azurite, emulator: Emulator, front: Front) -> AsyncIterator[Services]:
     """At most two texts and two calls a day."""
     made = Services(
         settings(
             AzureWebJobsStorage=azurite.fresh_account(),
-            TWILIO_BASE_URL=double.url,
+            TWILIO_BASE_URL=emulator.url,
             PUBLIC_BASE_URL=front.url,
             DAILY_LIMIT="2",
             DAILY_CALL_LIMIT="2",
@@ -94,28 +94,28 @@ async def moved(services: Services, former: str, to: str = BOB, **changes: Any) 
     return edited
 
 
-def texts_to(double: Double) -> int:
-    return sum(each["to"] == BOB for each in double.ledger()["messages"])
+def texts_to(emulator: Emulator) -> int:
+    return sum(each["to"] == BOB for each in emulator.ledger()["messages"])
 
 
 # Messages
 
 
-async def test_what_is_over_the_limit_is_held_until_tomorrow(limited: Services, double: Double) -> None:
+async def test_what_is_over_the_limit_is_held_until_tomorrow(limited: Services, emulator: Emulator) -> None:
     await keep(limited, to=BOB)
     await keep(limited, to=BOB)
     (late,) = await keep(limited, to=BOB, due=NOW + timedelta(minutes=1))
     await drained(limited, NOW + timedelta(minutes=2))
     held = await limited.messages.get(late.id)
-    assert (texts_to(double), held.state) == (2, State.HELD)
+    assert (texts_to(emulator), held.state) == (2, State.HELD)
     assert held.reason == "the recipient has had 2 messages today (DAILY_LIMIT)"
     assert held.retry == late.due + timedelta(days=1)
     await drained(limited, TOMORROW + timedelta(minutes=2))
-    assert texts_to(double) == 3
+    assert texts_to(emulator) == 3
 
 
 async def test_a_count_that_changes_under_a_claim_lets_its_message_leave_in_the_same_tick(
-    limited: Services, double: Double, table: Hooked
+    limited: Services, emulator: Emulator, table: Hooked
 ) -> None:
     await keep(limited, to=BOB)
     counted = f"n|{BOB}|{NOW:%Y-%m-%d}"
@@ -123,11 +123,11 @@ async def test_a_count_that_changes_under_a_claim_lets_its_message_leave_in_the_
     await drained(limited)
     row = await table.get(shard(BOB), counted)
     assert row is not None
-    assert (texts_to(double), row.values["count"]) == (1, 2)
+    assert (texts_to(emulator), row.values["count"]) == (1, 2)
 
 
 async def test_what_is_left_of_a_claim_is_claimed_whatever_its_order(
-    limited: Services, double: Double, table: Hooked
+    limited: Services, emulator: Emulator, table: Hooked
 ) -> None:
     """An edited message is admitted last, and may be due first."""
     edited = await moved(limited, NEIGHBOUR, STRANGERS[0], due=NOW - timedelta(minutes=10))
@@ -135,11 +135,11 @@ async def test_what_is_left_of_a_claim_is_claimed_whatever_its_order(
     counted = f"n|{NEIGHBOUR}|{NOW:%Y-%m-%d}"
     table.before(counted, lambda: table.commit(shard(NEIGHBOUR), [Insert(counted, {"count": 0})]))
     await drained(limited)
-    sent = {each["to"] for each in double.ledger()["messages"]}
-    assert (len(double.ledger()["messages"]), sent) == (3, {edited.to, own[0].to})
+    sent = {each["to"] for each in emulator.ledger()["messages"]}
+    assert (len(emulator.ledger()["messages"]), sent) == (3, {edited.to, own[0].to})
 
 
-async def test_an_edited_recipient_does_not_evade_the_limit(limited: Services, double: Double) -> None:
+async def test_an_edited_recipient_does_not_evade_the_limit(limited: Services, emulator: Emulator) -> None:
     for _ in range(2):
         await keep(limited, to=BOB)
     await drained(limited)
@@ -147,14 +147,14 @@ async def test_an_edited_recipient_does_not_evade_the_limit(limited: Services, d
     assert edited.partition != shard(BOB)
     await drained(limited)
     held = await limited.messages.get(edited.id)
-    assert (texts_to(double), held.state) == (2, State.HELD)
+    assert (texts_to(emulator), held.state) == (2, State.HELD)
     assert "DAILY_LIMIT" in held.reason
     await drained(limited, TOMORROW)
-    assert texts_to(double) == 3
+    assert texts_to(emulator) == 3
 
 
 async def test_a_message_from_another_partition_counts_for_the_recipients_own(
-    limited: Services, double: Double
+    limited: Services, emulator: Emulator
 ) -> None:
     for stranger in STRANGERS[:2]:
         await moved(limited, stranger)
@@ -162,18 +162,18 @@ async def test_a_message_from_another_partition_counts_for_the_recipients_own(
     (own,) = await keep(limited, to=BOB)
     await drained(limited)
     assert (await limited.messages.get(own.id)).state is State.HELD
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
 
 
-async def test_several_of_one_batch_do_not_exceed_it_together(limited: Services, double: Double) -> None:
+async def test_several_of_one_batch_do_not_exceed_it_together(limited: Services, emulator: Emulator) -> None:
     for _ in range(5):
         await moved(limited, STRANGERS[0])
     await drained(limited)
     assert await states(limited) == {"submitted": 2, "held": 3}
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
 
 
-async def test_drains_at_once_do_not_exceed_it_together(limited: Services, double: Double) -> None:
+async def test_drains_at_once_do_not_exceed_it_together(limited: Services, emulator: Emulator) -> None:
     for stranger in STRANGERS[:8]:
         await moved(limited, stranger)
     for _ in range(4):
@@ -182,30 +182,30 @@ async def test_drains_at_once_do_not_exceed_it_together(limited: Services, doubl
     for _ in range(3):  # one that met another at the count waits for the next
         await asyncio.gather(*(drained(each) for each in (limited, other, limited, other)))
     await other.close()
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
     assert await states(limited) == {"submitted": 2, "held": 10}
 
 
-async def test_a_message_that_comes_back_unsent_counts_once(limited: Services, double: Double) -> None:
+async def test_a_message_that_comes_back_unsent_counts_once(limited: Services, emulator: Emulator) -> None:
     await moved(limited, STRANGERS[0])
     await keep(limited, to=BOB)
-    double.faults(credentials_refused=True)
+    emulator.faults(credentials_refused=True)
     for minutes in range(4):
         await drained(limited, NOW + timedelta(minutes=minutes))
-    assert (await states(limited), texts_to(double)) == ({"pending": 2}, 0)
-    double.faults(credentials_refused=False)
+    assert (await states(limited), texts_to(emulator)) == ({"pending": 2}, 0)
+    emulator.faults(credentials_refused=False)
     await drained(limited, NOW + timedelta(minutes=9))
     assert await states(limited) == {"submitted": 2}
 
 
 @pytest.mark.parametrize("former", [NEIGHBOUR, STRANGERS[0]])
 async def test_what_came_back_unsent_counts_for_whom_it_is_edited_to(
-    limited: Services, double: Double, former: str
+    limited: Services, emulator: Emulator, former: str
 ) -> None:
     (kept,) = await keep(limited, to=former)
-    double.faults(credentials_refused=True)
+    emulator.faults(credentials_refused=True)
     await drained(limited)
-    double.faults(credentials_refused=False)
+    emulator.faults(credentials_refused=False)
     assert (await limited.messages.get(kept.id)).posted
     later = NOW + timedelta(hours=1)
     change = {"to": BOB, "send_at": later.isoformat()}
@@ -213,20 +213,20 @@ async def test_what_came_back_unsent_counts_for_whom_it_is_edited_to(
     for _ in range(2):
         await keep(limited, to=BOB)
     await drained(limited)
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
     await drained(limited, later)
     assert (await limited.messages.get(kept.id)).state is State.HELD
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
 
 
 async def test_a_drain_that_dies_between_the_count_and_the_claim_counts_it_once(
-    limited: Services, double: Double, table: Hooked
+    limited: Services, emulator: Emulator, table: Hooked
 ) -> None:
     edited = await moved(limited, STRANGERS[0])
     table.dies_at = "|l|"
     report = await drained(limited)
     assert report.stopped == "the process died here"
-    assert (await states(limited), double.exchanges()) == ({"pending": 1}, [])
+    assert (await states(limited), emulator.rest_requests()) == ({"pending": 1}, [])
     day = f"n|{BOB}|2026-11-23"
     row = await table.get(shard(BOB), day)
     assert row is not None
@@ -240,7 +240,7 @@ async def test_a_drain_that_dies_between_the_count_and_the_claim_counts_it_once(
     row = await table.get(shard(BOB), day)
     assert row is not None
     assert row.values["count"] == 2
-    assert texts_to(double) == 2
+    assert texts_to(emulator) == 2
 
 
 async def test_the_count_is_written_before_the_claim(limited: Services, table: Hooked) -> None:
@@ -257,7 +257,7 @@ async def test_the_count_is_written_before_the_claim(limited: Services, table: H
 
 
 async def test_a_count_that_keeps_changing_leaves_the_message_due(
-    limited: Services, double: Double, monkeypatch: pytest.MonkeyPatch
+    limited: Services, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited = await moved(limited, STRANGERS[0])
     monkeypatch.setattr(daily_count, "TRIES", 0)
@@ -265,16 +265,16 @@ async def test_a_count_that_keeps_changing_leaves_the_message_due(
     assert (await limited.messages.get(edited.id)).state is State.PENDING
     monkeypatch.undo()
     await drained(limited)
-    assert texts_to(double) == 1
+    assert texts_to(emulator) == 1
 
 
-async def test_without_a_limit_nothing_is_counted(services: Services, double: Double) -> None:
+async def test_without_a_limit_nothing_is_counted(services: Services, emulator: Emulator) -> None:
     hooked = Hooked(services.tables.table("messages"))
     services.messages = Store(hooked, Message)
     for stranger in STRANGERS[:3]:
         await moved(services, stranger)
     await drained(services)
-    assert texts_to(double) == 3
+    assert texts_to(emulator) == 3
     assert not [write for _, writes in hooked.commits for write in writes if write.key.startswith("n|")]
 
 
@@ -304,17 +304,17 @@ async def replayed(services: Services, letter: DeadLetter, now: datetime) -> Non
     await deliver(services, raw, f"replay-{letter.id}", now)
 
 
-def rung(double: Double) -> int:
-    return len(double.ledger()["calls"])
+def rung(emulator: Emulator) -> int:
+    return len(emulator.ledger()["calls"])
 
 
-async def test_a_call_over_the_limit_is_a_dead_letter_at_once(limited: Services, double: Double) -> None:
+async def test_a_call_over_the_limit_is_a_dead_letter_at_once(limited: Services, emulator: Emulator) -> None:
     for call_id in ("a", "b", "c"):
         await place(limited, call_id)
     await place(limited, "d", to=STRANGERS[0])
     (letter,) = await letters(limited)
     call = await limited.calls.get("c")
-    assert rung(double) == 3
+    assert rung(emulator) == 3
     assert (letter.call_id, letter.queue, call.state, call.sid) == ("c", "outbound-calls", "failed", "")
     assert letter.reason == call.reason
     assert "has had 2 calls today, by UTC (DAILY_CALL_LIMIT): replay it tomorrow" in letter.reason
@@ -322,62 +322,66 @@ async def test_a_call_over_the_limit_is_a_dead_letter_at_once(limited: Services,
     assert (await limited.calls.get("d")).state == "submitted"
 
 
-async def test_a_replay_goes_there_again_today_and_rings_tomorrow(limited: Services, double: Double) -> None:
+async def test_a_replay_goes_there_again_today_and_rings_tomorrow(
+    limited: Services, emulator: Emulator
+) -> None:
     for call_id in ("a", "b", "c"):
         await place(limited, call_id)
     (first,) = await letters(limited)
     await replayed(limited, first, PLACED + timedelta(milliseconds=100))
     again, _ = await letters(limited)
-    assert (again.call_id, rung(double)) == ("c", 2)
+    assert (again.call_id, rung(emulator)) == ("c", 2)
     assert (await limited.calls.get("c")).state == "failed"
     await replayed(limited, again, NEXT_DAY)
-    assert (rung(double), (await limited.calls.get("c")).state) == (3, "submitted")
+    assert (rung(emulator), (await limited.calls.get("c")).state) == (3, "submitted")
     with pytest.raises(errors.Conflict, match="it may have left"):
         await replay.replay(first.id, limited.calls, limited.dead_letters, now=NEXT_DAY)
     await place(limited, "d", NEXT_DAY)
     await place(limited, "e", NEXT_DAY)
-    assert rung(double) == 4
+    assert rung(emulator) == 4
 
 
 async def test_a_call_without_an_id_is_replayed_under_its_queue_messages_own(
-    limited: Services, double: Double
+    limited: Services, emulator: Emulator
 ) -> None:
     for queue_id in ("q1", "q2", "q3", "q3"):
         await deliver(limited, json.dumps({"to": BOB, "say": "hello"}), queue_id)
     (letter,) = await letters(limited)
-    assert (letter.call_id, rung(double)) == ("q3", 2)
+    assert (letter.call_id, rung(emulator)) == ("q3", 2)
     await replayed(limited, letter, NEXT_DAY)
-    assert (rung(double), (await limited.calls.get("q3")).state) == (3, "submitted")
+    assert (rung(emulator), (await limited.calls.get("q3")).state) == (3, "submitted")
 
 
-async def test_placements_at_once_do_not_exceed_it_together(limited: Services, double: Double) -> None:
+async def test_placements_at_once_do_not_exceed_it_together(limited: Services, emulator: Emulator) -> None:
     other = Services(limited.settings)
     results = await asyncio.gather(
         *(place((limited, other)[n % 2], f"call-{n}") for n in range(12)), return_exceptions=True
     )
     await other.close()
     assert results == [None] * 12
-    assert rung(double) == 2
+    assert rung(emulator) == 2
     assert len(await letters(limited)) == 10
 
 
-async def test_one_id_counts_once_however_often_it_is_delivered(limited: Services, double: Double) -> None:
+async def test_one_id_counts_once_however_often_it_is_delivered(
+    limited: Services, emulator: Emulator
+) -> None:
     for times in (1, 4):  # refused for now, and brought by the queue again
-        double.plan(kind="error", code=20429, status=429, times=times)
+        emulator.plan(kind="error", code=20429, status=429, times=times)
         for _ in range(times):
             await place(limited, "a")
             assert (await limited.calls.get("a")).code == 20429
     await asyncio.gather(*(place(limited, "a") for _ in range(4)), return_exceptions=True)
     await place(limited, "a")
     await place(limited, "b")
-    assert (rung(double), await letters(limited)) == (2, [])
+    assert (rung(emulator), await letters(limited)) == (2, [])
     await place(limited, "c")
-    assert rung(double) == 2
+    assert rung(emulator) == 2
 
 
 @pytest.mark.parametrize("call_id", ["a", ""])
 async def test_a_late_delivery_of_a_call_that_has_rung_neither_counts_nor_is_given_up(
-    limited: Services, double: Double, call_id: str
+    limited: Services, emulator: Emulator, call_id: str
 ) -> None:
     first = json.dumps({"to": BOB, "say": "hello", **({"id": call_id} if call_id else {})})
     await deliver(limited, first, "q1")
@@ -385,18 +389,20 @@ async def test_a_late_delivery_of_a_call_that_has_rung_neither_counts_nor_is_giv
     await deliver(limited, first, "q1", NEXT_DAY)
     await place(limited, "c", NEXT_DAY)
     await deliver(limited, first, "q1", NEXT_DAY)
-    assert (rung(double), await letters(limited)) == (3, [])
+    assert (rung(emulator), await letters(limited)) == (3, [])
 
 
-async def test_a_placement_that_dies_after_its_count_counts_once(limited: Services, double: Double) -> None:
+async def test_a_placement_that_dies_after_its_count_counts_once(
+    limited: Services, emulator: Emulator
+) -> None:
     limit = limited.settings.daily_call_limit or 0
     assert await daily_count.count_once(limited.call_outbox, BOB, ["a"], limit, now=PLACED) == {"a"}
     await place(limited, "a")
     await place(limited, "b")
-    assert (rung(double), await letters(limited)) == (2, [])
+    assert (rung(emulator), await letters(limited)) == (2, [])
 
 
-async def test_a_refusal_that_dies_halfway_is_not_lost(limited: Services, double: Double) -> None:
+async def test_a_refusal_that_dies_halfway_is_not_lost(limited: Services, emulator: Emulator) -> None:
     hooked = Hooked(limited.tables.table("calls"))
     limited.calls = Store(hooked, Call)
     await place(limited, "a")
@@ -409,11 +415,11 @@ async def test_a_refusal_that_dies_halfway_is_not_lost(limited: Services, double
     await place(limited, "c", PLACED + timedelta(milliseconds=500))  # the queue brings it again
     assert (await limited.calls.get("c")).state == "failed"
     await replayed(limited, letter, NEXT_DAY)
-    assert (rung(double), (await limited.calls.get("c")).state) == (3, "submitted")
+    assert (rung(emulator), (await limited.calls.get("c")).state) == (3, "submitted")
 
 
 async def test_an_accepted_call_over_the_limit_does_not_stay_pending(
-    limited: Services, double: Double
+    limited: Services, emulator: Emulator
 ) -> None:
     await place(limited, "a")
     await place(limited, "b")
@@ -421,15 +427,15 @@ async def test_an_accepted_call_over_the_limit_does_not_stay_pending(
     accepted = await placing.accept(request, limited.calls, limited.settings, now=PLACED)
     await deliver(limited, accepted.to_json(), "q")
     assert (await limited.calls.get(accepted.id)).state == "failed"
-    assert rung(double) == 2
+    assert rung(emulator) == 2
 
 
-async def test_calls_and_texts_count_apart(limited: Services, double: Double) -> None:
+async def test_calls_and_texts_count_apart(limited: Services, emulator: Emulator) -> None:
     for n in range(2):
         await keep(limited, to=BOB)
         await place(limited, f"call-{n}", NOW)
     await drained(limited)
-    assert (texts_to(double), rung(double)) == (2, 2)
+    assert (texts_to(emulator), rung(emulator)) == (2, 2)
 
 
 async def test_a_call_costs_no_request_more_without_the_limit(services: Services) -> None:
@@ -444,11 +450,11 @@ async def test_a_call_costs_no_request_more_without_the_limit(services: Services
     assert not [write for _, writes in calls.commits for write in writes if write.key.startswith("n|")]
 
 
-async def test_an_erased_number_leaves_no_count(azurite: Azurite, double: Double, front: Front) -> None:
+async def test_an_erased_number_leaves_no_count(azurite: Azurite, emulator: Emulator, front: Front) -> None:
     made = Services(
         settings(
             AzureWebJobsStorage=azurite.fresh_account(),
-            TWILIO_BASE_URL=double.url,
+            TWILIO_BASE_URL=emulator.url,
             PUBLIC_BASE_URL=front.url,
             DAILY_LIMIT="2",
             DAILY_CALL_LIMIT="2",

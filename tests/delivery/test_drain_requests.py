@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared import timer
 from shared.delivery import drain_requests
 from shared.services import Services
@@ -20,12 +20,12 @@ async def wants(services: Services, number: int) -> bool:
 
 
 async def test_a_text_whose_shard_lies_on_the_queue_drops_no_second_message(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     assert [await wants(services, number) for number in range(3)] == [True, False, False]
     shard = services.messages.record.home_of(person(1))
     await timer.one_shard(shard.encode(), services.text_outbox, now=NOW)
-    assert len(double.ledger()["messages"]) == 3
+    assert len(emulator.ledger()["messages"]) == 3
     assert [await wants(services, number) for number in (3, 4)] == [True, False]
 
 
@@ -60,7 +60,7 @@ async def test_what_is_left_over_asks_again(services: Services, monkeypatch: pyt
         assert report.to_do == [first.partition]
 
 
-async def test_with_a_rate_only_ticks_send(services: Services, double: Double) -> None:
+async def test_with_a_rate_only_ticks_send(services: Services, emulator: Emulator) -> None:
     known = services.settings
     paced = Services(
         settings(
@@ -73,5 +73,5 @@ async def test_with_a_rate_only_ticks_send(services: Services, double: Double) -
     assert not await wants(paced, 0)
     shard = services.messages.record.home_of(person(1))
     await timer.one_shard(shard.encode(), paced.text_outbox, now=NOW)
-    assert (await states(paced), double.ledger()["messages"]) == ({"pending": 1}, [])
+    assert (await states(paced), emulator.ledger()["messages"]) == ({"pending": 1}, [])
     await paced.close()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared import timer
 from shared.calls.call import Call
 from shared.delivery import keys, timings
@@ -22,24 +22,26 @@ SPOILT = {"due": "tomorrow"}
 
 
 async def test_a_due_row_that_cannot_be_read_keeps_no_other_from_leaving(
-    services: Services, double: Double, caplog: pytest.LogCaptureFixture
+    services: Services, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = await keep(services, 2, to=person(1))
     place = f"q|{stamp(bad.due)}|m|{bad.id}"
     await services.messages.table.commit(bad.partition, [Merge(place, SPOILT)])
     caplog.set_level(logging.INFO)
     await drained(services)
-    assert [each["body"] for each in double.ledger()["messages"]] == [good.body]
+    assert [each["body"] for each in emulator.ledger()["messages"]] == [good.body]
     assert await waiting(services, bad)
     assert f"the row of message {bad.id} cannot be read" in caplog.text
     assert "2025550101" not in caplog.text
 
     await services.messages.table.commit(bad.partition, [Merge(place, {"due": stamp(bad.due)})])
     await drained(services)
-    assert [each["body"] for each in double.ledger()["messages"]] == [good.body, bad.body]
+    assert [each["body"] for each in emulator.ledger()["messages"]] == [good.body, bad.body]
 
 
-async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(services: Services, double: Double) -> None:
+async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(
+    services: Services, emulator: Emulator
+) -> None:
     bad, other = await keep(services, 2, to=person(1))
     store, partition = services.messages, bad.partition
     rows = await store.due(partition, NOW)
@@ -52,7 +54,7 @@ async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(services: Serv
     await store.table.commit(partition, [Merge(f"m|{bad.id}", {"due": stamp(bad.due)})])
     await drained(services, late)
     assert {(await store.get(each.id)).state for each in (bad, other)} == {State.UNKNOWN}
-    assert double.ledger()["messages"] == []
+    assert emulator.ledger()["messages"] == []
 
 
 @pytest.mark.parametrize(
@@ -64,19 +66,19 @@ async def test_a_lease_stays_while_a_message_of_it_cannot_be_read(services: Serv
     ],
 )
 async def test_a_row_that_makes_no_sense_keeps_no_other_from_leaving(
-    services: Services, double: Double, caplog: pytest.LogCaptureFixture, nonsense: dict[str, str]
+    services: Services, emulator: Emulator, caplog: pytest.LogCaptureFixture, nonsense: dict[str, str]
 ) -> None:
     bad, good = await keep(services, 2, to=person(1))
     place = f"q|{stamp(bad.due)}|m|{bad.id}"
     await services.messages.table.commit(bad.partition, [Merge(place, nonsense)])
     await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
-    assert [each["body"] for each in double.ledger()["messages"]] == [good.body]
+    assert [each["body"] for each in emulator.ledger()["messages"]] == [good.body]
     assert await waiting(services, bad)
     assert bad.id in caplog.text
 
 
 async def test_a_count_that_is_none_ends_no_tick(
-    services: Services, double: Double, caplog: pytest.LogCaptureFixture
+    services: Services, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     strangers = [each for each in map(person, range(2, 60)) if shard(each) != shard(person(1))]
     await keep(services, to=person(1))
@@ -85,14 +87,14 @@ async def test_a_count_that_is_none_ends_no_tick(
     await services.messages.table.commit(shard(person(1)), [count])
     services.settings = replace(services.settings, daily_limit=5)
     await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
-    assert [each["to"] for each in double.ledger()["messages"]] == [other.to]
+    assert [each["to"] for each in emulator.ledger()["messages"]] == [other.to]
     assert "holds a row that cannot be read: ValueError" in caplog.text
     assert "many" not in caplog.text
 
 
 @pytest.mark.parametrize("place_too", [False, True])
 async def test_after_a_stop_a_message_whose_row_was_spoilt_does_not_leave(
-    services: Services, double: Double, place_too: bool
+    services: Services, emulator: Emulator, place_too: bool
 ) -> None:
     (bad,) = await keep(services, to=person(1), due=NOW + timedelta(hours=2))
     rows = [f"m|{bad.id}", *([f"q|{stamp(bad.due)}|m|{bad.id}"] if place_too else [])]
@@ -105,21 +107,21 @@ async def test_after_a_stop_a_message_whose_row_was_spoilt_does_not_leave(
         await drained(services, NOW + timedelta(hours=3))
         await table.commit(bad.partition, [Merge(row, {"code": 0}) for row in rows])
     await drained(services, NOW + timedelta(hours=3))
-    assert double.ledger()["messages"] == []
+    assert emulator.ledger()["messages"] == []
     assert (await services.messages.get(bad.id)).state is State.SUPPRESSED
     await drained(services, NOW + timedelta(hours=4))
     assert await services.messages.due(bad.partition, NOW + timedelta(days=1)) == []
 
 
 async def test_a_look_up_gives_no_sid_away_that_a_row_nobody_can_read_may_have(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     now = datetime.now(UTC)
     first, twin = await keep(services, 2, to=person(1), due=now, body="alike")
     store, table = services.messages, services.messages.table
     await table.commit(first.partition, [Delete(f"q|{stamp(now)}|m|{twin.id}")])
     await drained(services, now)
-    (sent,) = double.ledger()["messages"]
+    (sent,) = emulator.ledger()["messages"]
     await table.commit(
         first.partition,
         [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.calls.call import Call
 from shared.delivery import paging, timings
 from shared.delivery.states import RARE, State
@@ -195,18 +195,18 @@ async def test_calls_come_page_by_page_the_last_accepted_first(services: Service
 
 
 async def test_every_way_to_a_rare_end_enters_it_and_every_way_back_leaves_it(
-    services: Services, double: Double, front: Front
+    services: Services, emulator: Emulator, front: Front
 ) -> None:
     store = services.messages
     canceled, expired, refused, lost, stopped, kept = await keep(services, 6)
     await schedule.cancel(canceled.id, store, now=NOW)
     await store.change(expired, replace(expired, expires=NOW - timedelta(seconds=1)))
-    double.plan(kind="error", resource="messages", code=21211, to=refused.to)
-    double.plan(kind="outcome", outcome="undelivered", code=30003, to=lost.to)
+    emulator.plan(kind="error", resource="messages", code=21211, to=refused.to)
+    emulator.plan(kind="outcome", outcome="undelivered", code=30003, to=lost.to)
     await recipients.opt_out(store, stopped.to, now=NOW, source="STOP")
     listen(front, services)
     await drained(services)
-    await double.settle_async()
+    await emulator.settle_async()
     late = await schedule.keep(replace(kept, id=new_id(stopped.to, NOW), to=stopped.to), store)
     for state, message in (
         (State.CANCELED, canceled),
@@ -237,12 +237,12 @@ async def test_what_is_unresolved_leaves_the_index_once_it_is_resent_or_settled(
 
 
 async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
-    services: Services, double: Double
+    services: Services, emulator: Emulator
 ) -> None:
     (message,) = await keep(services)
-    double.plan(kind="outcome", outcome="undelivered", code=30005, to=message.to)
+    emulator.plan(kind="outcome", outcome="undelivered", code=30005, to=message.to)
     await drained(services)
-    await double.settle_async()
+    await emulator.settle_async()
     await drained(services, LATER)
     assert timings.ASK_AFTER[0] < LATER - NOW
     assert ids([await services.messages.page(state=State.UNDELIVERED)]) == [message.id]
@@ -253,12 +253,12 @@ async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
     ("code", "end"), [(0, State.SUBMITTED), (21211, State.FAILED), (20003, State.PENDING)]
 )
 async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
-    services: Services, double: Double, code: int, end: State
+    services: Services, emulator: Emulator, code: int, end: State
 ) -> None:
     (message,) = await keep(services)
-    double.faults(latency_ms=500)
+    emulator.faults(latency_ms=500)
     if code:
-        double.plan(kind="error", resource="messages", code=code, to=message.to)
+        emulator.plan(kind="error", resource="messages", code=code, to=message.to)
     draining = asyncio.create_task(drained(services))
     async with asyncio.timeout(30):
         while (present := await services.messages.get(message.id)).state is not State.POSTING:

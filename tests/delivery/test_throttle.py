@@ -11,7 +11,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared import errors, timer
 from shared.delivery import sender
 from shared.delivery.store import Store
@@ -50,12 +50,12 @@ class Watched(Twilio):
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
+async def services(azurite: Azurite, emulator: Emulator, front: Front) -> AsyncIterator[Services]:
     """Eight requests at once."""
     made = Services(
         settings(
             AzureWebJobsStorage=azurite.fresh_account(),
-            TWILIO_BASE_URL=double.url,
+            TWILIO_BASE_URL=emulator.url,
             PUBLIC_BASE_URL=front.url,
             SEND_CONCURRENCY=str(AT_ONCE),
         )
@@ -70,9 +70,11 @@ def watched(services: Services) -> Watched:
     return services.twilio
 
 
-async def test_all_drains_of_a_process_share_its_requests_at_once(services: Services, double: Double) -> None:
+async def test_all_drains_of_a_process_share_its_requests_at_once(
+    services: Services, emulator: Emulator
+) -> None:
     await keep(services, 60)
-    double.faults(latency_ms=20)
+    emulator.faults(latency_ms=20)
     await asyncio.gather(*(drained(services) for _ in range(4)))
     assert watched(services).most == AT_ONCE
     assert await states(services) == {"submitted": 60}
@@ -189,9 +191,11 @@ async def test_who_stops_does_not_wait_for_the_turns_of_another_drain(services: 
     await one
 
 
-async def test_under_429_fewer_are_under_way_and_then_more_again(services: Services, double: Double) -> None:
+async def test_under_429_fewer_are_under_way_and_then_more_again(
+    services: Services, emulator: Emulator
+) -> None:
     await keep(services, 40)
-    double.plan(kind="error", resource="messages", code=20429, times=3)
+    emulator.plan(kind="error", resource="messages", code=20429, times=3)
     limits: list[int] = []
     slots, slower = services.slots, services.slots.slower
 

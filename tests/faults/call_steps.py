@@ -50,7 +50,7 @@ async def settled(world: World, call_id: str) -> State:
     """Let ticks come until the call is settled; its state."""
     for _ in range(15):
         await world.drain_calls()
-        await world.double.settle_async(30)
+        await world.emulator.settle_async(30)
         call = await world.services.calls.get(call_id)
         if call.state not in UNSETTLED:
             return call.state
@@ -60,7 +60,7 @@ async def settled(world: World, call_id: str) -> State:
 
 def rung(world: World, call_id: str) -> list[str]:
     """The SIDs under which Twilio rang for this id."""
-    return [each["sid"] for each in accepted(world.double.ledger()["calls"]).get(call_id, [])]
+    return [each["sid"] for each in accepted(world.emulator.ledger()["calls"]).get(call_id, [])]
 
 
 async def exits(world: World) -> AsyncIterator[Case]:

@@ -35,7 +35,7 @@ async def test_a_daily_message_comes_once_a_day_while_clocks_change(world: World
                 await world.drain([shard(PEOPLE[0])])
             world.clock.forward(hours=1)
         sent = [each for each in await world.messages() if each.sid]
-        assert len(sent) == len(world.double.ledger()["messages"]) == 2 * 4
+        assert len(sent) == len(world.emulator.ledger()["messages"]) == 2 * 4
         days = {(each.body, each.due.astimezone(each.zone).date()) for each in sent}
         assert len(days) == len(sent)
 

@@ -1,4 +1,4 @@
-"""One world to break: real storage, the Twilio double, a web server for its callbacks, and one clock."""
+"""One world to break: real storage, the Twilio emulator, a web server for its callbacks, and one clock."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
-from local.twilio import Double, Options, Pace
+from local.twilio import Emulator, Options, Pace
 from shared.calls import status as call_status
 from shared.config import Settings
 from shared.delivery.drain import drain
@@ -60,7 +60,7 @@ class World:
     """The whole app but its process: `services` are those of this one; workers are others (workers.py)."""
 
     azurite: Azurite
-    double: Double
+    emulator: Emulator
     front: Front
     clock: Clock
     environ: dict[str, str] = field(default_factory=dict)
@@ -71,11 +71,11 @@ class World:
         """Empty storage, no faults, nothing sent."""
         await self.stop()
         self.clock.offset = self.clock.skew = timedelta()
-        self.double.reset()
+        self.emulator.reset()
         self.environ = {
             **ENVIRON,
             "AzureWebJobsStorage": self.azurite.fresh_account(),
-            "TWILIO_BASE_URL": self.double.url,
+            "TWILIO_BASE_URL": self.emulator.url,
             "PUBLIC_BASE_URL": self.front.url,
             **environ,
         }
@@ -153,7 +153,7 @@ class World:
         for minute in range(0, minutes, 4):
             await self.drain(partitions)
             await self.drain_calls()
-            await self.double.settle_async(60)
+            await self.emulator.settle_async(60)
             if await (settled or self.is_settled)():
                 return minute
             self.clock.forward(minutes=4)
@@ -176,7 +176,7 @@ class World:
     async def verdict(self, ids: Sequence[str]) -> Verdict:
         """Our record of these against Twilio's own; and whatever broke, the index of rare ends agrees."""
         assert await astray(self.store) == set()
-        return audit(ids, await self.messages(), self.double.ledger()["messages"])
+        return audit(ids, await self.messages(), self.emulator.ledger()["messages"])
 
 
 @asynccontextmanager
@@ -184,8 +184,8 @@ async def running_world(azurite: Azurite) -> AsyncIterator[World]:
     clock = Clock()
     options = Options(pace=Pace(step=0.01, talk=0.02), automatic_replies=False)
     async with running_front() as front:
-        with Double(options, clock=clock.at_twilio) as double:
-            yield World(azurite, double, front, clock)
+        with Emulator(options, clock=clock.at_twilio) as emulator:
+            yield World(azurite, emulator, front, clock)
 
 
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from local.twilio import Double
+from local.twilio import Emulator
 from ops import costs
 from ops.commands import app
 from shared import timer
@@ -50,8 +50,8 @@ def counting() -> Iterator[Counter]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
-    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
+async def services(azurite: Azurite, emulator: Emulator) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url))
     await timer.tick(running.text_outbox, running.call_outbox, now=NOW)  # makes the tables
     request = {"to": "+12025550101", "say": "x"}
     await placing.accept(request, running.calls, running.settings, now=NOW + timedelta(days=1))

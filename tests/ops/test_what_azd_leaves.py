@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from ops import azd as azd_files
 from ops.azure_sign_in import vault_secret
 from ops.client import find
@@ -190,14 +190,14 @@ def test_a_sign_in_goes_to_no_host_but_a_vaults(name: str) -> None:
 
 
 async def test_on_a_terminal_it_is_asked_for_without_an_echo(
-    public: str, double: Double, azd: Azd, tmp_path: Path
+    public: str, emulator: Emulator, azd: Azd, tmp_path: Path
 ) -> None:
     azd.set("PUBLIC_BASE_URL", public)
     azd.answer("twilioAuthToken", "", secure=True)
     ours, theirs = pty.openpty()
     environ = {
         **environment(),
-        "TWILIO_BASE_URL": double.url,
+        "TWILIO_BASE_URL": emulator.url,
         "PATH": azd.program(tmp_path),
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "200",

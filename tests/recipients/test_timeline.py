@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.calls import placing
 from shared.calls.call import Call
 from shared.delivery import keys
@@ -90,7 +90,7 @@ async def test_many_come_in_pages_and_none_is_lost(
     assert sorted(bodies) == sorted([*map(str, range(10)), "at the same time"])
 
 
-async def test_prices_are_fetched_once_and_summed(services: Services, double: Double) -> None:
+async def test_prices_are_fetched_once_and_summed(services: Services, emulator: Emulator) -> None:
     first = await text(services, WHO, NOW)
     sent = await services.twilio.send_sms(
         to=WHO, body="Hi", status_callback=f"{services.settings.public_base_url}/x"
@@ -98,7 +98,7 @@ async def test_prices_are_fetched_once_and_summed(services: Services, double: Do
     placed = await services.twilio.place_call(
         to=WHO, status_callback=f"{services.settings.public_base_url}/x", twiml="<Response/>"
     )
-    await double.settle_async()
+    await emulator.settle_async()
     message = await services.messages.get(first)
     await services.messages.table.commit(
         message.partition,
@@ -113,9 +113,9 @@ async def test_prices_are_fetched_once_and_summed(services: Services, double: Do
     assert prices["call"].startswith("-0.0")
     total = sum(float(each.split()[0]) for each in prices.values())
     assert float(found["price"]["USD"]) == pytest.approx(total)
-    asked = len(double.exchanges())
+    asked = len(emulator.rest_requests())
     assert (await shown(services))["price"] == found["price"]
-    assert len(double.exchanges()) == asked
+    assert len(emulator.rest_requests()) == asked
 
 
 async def test_a_place_in_the_list_without_a_call_does_no_harm(services: Services) -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import azure.functions as func
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
@@ -87,22 +87,22 @@ async def test_status_tells_ones_own_messages(services: Services) -> None:
 
 
 async def test_an_inbound_text_is_answered_over_twilio(
-    services: Services, double: Double, front: Front
+    services: Services, emulator: Emulator, front: Front
 ) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         return await webhooks.text(req, services)
 
     front.handle = handle
-    double.configure_number(sms_url=f"{front.url}/api/sms")
+    emulator.configure_number(sms_url=f"{front.url}/api/sms")
     # Due soon on the clock of the webhook, which is the real one.
     await keep(services, 3, to=person(1), due=datetime.now(UTC) + timedelta(days=1))
-    answered = await double.inbound_message_async(person(1), US, "hi there")
+    answered = await emulator.inbound_message_async(person(1), US, "hi there")
     assert answered.status == 200
     assert len(answered.replies) == 1
-    await double.inbound_message_async(person(1), US, "STOP")
+    await emulator.inbound_message_async(person(1), US, "STOP")
     assert await services.messages.opted_out(person(1))
     assert await states(services) == {"suppressed": 3}
-    await double.inbound_message_async(person(1), US, "START")
+    await emulator.inbound_message_async(person(1), US, "START")
     assert not await services.messages.opted_out(person(1))
     assert await states(services) == {"suppressed": 3}
 
@@ -122,7 +122,7 @@ async def test_a_stop_reaches_every_waiting_message_and_no_other(services: Servi
     assert await states(services) == {"suppressed": 4, "delivered": 1, "pending": 2}
 
 
-async def test_what_has_waited_for_long_is_suppressed_too(services: Services, double: Double) -> None:
+async def test_what_has_waited_for_long_is_suppressed_too(services: Services, emulator: Emulator) -> None:
     """A STOP looks two days back at first, and at all of it ten minutes later; meanwhile nothing is sent."""
     soon, old = NOW + timedelta(minutes=5), NOW - timedelta(days=30)
     await keep(services, to=person(1), due=old, state=State.HELD, retry=soon)
@@ -132,11 +132,13 @@ async def test_what_has_waited_for_long_is_suppressed_too(services: Services, do
     await keep(services, to=person(1), due=old, state=State.HELD, retry=NOW + timedelta(days=1))
     await drained(services, NOW + timedelta(minutes=11))
     assert (await states(services))["suppressed"] == 2
-    assert double.exchanges() == []
+    assert emulator.rest_requests() == []
 
 
 @pytest.mark.parametrize("stops", [1, 2, 3])
-async def test_after_a_start_messages_are_sent_again(services: Services, double: Double, stops: int) -> None:
+async def test_after_a_start_messages_are_sent_again(
+    services: Services, emulator: Emulator, stops: int
+) -> None:
     """However often STOP was said before: none of them lingers."""
     for second in range(stops):
         await recipients.opt_out(
@@ -148,7 +150,7 @@ async def test_after_a_start_messages_are_sent_again(services: Services, double:
     await drained(services, NOW + timedelta(minutes=1))
     await drained(services, NOW + timedelta(minutes=11))
     assert (await services.messages.get(later[0].id)).state == "pending"
-    assert len(double.ledger()["messages"]) == 2
+    assert len(emulator.ledger()["messages"]) == 2
 
 
 async def test_an_opt_in_that_died_halfway_is_still_an_opt_in(services: Services) -> None:
@@ -169,11 +171,11 @@ async def test_a_stop_and_a_start_without_a_stop_are_safe_to_repeat(services: Se
     assert not await services.messages.opted_out(person(1))
 
 
-async def test_a_series_ends_with_a_stop(services: Services, double: Double) -> None:
+async def test_a_series_ends_with_a_stop(services: Services, emulator: Emulator) -> None:
     await keep(services, to=person(1), repeat="FREQ=DAILY", first=NOW)
     await drained(services)
     await recipients.opt_out(services.messages, person(1), now=NOW + timedelta(hours=1), source="STOP")
     for day in range(1, 4):
         await drained(services, NOW + timedelta(days=day))
     assert await states(services) == {"delivered": 1, "suppressed": 1}
-    assert len(double.ledger()["messages"]) == 1
+    assert len(emulator.ledger()["messages"]) == 1

@@ -10,7 +10,7 @@ from time import monotonic
 
 import pytest
 
-from local.azurite import StoragePorts
+from local.launcher.azurite import StoragePorts
 from shared.config import Settings
 from shared.errors import StorageAway
 from shared.storage.blobs import Blobs

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from local.azurite import StoragePorts
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from shared.errors import OldStore, StorageAway
 from shared.storage.layout import COLUMN, KEY, PARTITION, TABLES, VERSION, problem_of
 from shared.storage.rows import Insert

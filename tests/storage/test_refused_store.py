@@ -13,7 +13,7 @@ from twilio.request_validator import RequestValidator
 
 from local.host.errors import InvocationFailed
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.services import Services
 from shared.storage.rows import Delete, Insert
 from shared.storage.tables import Table
@@ -69,7 +69,7 @@ async def test_a_call_is_answered_while_the_store_is_refused(worker: Worker) -> 
 
 
 async def test_nothing_is_sent_or_written_while_the_store_is_refused(
-    worker: Worker, old_rows: Table, double: Double, caplog: pytest.LogCaptureFixture
+    worker: Worker, old_rows: Table, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = {"Content-Type": "application/json"}
     made = await worker.http(
@@ -83,5 +83,5 @@ async def test_nothing_is_sent_or_written_while_the_store_is_refused(
     caplog.clear()
     assert (await worker.timer("send_due_sms")).outputs.get("shards", ()) == ()
     assert "AzureWebJobsStorage" in caplog.text
-    assert double.ledger() == {**double.ledger(), "messages": [], "calls": []}
+    assert emulator.ledger() == {**emulator.ledger(), "messages": [], "calls": []}
     assert [row.key for row in await old_rows.read("00", "", "~", limit=9)] == ["m|1"]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from local.azurite import StoragePorts
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from shared.errors import Contended, StorageAway
 from shared.storage.rows import Delete, Insert, Merge, Put, Row, Write, moment, stamp
 from shared.storage.tables import Table, Tables

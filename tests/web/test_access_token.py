@@ -8,7 +8,7 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from local.twilio import Double, Options
+from local.twilio import Emulator, Options
 from shared.config import Settings
 from shared.errors import InvalidRequest, SettingsError, TooMany
 from shared.services import Services
@@ -25,22 +25,22 @@ PERSON = "Jane.Doe@contoso.com"
 
 
 @pytest.fixture
-def keyed(double: Double) -> Double:
+def keyed(emulator: Emulator) -> Emulator:
     """A Twilio that has two API keys, one of them restricted."""
     keys = {API_KEY: SECRET, RESTRICTED: SECRET}
-    double.reset(Options(api_keys=keys, restricted_keys=frozenset({RESTRICTED})))
-    return double
+    emulator.reset(Options(api_keys=keys, restricted_keys=frozenset({RESTRICTED})))
+    return emulator
 
 
 @pytest_asyncio.fixture
-async def services(keyed: Double, azurite: Azurite) -> AsyncIterator[Services]:
+async def services(keyed: Emulator, azurite: Azurite) -> AsyncIterator[Services]:
     made = Services(set_up(keyed, azurite))
     yield made
     await made.close()
 
 
-def set_up(double: Double, azurite: Azurite, **changes: str) -> Settings:
-    given = {**SOFTPHONE, "TWILIO_BASE_URL": double.url, "AzureWebJobsStorage": azurite.fresh_account()}
+def set_up(emulator: Emulator, azurite: Azurite, **changes: str) -> Settings:
+    given = {**SOFTPHONE, "TWILIO_BASE_URL": emulator.url, "AzureWebJobsStorage": azurite.fresh_account()}
     return settings(**{**given, **changes})
 
 
@@ -67,7 +67,7 @@ async def test_a_token_is_for_one_identity_and_one_app_and_ends(services: Servic
     assert datetime.fromisoformat(minted["expires_at"]).timestamp() == pytest.approx(claims["exp"], abs=2)
 
 
-async def test_settings_say_who_it_is_for_and_how_long(keyed: Double, azurite: Azurite) -> None:
+async def test_settings_say_who_it_is_for_and_how_long(keyed: Emulator, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, CLIENT_IDENTITY="front_desk", CLIENT_TOKEN_SECONDS="90"))
     minted = await mint(PERSON, made)
     claims = jwt.decode(minted["token"], SECRET, algorithms=["HS256"])
@@ -77,7 +77,7 @@ async def test_settings_say_who_it_is_for_and_how_long(keyed: Double, azurite: A
 
 
 async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
-    keyed: Double, azurite: Azurite
+    keyed: Emulator, azurite: Azurite
 ) -> None:
     made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED="True"))
     minted = await mint(PERSON, made)
@@ -97,7 +97,7 @@ async def test_a_sign_in_counts_only_where_a_setting_says_that_it_is_on(
 
 @pytest.mark.parametrize("platform", ["", "False", "yes", "1"])
 async def test_while_the_sign_in_is_off_nobody_can_say_who_they_are(
-    keyed: Double, azurite: Azurite, platform: str
+    keyed: Emulator, azurite: Azurite, platform: str
 ) -> None:
     made = Services(set_up(keyed, azurite, APP_SERVICE_AUTHENTICATION="true", WEBSITE_AUTH_ENABLED=platform))
     for forged in (PERSON, ""):
@@ -107,13 +107,13 @@ async def test_while_the_sign_in_is_off_nobody_can_say_who_they_are(
     await made.close()
 
 
-async def test_without_the_setting_a_sign_in_changes_nothing(keyed: Double, azurite: Azurite) -> None:
+async def test_without_the_setting_a_sign_in_changes_nothing(keyed: Emulator, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, WEBSITE_AUTH_ENABLED="True"))
     assert (await mint(PERSON, made))["identity"] == "agent"
     await made.close()
 
 
-async def test_missing_settings_are_named(keyed: Double, azurite: Azurite) -> None:
+async def test_missing_settings_are_named(keyed: Emulator, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, TWILIO_API_KEY="", TWILIO_API_SECRET="", TWILIO_TWIML_APP_SID=""))
     with pytest.raises(SettingsError, match="missing app settings: TWILIO_API_KEY, TWILIO_TWIML_APP_SID"):
         await mint("", made)
@@ -121,7 +121,7 @@ async def test_missing_settings_are_named(keyed: Double, azurite: Azurite) -> No
 
 
 async def test_a_restricted_key_is_refused_and_so_is_one_that_is_not_ours(
-    keyed: Double, azurite: Azurite
+    keyed: Emulator, azurite: Azurite
 ) -> None:
     for key, why in [
         (RESTRICTED, "is a restricted key"),
@@ -133,15 +133,15 @@ async def test_a_restricted_key_is_refused_and_so_is_one_that_is_not_ours(
         await made.close()
 
 
-async def test_the_key_is_looked_up_once_as_twilio_describes_it(services: Services, keyed: Double) -> None:
+async def test_the_key_is_looked_up_once_as_twilio_describes_it(services: Services, keyed: Emulator) -> None:
     for _ in range(3):
         await mint("", services)
-    asked = [each for each in keyed.exchanges() if each.path.startswith("/v1/Keys/")]
+    asked = [each for each in keyed.rest_requests() if each.path.startswith("/v1/Keys/")]
     assert len(asked) == 1
     assert not openapi.problems(asked)
 
 
-async def test_a_token_is_minted_while_twilio_is_away(keyed: Double, azurite: Azurite) -> None:
+async def test_a_token_is_minted_while_twilio_is_away(keyed: Emulator, azurite: Azurite) -> None:
     made = Services(set_up(keyed, azurite, TWILIO_BASE_URL="http://127.0.0.1:9"))
     assert (await mint("", made))["identity"] == "agent"
     await made.close()

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueServiceClient
 
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import Emulator
 from shared import timer
 from shared.config import Settings
 from shared.errors import StorageAway
@@ -28,8 +28,8 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
-    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
+async def services(azurite: Azurite, emulator: Emulator) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url))
     yield running
     await running.close()
 
@@ -68,8 +68,8 @@ async def test_a_tick_leaves_its_heartbeat(services: Services) -> None:
     assert found["heartbeat"] == {"at": "2026-11-23T09:00:00.000Z", "report": "nothing due"}
 
 
-async def test_refused_credentials_are_named(services: Services, double: Double) -> None:
-    double.faults(credentials_refused=True)
+async def test_refused_credentials_are_named(services: Services, emulator: Emulator) -> None:
+    emulator.faults(credentials_refused=True)
 
     found = await diagnose(services)
 
@@ -77,13 +77,13 @@ async def test_refused_credentials_are_named(services: Services, double: Double)
     assert found["storage"] is None
 
 
-async def test_storage_that_does_not_answer_is_named(double: Double) -> None:
+async def test_storage_that_does_not_answer_is_named(emulator: Emulator) -> None:
     nowhere = (
         "DefaultEndpointsProtocol=http;AccountName=gone;AccountKey=AAAA;"
         "BlobEndpoint=http://127.0.0.1:9/gone;TableEndpoint=http://127.0.0.1:9/gone;"
         "QueueEndpoint=http://127.0.0.1:9/gone"
     )
-    services = Services(settings(AzureWebJobsStorage=nowhere, TWILIO_BASE_URL=double.url))
+    services = Services(settings(AzureWebJobsStorage=nowhere, TWILIO_BASE_URL=emulator.url))
 
     found = await diagnose(services)
 
@@ -183,9 +183,9 @@ BY_NAME = "AccountName=gone;AccountKey=c2VjcmV0"
     ],
 )
 async def test_a_malformed_connection_string_is_named_and_not_shown(
-    double: Double, connection: str, says: str
+    emulator: Emulator, connection: str, says: str
 ) -> None:
-    services = Services(settings(AzureWebJobsStorage=connection, TWILIO_BASE_URL=double.url))
+    services = Services(settings(AzureWebJobsStorage=connection, TWILIO_BASE_URL=emulator.url))
 
     found = await diagnose(services)
 

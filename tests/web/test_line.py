@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from local.phone.office import Office
-from local.twilio import NUMBER, Double, Number, Options, Pace
+from local.phone.walker import walk_twiml
+from local.twilio import NUMBER, Emulator, Number, Options, Pace
 from shared.config import CALL_QUEUE
 from shared.services import Services
 from tests.listener import Answer, Listener
@@ -16,19 +16,19 @@ from tests.settings import settings
 
 
 @pytest.fixture
-def walking(listener: Listener) -> Iterator[Double]:
+def walking(listener: Listener) -> Iterator[Emulator]:
     """A Twilio that executes TwiML; every caller is put into the queue."""
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer(
         f"<Response><Enqueue waitUrl='/wait'>{CALL_QUEUE}</Enqueue></Response>"
     )
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
-    with Double(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
-        yield double
+    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), twiml=walk_twiml) as emulator:
+        yield emulator
 
 
 @pytest_asyncio.fixture
-async def services(walking: Double) -> AsyncIterator[Services]:
+async def services(walking: Emulator) -> AsyncIterator[Services]:
     made = Services(settings(TWILIO_BASE_URL=walking.url))
     yield made
     await made.close()
@@ -53,7 +53,9 @@ async def line_of(services: Services, size: int) -> dict[str, Any]:
             await asyncio.sleep(0.02)
 
 
-async def test_callers_who_wait_are_shown_by_number_and_in_order(services: Services, walking: Double) -> None:
+async def test_callers_who_wait_are_shown_by_number_and_in_order(
+    services: Services, walking: Emulator
+) -> None:
     people, sids = ["+12025550151", "+12025550152"], []
     for person in people:
         sids.append((await walking.inbound_call_async(person, NUMBER)).sid)

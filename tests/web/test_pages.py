@@ -90,9 +90,9 @@ async def test_pages_that_were_never_built_say_how(
 
 
 def test_the_softphone_knows_of_a_phone_only_without_the_real_twilio() -> None:
-    double = "http://127.0.0.1:4000"
-    local = settings(TWILIO_BASE_URL=double, PHONE_URL="http://127.0.0.1:7171")
-    default = settings(TWILIO_BASE_URL=double)
+    emulator = "http://127.0.0.1:4000"
+    local = settings(TWILIO_BASE_URL=emulator, PHONE_URL="http://127.0.0.1:7171")
+    default = settings(TWILIO_BASE_URL=emulator)
     deployed = settings(PHONE_URL="http://127.0.0.1:7171")
     for known, phone in (
         (local, "http://127.0.0.1:7171"),

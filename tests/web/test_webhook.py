@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from local.azurite import StoragePorts
 from local.host.worker import Answer, Worker
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from shared import twilio_helper
 from shared.config import Settings
 from shared.errors import Forbidden
