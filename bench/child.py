@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from local.orphans import adopted
+
 ROOT = Path(__file__).parent.parent
 type Handler = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -65,20 +67,22 @@ def running(module: str, *arguments: str, environ: Mapping[str, str] | None = No
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    try:
-        yield Child(process)
-    finally:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(BrokenPipeError):
-            process.stdin.close()
+    with adopted(process.pid):
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+            yield Child(process)
+        finally:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
 
 
 def _without_a_ban_on_bytecode() -> dict[str, str]:

@@ -14,6 +14,7 @@ from itertools import count
 from bench.child import ROOT
 from bench.webhook_request import ENVIRON
 from local import azurite, ports
+from local.orphans import adopted
 
 LATENCY_MS = 100
 """What Twilio takes to answer, as reference measurements of its API have it."""
@@ -45,13 +46,15 @@ def running_storage() -> Iterator[Storage]:
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    try:
-        asyncio.run(_listening(process, *where.all()))
-        yield Storage(where)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, *where.all()))
+            yield Storage(where)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 @contextmanager
@@ -63,15 +66,17 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
         cwd=ROOT,
         env={**os.environ, "TWILIO_AUTH_TOKEN": ENVIRON["TWILIO_AUTH_TOKEN"]},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"
-    try:
-        asyncio.run(_listening(process, port))
-        control(url, "PUT", "faults", {"latency_ms": latency_ms})
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, port))
+            control(url, "PUT", "faults", {"latency_ms": latency_ms})
+            yield url
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:

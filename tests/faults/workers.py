@@ -8,6 +8,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -196,7 +197,16 @@ async def _work(job: Job, pipe: Connection) -> None:
         await services.close()
 
 
+def _end_with_our_parent() -> None:
+    """Where the tests themselves are killed, nobody is left to stop a worker that drains for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(CRASHED)
+
+
 def _main(job: Job, pipe: Connection) -> None:
+    threading.Thread(target=_end_with_our_parent, daemon=True).start()
     logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
     asyncio.run(_work(job, pipe))
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from twilio.rest import Client
 
+from local.orphans import adopted
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double, Options, Pace
 from local.twilio.options import Number
 from ops import kept
@@ -355,17 +356,18 @@ async def test_on_a_terminal_it_asks(
     )
     os.close(theirs)
     shown = ""
-    while "Make these changes?" not in shown and (more := await reading(ours)):
-        shown += more
-    assert f"{public}/api/voice" in shown
-    if typed:
-        assert state(double)["voice_url"] == ""  # nothing yet
-        os.write(ours, typed.encode())
-    while more := await reading(ours):
-        shown += more
-    os.close(ours)
+    with adopted(process.pid):
+        while "Make these changes?" not in shown and (more := await reading(ours)):
+            shown += more
+        assert f"{public}/api/voice" in shown
+        if typed:
+            assert state(double)["voice_url"] == ""  # nothing yet
+            os.write(ours, typed.encode())
+        while more := await reading(ours):
+            shown += more
+        os.close(ours)
 
-    assert await process.wait() == code
+        assert await process.wait() == code
     assert ("Make these changes?" in shown) is bool(typed)
     assert ("Done." in shown) is is_done
     assert ("Nothing was changed." in shown) is not is_done
