@@ -53,8 +53,7 @@ def running_storage() -> Iterator[Storage]:
             asyncio.run(_listening(process, *where.all()))
             yield Storage(where)
         finally:
-            process.terminate()
-            process.wait(30)
+            _end(process)
 
 
 @contextmanager
@@ -75,8 +74,7 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
             control(url, "PUT", "faults", {"latency_ms": latency_ms})
             yield url
         finally:
-            process.terminate()
-            process.wait(30)
+            _end(process)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
@@ -93,6 +91,16 @@ def control(url: str, method: str, path: str, body: dict[str, object] | None = N
         return found
     finally:
         connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and insist: while Azurite collects garbage, it hears nothing."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _listening(process: subprocess.Popen[bytes], *where: int) -> None:
