@@ -34,9 +34,9 @@ def measure(findings: Findings, twilio: str, *, rounds: int, count: int) -> None
             ratio=ratios(rate["ours"], rate["alone"]),
             goal=Goal(0.7, at_least=True),
             note=(
-                "the limit writes the rows that a ledger takes, ours four rows twice, so that calls are listed; "
-                "24 to 36 in hand, as host.json has it; in between, ours waits 100 ms for Twilio, the limit does "
-                f"not; CPU ms a call: ours {used['ours']:.1f}, the limit {used['alone']:.1f}"
+                "the limit writes the rows that a ledger takes, ours four rows twice, so that calls are "
+                "listed; 24 to 36 in hand, as host.json has it; in between, ours waits 100 ms for Twilio, "
+                f"the limit does not; CPU ms a call: ours {used['ours']:.1f}, the limit {used['alone']:.1f}"
             ),
         )
     )

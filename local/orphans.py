@@ -1,9 +1,9 @@
 """End the processes that this one started, when this one has ended: by SIGTERM, by SIGKILL or by itself.
 
 Put `with adopted(process.pid):` around the time in which the process runs. The first call starts one helper,
-`python orphans.py`, which reads from a pipe that only this process holds. When the pipe ends, the helper sends
-SIGTERM to every process that is still adopted, and SIGKILL to those that do not heed it. A process that leads
-a group (`start_new_session=True`) goes with its whole group.
+`python orphans.py`, which reads from a pipe that only this process holds. When the pipe ends, the helper
+sends SIGTERM to every process that is still adopted, and SIGKILL to those that do not heed it. A process that
+leads a group (`start_new_session=True`) goes with its whole group.
 
 leash.py does the same for one command, and stands between the two processes. Here nothing stands between: the
 process keeps its id, its signals and its standard input. Standard library only; Linux and macOS.
