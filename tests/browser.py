@@ -29,6 +29,16 @@ _FLAGS = (
     "--no-first-run",
     "--remote-debugging-port=0",
 )
+_MOVED = float(os.environ.get("FAKETIME", "0"))
+"""Seconds by which tests/any_day.py has moved the clock. Under libfaketime Chromium hangs, so it runs without;
+its pages are told the moved time."""
+_MOVED_DATE = f"""
+globalThis.Date = new Proxy(Date, {{
+    construct: (real, given, made) =>
+        Reflect.construct(real, given.length ? given : [real.now() + {_MOVED * 1000:.0f}], made),
+    get: (real, name) => name === "now" ? () => real.now() + {_MOVED * 1000:.0f} : Reflect.get(real, name),
+}});
+"""
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None and os.environ.get("CI") != "true",
     reason="no Chromium on PATH (chromium, chromium-browser or google-chrome)",
@@ -129,6 +139,7 @@ async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[P
         *flags,
         f"--user-data-dir={profile}",
         "about:blank",
+        env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD" or not _MOVED},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
@@ -144,6 +155,8 @@ async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[P
                     page = Page(socket)
                     for domain in ("Page", "Runtime", "Log"):
                         await page.send(f"{domain}.enable")
+                    if _MOVED:
+                        await page.send("Page.addScriptToEvaluateOnNewDocument", source=_MOVED_DATE)
                     yield page
                     await page.close()
         finally:

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from shared import twimlets, voice
@@ -12,10 +12,11 @@ from shared.effects import Effect
 from shared.errors import NotFound
 from shared.reply import Reply
 from shared.twilio_request import TwilioRequest
+from tests import clock
 
 PUBLIC = "https://switchboard.example.com"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
-NOW = datetime(2030, 1, 31, 14, 5, tzinfo=UTC)  # a Thursday
+NOW = clock.NOW.replace(year=2008, month=1, day=31, hour=14, minute=5)  # a Thursday
 CALL_SID = "CA" + "1" * 32
 RECORDING_SID = "RE" + "2" * 32
 REQUIRED = {

@@ -1,15 +1,13 @@
 """Bulk loads for tests: their files, and how one is cut off half way."""
 
 import io
-from datetime import UTC, datetime
 
 import pytest
 
 from shared import bulk, recipients
 from shared.rows import Write
 from shared.services import Services
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+from tests.clock import NOW
 
 
 def csv(*rows: str, header: str = "to,name,body") -> bytes:

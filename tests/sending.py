@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import azure.functions as func
@@ -13,10 +13,8 @@ from shared.message import Message, new_id
 from shared.sending import Report
 from shared.services import Services
 from shared.states import State
+from tests.clock import NOW
 from tests.front import Front
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""Passed in as the time. What is compared with Twilio's own clock takes the real time."""
 
 
 def person(number: int) -> str:

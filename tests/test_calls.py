@@ -23,11 +23,11 @@ from shared.outbound import CallRequest
 from shared.services import Services
 from shared.states import State
 from tests.app import App
+from tests.clock import NOW
 from tests.front import Front
 from tests.hanging import hanging_storage
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERSON = "+12025550101"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -14,11 +14,11 @@ from shared.errors import NotFound, SettingsError
 from shared.rows import Write
 from shared.services import Services
 from shared.states import State
+from tests.clock import NOW
 from tests.loading import csv, cut_off, text
 from tests.settings import settings
 from tests.storage import Azurite
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WHO = "+12025550101"
 
 
@@ -30,7 +30,7 @@ async def services(azurite: Azurite) -> AsyncIterator[Services]:
 
 
 async def scheduled(services: Services, to: str = WHO) -> str:
-    request = {"to": to, "body": "your appointment", "send_at": "2026-12-01T09:00:00Z"}
+    request = {"to": to, "body": "your appointment", "send_at": "2009-12-01T09:00:00Z"}
     return (await schedule.create(request, services.messages, services.settings, now=NOW)).id
 
 

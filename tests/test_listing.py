@@ -19,9 +19,10 @@ from shared.rows import Merge, Put, Row, Write, stamp
 from shared.services import Services
 from shared.states import RARE, State
 from shared.stats import Stats
+from tests.clock import NOW
 from tests.front import Front
 from tests.indexed import astray
-from tests.sending import LATER, NOW, drained, keep, listen, person
+from tests.sending import LATER, drained, keep, listen, person
 
 
 class Counted:

@@ -13,7 +13,8 @@ from shared.message import shard
 from shared.rows import Delete, Insert, Merge, stamp
 from shared.services import Services
 from shared.states import State
-from tests.sending import NOW, drained, keep, person, waiting
+from tests.clock import NOW
+from tests.sending import drained, keep, person, waiting
 
 SPOILT = {"due": "tomorrow"}
 

@@ -1,6 +1,6 @@
 """shared/messaging.py and recipients.py: keywords, opting out and in, and what became of one's messages."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import azure.functions as func
@@ -14,8 +14,9 @@ from shared.rows import Delete
 from shared.services import Services
 from shared.states import State
 from shared.twilio_request import TwilioRequest
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
 
 US = "+12025550100"
@@ -92,7 +93,7 @@ async def test_an_inbound_text_is_answered_over_twilio(
 
     front.handle = handle
     double.configure_number(sms_url=f"{front.url}/api/sms")
-    await keep(services, 3, to=person(1), due=NOW + timedelta(days=1))
+    await keep(services, 3, to=person(1), due=datetime.now(UTC) + timedelta(days=1))
     answered = await double.inbound_message_async(person(1), US, "hi there")
     assert answered.status == 200
     assert len(answered.replies) == 1

@@ -18,8 +18,9 @@ from shared.pacing import READY, Slots
 from shared.rows import Row, Write
 from shared.services import Services
 from shared.twilio_helper import Sent, Twilio
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
 from tests.storage import Azurite
 from tests.waiting import until

@@ -1,7 +1,6 @@
 """shared/states.py: one table of legal transitions, which no order of callbacks leaves."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,8 +11,8 @@ from shared.call_ledger import Call
 from shared.message import Message, new_id
 from shared.states import IN_DOUBT, TRANSITIONS, WAITING, State, advance, from_twilio
 from shared.twilio_request import TwilioRequest
+from tests.clock import NOW
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MESSAGE_STATUSES = ["accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read"]
 CALL_STATUSES = [
     "initiated",

@@ -384,7 +384,7 @@ async def reading(terminal: int) -> str:
 
 # Secrets.
 
-SECRETS = "https://user:hunter2@old.example.com:8443/hooks/T0/pa55?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
+SECRETS = "https://user:hunter2@old.example.com:8443/hooks/T0SECRET/pa55?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
 MASKED = "https://...@old.example.com:8443/...?code=...&line=...&...#rc=2&rp=5xx"
 
 
@@ -398,7 +398,7 @@ async def test_what_old_webhooks_carry_is_not_shown(ops: Run, double: Double, ar
     undone = (await ops("connect", NUMBER, "--undo", *arguments, COLUMNS="400")).output
 
     for output in (shown, undone):
-        for secret in ("user", "hunter2", "T0", "pa55", "s3cret", "t0ken", "line=7"):
+        for secret in ("user", "hunter2", "T0SECRET", "pa55", "s3cret", "t0ken", "line=7"):
             assert secret not in output
         assert "/api/twimlets/message?Message=We%20are" in output
         assert "old.example.com:8443/...?code=..." in output

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest_asyncio
 from typer.testing import CliRunner
@@ -17,10 +17,10 @@ from ops.__main__ import app
 from shared import calls, drain, schedule
 from shared.services import Services
 from shared.twilio_request import TwilioRequest
-from tests import storage
+from tests import clock, storage
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+NOW = clock.NOW.replace(hour=9)
 LOGGER = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
 
 
