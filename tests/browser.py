@@ -30,8 +30,8 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 _MOVED = float(os.environ.get("FAKETIME", "0"))
-"""Seconds by which tests/any_day.py has moved the clock. Under libfaketime Chromium hangs, so it runs without;
-its pages are told the moved time."""
+"""Seconds by which tests/any_day.py has moved the clock. Chromium hangs under libfaketime, so it runs without
+it, and its pages are told the moved time."""
 _MOVED_DATE = f"""
 globalThis.Date = new Proxy(Date, {{
     construct: (real, given, made) =>
