@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from local.orphans import adopted
+from tests.waiting import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
@@ -78,7 +79,7 @@ class Page:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        event = await asyncio.wait_for(answer, 30)
+        event = await asyncio.wait_for(answer, PATIENCE)
         if "error" in event:
             raise RuntimeError(event["error"]["message"])
         result: dict[str, Any] = event["result"]
@@ -108,7 +109,7 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    async def until(self, expression: str, timeout: float = 20) -> None:
+    async def until(self, expression: str, timeout: float = PATIENCE) -> None:
         """Wait until the expression is truthy. Raises TimeoutError that names it."""
         try:
             async with asyncio.timeout(timeout):
@@ -166,7 +167,7 @@ async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[P
 
 
 async def _port(path: Path) -> int:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             lines = await asyncio.to_thread(_lines, path)
             if lines:

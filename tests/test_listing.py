@@ -19,6 +19,7 @@ from shared.rows import Merge, Put, Row, Write, stamp
 from shared.services import Services
 from shared.states import RARE, State
 from shared.stats import Stats
+from shared.twilio_helper import Sent
 from tests.clock import NOW
 from tests.front import Front
 from tests.indexed import astray
@@ -213,17 +214,26 @@ async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
     ("code", "end"), [(0, State.SUBMITTED), (21211, State.FAILED), (20003, State.PENDING)]
 )
 async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
-    services: Services, double: Double, code: int, end: State
+    services: Services, double: Double, monkeypatch: pytest.MonkeyPatch, code: int, end: State
 ) -> None:
+    posting, go = asyncio.Event(), asyncio.Event()
+    real = services.twilio.send_sms
+
+    async def late(*given: Any, **named: Any) -> Sent:
+        posting.set()
+        await go.wait()
+        return await real(*given, **named)
+
+    monkeypatch.setattr(services.twilio, "send_sms", late)
     (message,) = await keep(services)
-    double.faults(latency_ms=500)
     if code:
         double.plan(kind="error", resource="messages", code=code, to=message.to)
     draining = asyncio.create_task(drained(services))
-    async with asyncio.timeout(30):
-        while (present := await services.messages.get(message.id)).state is not State.POSTING:
-            pass
+    await posting.wait()
+    present = await services.messages.get(message.id)
+    assert present.state is State.POSTING
     await services.messages.change(present, replace(present, state=State.UNRESOLVED))
+    go.set()
     await draining
     assert (await services.messages.get(message.id)).state is end
     assert (await services.messages.page(state=State.UNRESOLVED)).messages == ()

@@ -88,9 +88,9 @@ def test_a_call_rings_for_its_whole_time_however_long_nobody_called(listener: Li
         offices.append(Office(core))
         return offices[-1]
 
-    pace = Pace(step=0.05, talk=0.05)
+    pace = Pace(step=0.05, talk=600)  # whoever is asked for something hangs up after `talk`
     number = Number(voice_url=f"{listener.url}/voice")
-    listener.answers["/voice"] = Answer("<Response><Gather timeout='30'/><Hangup/></Response>")
+    listener.answers["/voice"] = Answer("<Response><Gather timeout='300'/><Hangup/></Response>")
     with Double(Options(pace=pace, numbers=(number,)), carrier=office) as double:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
         client.api.base_url = double.url

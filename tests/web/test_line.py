@@ -20,7 +20,8 @@ def walking(listener: Listener) -> Iterator[Double]:
     number = Number(voice_url=f"{listener.url}/voice")
     listener.answers["/voice"] = Answer(f"<Response><Enqueue waitUrl='/wait'>{QUEUE}</Enqueue></Response>")
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
-    with Double(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), carrier=Office) as double:
+    # A robot hangs up after `talk`: nobody in the line does before the test has ended.
+    with Double(Options(numbers=(number,), pace=Pace(step=0.01, talk=600)), carrier=Office) as double:
         yield double
 
 
