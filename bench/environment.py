@@ -14,6 +14,7 @@ from itertools import count
 from bench.child import ROOT
 from bench.webhook_request import ENVIRON
 from local.launcher import azurite, ports
+from local.launcher.orphans import adopted
 
 LATENCY_MS = 100
 """What Twilio takes to answer, as reference measurements of its API have it."""
@@ -45,13 +46,14 @@ def running_storage() -> Iterator[Storage]:
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    try:
-        asyncio.run(_listening(process, *where.all()))
-        yield Storage(where)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, *where.all()))
+            yield Storage(where)
+        finally:
+            _end(process)
 
 
 @contextmanager
@@ -63,15 +65,16 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
         cwd=ROOT,
         env={**os.environ, "TWILIO_AUTH_TOKEN": ENVIRON["TWILIO_AUTH_TOKEN"]},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"
-    try:
-        asyncio.run(_listening(process, port))
-        control(url, "PUT", "faults", {"latency_ms": latency_ms})
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, port))
+            control(url, "PUT", "faults", {"latency_ms": latency_ms})
+            yield url
+        finally:
+            _end(process)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
@@ -88,6 +91,16 @@ def control(url: str, method: str, path: str, body: dict[str, object] | None = N
         return found
     finally:
         connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and insist: while Azurite collects garbage, it hears nothing."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _listening(process: subprocess.Popen[bytes], *where: int) -> None:

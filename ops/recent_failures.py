@@ -13,8 +13,6 @@ from shared.twilio_errors import meaning
 
 SHOWN = 5
 RECENT = timedelta(days=7)
-SPANS = (timedelta(hours=1), timedelta(days=1), RECENT)
-"""The list of calls cannot be filtered by state, so the doctor looks through the newest hour first."""
 MOST_PAGES = 50
 """The doctor reads at most so many pages of a list, so that it answers however long the list is."""
 WENT_WRONG = ("failed", "unresolved")
@@ -39,7 +37,7 @@ def messages(api: Api, now: datetime) -> Iterator[Finding]:
         # Of those that failed, the newest; of those that wait for a person, the oldest.
         if state == "failed":
             since = {"due_after": (now - RECENT).isoformat()}
-            rows, _ = _newest(api, "messages", (state,), state=state, **since)
+            rows = _newest(api, "messages", state=state, **since)
         else:
             rows = _oldest(api, "messages", state=state)
         for each in rows:
@@ -51,38 +49,35 @@ def messages(api: Api, now: datetime) -> Iterator[Finding]:
 
 def calls(api: Api, now: datetime) -> Iterator[Finding]:
     """The newest calls of the week that failed or are unresolved, with Twilio's code in words."""
-    rows: list[dict[str, Any]] = []
-    seen = timedelta()
-    for span in SPANS:
-        found, is_all = _newest(api, "calls", WENT_WRONG, after=(now - span).isoformat())
-        if not is_all:
+    wrong: list[dict[str, Any]] = []
+    reached, token = now, ""
+    for _ in range(MOST_PAGES):  # the list is newest first, and holds calls of every state
+        page = api.get("calls", limit=PAGE, token=token, after=(now - RECENT).isoformat())
+        wrong += [each for each in page["calls"] if each["state"] in WENT_WRONG]
+        token = page["token"] or ""
+        if not token or len(wrong) >= SHOWN:
             break
-        rows, seen = found, span
-        if len(rows) == SHOWN:
-            break
-    for each in rows:
+        reached = datetime.fromisoformat(page["calls"][-1]["created_at"])
+    for each in wrong[:SHOWN]:
         yield Finding("calls", "warn", _told(each))
-    if seen < RECENT and len(rows) < SHOWN:
-        hours = int(seen.total_seconds() // 3600)
+    if token and len(wrong) < SHOWN:
+        hours = int((now - reached).total_seconds() // 3600)
         yield Finding("calls", "unknown", f"too many to look through those of more than {hours} h ago")
-    elif not rows:
+    elif not wrong:
         yield Finding("calls", "ok", f"none of {RECENT.days} days failed or is unresolved")
 
 
-def _newest(api: Api, path: str, states: tuple[str, ...], **params: str) -> tuple[list[dict[str, Any]], bool]:
-    """The newest rows in one of these states, newest first, from a list that is oldest first.
-
-    The second value says whether the whole list was read.
-    """
+def _newest(api: Api, path: str, **params: str) -> list[dict[str, Any]]:
+    """The last rows of a list that is oldest first, the newest first."""
     newest: deque[dict[str, Any]] = deque(maxlen=SHOWN)
     token = ""
     for _ in range(MOST_PAGES):
         page = api.get(path, limit=PAGE, token=token, **params)
-        newest.extend(each for each in page[path] if each["state"] in states)
+        newest.extend(page[path])
         token = page["token"] or ""
         if not token:
             break
-    return list(newest)[::-1], not token
+    return list(newest)[::-1]
 
 
 def _oldest(api: Api, path: str, **params: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from shared.config import Settings
@@ -11,10 +11,11 @@ from shared.errors import NotFound
 from shared.twiml.reply import Effect, Reply
 from shared.twiml.request import TwilioRequest
 from shared.voice import menu, outbound, softphone, steps, twimlets
+from tests import clock
 
 PUBLIC = "https://switchboard.example.com"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
-NOW = datetime(2030, 1, 31, 14, 5, tzinfo=UTC)  # a Thursday
+NOW = clock.NOW.replace(year=2008, month=1, day=31, hour=14, minute=5)  # a Thursday
 CALL_SID = "CA" + "1" * 32
 RECORDING_SID = "RE" + "2" * 32
 REQUIRED = {

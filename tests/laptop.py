@@ -11,6 +11,7 @@ from pathlib import Path
 
 from local.launcher import ports
 from local.launcher.azurite import StoragePorts
+from local.launcher.orphans import adopted
 from tests.host.process import ROOT, environment
 
 
@@ -89,7 +90,8 @@ class Laptop:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await process.communicate()
+        with adopted(process.pid):
+            output, _ = await process.communicate()
         return process.returncode or 0, output.decode()
 
     def nothing_listens(self) -> bool:
@@ -123,10 +125,11 @@ async def started(
         start_new_session=True,
     )
     laptop = Laptop(process, where, data)
-    try:
-        yield laptop
-    finally:
-        await laptop.stop()
+    with adopted(process.pid):
+        try:
+            yield laptop
+        finally:
+            await laptop.stop()
 
 
 @asynccontextmanager

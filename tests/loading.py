@@ -1,7 +1,7 @@
 """Bulk loads for tests: what the triggers do, with Services; the files; how a load dies half way."""
 
 import io
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,8 +11,7 @@ from shared.bulk.jobs import Job
 from shared.services import Services
 from shared.sms import opt_outs
 from shared.storage.rows import Write
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+from tests.clock import NOW
 
 
 def csv(*rows: str, header: str = "to,name,body") -> bytes:

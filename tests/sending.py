@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import azure.functions as func
@@ -16,10 +16,8 @@ from shared.sms import schedule
 from shared.sms import status as sms_status
 from shared.sms.message import Message, new_id
 from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""Passed in as the time. What is compared with Twilio's own clock takes the real time."""
 
 
 def person(number: int) -> str:

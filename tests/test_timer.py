@@ -12,7 +12,7 @@ from local.twilio import Emulator
 from shared.bulk import intake
 from shared.services import Services
 from shared.storage.queues import NAMES
-from tests.sending import NOW
+from tests.clock import NOW
 from tests.settings import settings
 
 POISON = [

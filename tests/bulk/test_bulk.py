@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,10 +21,10 @@ from shared.storage.rows import TRANSACTION_LIMIT, Delete, Write
 from tests import loading
 from tests.app import App
 from tests.azurite import Azurite
+from tests.clock import NOW
 from tests.loading import csv, cut_off, text
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 URL = "http://localhost:7071/api/bulk"
 
 
@@ -71,7 +70,7 @@ async def test_a_formula_is_plain_text(services: Services) -> None:
 
 
 async def test_ndjson_rows_have_types(services: Services) -> None:
-    row = {"to": "+12025550101", "body": "Hi {name}", "name": "Ann", "send_at": "2027-01-01T09:00:00Z"}
+    row = {"to": "+12025550101", "body": "Hi {name}", "name": "Ann", "send_at": "2010-01-01T09:00:00Z"}
     job = await loaded(services, json.dumps(row).encode() + b"\nnonsense\n", "application/x-ndjson")
     assert job["errors"] == [{"row": 2, "column": None, "message": "is not a JSON object"}]
 

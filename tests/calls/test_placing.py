@@ -30,11 +30,11 @@ from shared.storage.rows import Row
 from shared.web import webhook
 from tests import webhooks
 from tests.app import App
+from tests.clock import NOW
 from tests.front import Front
 from tests.hanging import hanging_storage
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PERSON = "+12025550101"
 
 

@@ -10,7 +10,8 @@ from shared import timer
 from shared.delivery import drain_requests
 from shared.services import Services
 from shared.sms import schedule
-from tests.sending import NOW, keep, person, states
+from tests.clock import NOW
+from tests.sending import keep, person, states
 from tests.settings import settings
 
 

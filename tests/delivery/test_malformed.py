@@ -16,7 +16,8 @@ from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.storage.partitions import shard
 from shared.storage.rows import Delete, Insert, Merge, stamp
-from tests.sending import NOW, drained, keep, person, waiting
+from tests.clock import NOW
+from tests.sending import drained, keep, person, waiting
 
 SPOILT = {"due": "tomorrow"}
 

@@ -23,9 +23,11 @@ from shared.sms.message import Message, new_id
 from shared.sms.stats import Stats
 from shared.storage.partitions import PARTITIONS
 from shared.storage.rows import Merge, Put, Row, Rows, Write, stamp
+from shared.twilio_helper import Sent
+from tests.clock import NOW
 from tests.front import Front
 from tests.indexed import astray
-from tests.sending import LATER, NOW, drained, keep, listen, person
+from tests.sending import LATER, drained, keep, listen, person
 
 
 class Counted:
@@ -253,17 +255,26 @@ async def test_what_the_carrier_failed_is_found_by_asking_and_entered(
     ("code", "end"), [(0, State.SUBMITTED), (21211, State.FAILED), (20003, State.PENDING)]
 )
 async def test_a_sender_that_comes_late_to_what_is_unresolved_takes_it_out(
-    services: Services, emulator: Emulator, code: int, end: State
+    services: Services, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, code: int, end: State
 ) -> None:
+    posting, go = asyncio.Event(), asyncio.Event()
+    real = services.twilio.send_sms
+
+    async def late(*given: Any, **named: Any) -> Sent:
+        posting.set()
+        await go.wait()
+        return await real(*given, **named)
+
+    monkeypatch.setattr(services.twilio, "send_sms", late)
     (message,) = await keep(services)
-    emulator.faults(latency_ms=500)
     if code:
         emulator.plan(kind="error", resource="messages", code=code, to=message.to)
     draining = asyncio.create_task(drained(services))
-    async with asyncio.timeout(30):
-        while (present := await services.messages.get(message.id)).state is not State.POSTING:
-            pass
+    await posting.wait()
+    present = await services.messages.get(message.id)
+    assert present.state is State.POSTING
     await services.messages.change(present, replace(present, state=State.UNRESOLVED))
+    go.set()
     await draining
     assert (await services.messages.get(message.id)).state is end
     assert (await services.messages.page(state=State.UNRESOLVED)).items == ()

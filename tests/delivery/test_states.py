@@ -1,7 +1,6 @@
 """shared/delivery/states.py: one table of legal transitions, which no order of callbacks leaves."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -15,8 +14,8 @@ from shared.delivery.states import IN_DOUBT, TRANSITIONS, WAITING, State, advanc
 from shared.sms import status as sms_status
 from shared.sms.message import Message, new_id
 from shared.twiml.request import TwilioRequest
+from tests.clock import NOW
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MESSAGE_STATUSES = ["accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read"]
 CALL_STATUSES = [
     "initiated",

@@ -21,10 +21,11 @@ from shared.sms.message import Message
 from shared.storage.rows import Row, Write
 from shared.twilio_helper import Sent, Twilio
 from tests.azurite import Azurite
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 AT_ONCE = 8
 
@@ -252,7 +253,7 @@ def test_turns_are_neither_lost_nor_made(steps: list[str]) -> None:
         for _ in range(entered):
             slots.leave()
         for _ in range(slots.limit):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE):
                 await slots.enter()
         assert slots.under_way == slots.limit
 

@@ -86,7 +86,7 @@ async def exits(world: World) -> AsyncIterator[Case]:
             assert await crashed_at(world, 2, "after", "place", message) == "after the POST"
             world.answers_callbacks = True
             world.clock.forward(minutes=2)
-            step = await crashed_at(world, number, side, "reconcile calls", {})
+            step = await crashed_at(world, number, side, "drain calls", {})
             state = await settled(world, call_id)
             if not step:
                 break

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from shared.calls import placing
 from shared.calls.call import Call
 from shared.config import Settings
 from shared.delivery import drain, keys
+from shared.delivery.outbox import Outbox
 from shared.delivery.store import Store
 from shared.services import Services
 from shared.sms import opt_outs as recipients
@@ -121,12 +123,17 @@ async def _drain(services: Services, now: datetime, arguments: Mapping[str, Any]
     await drain.drain(services.text_outbox, now=now, seconds=60, **arguments)
 
 
+async def _drain_calls(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
+    await drain.drain(services.call_outbox, now=now, seconds=60, **arguments)
+
+
 async def _drain_for_ever(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
     """As the timer does, one tick after the other, until somebody kills it."""
+    outbox: Outbox[Any] = services.call_outbox if arguments["rings"] else services.text_outbox
     began = datetime.now(UTC)
     while True:
         at = now + (datetime.now(UTC) - began)
-        await drain.drain(services.text_outbox, now=at, seconds=10, **arguments)
+        await drain.drain(outbox, now=at, seconds=10)
         await asyncio.sleep(0.05)
 
 
@@ -156,12 +163,9 @@ async def _place(services: Services, now: datetime, arguments: Mapping[str, Any]
     )
 
 
-async def _reconcile_calls(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await drain.drain(services.call_outbox, seconds=60, now=now, **arguments)
-
-
 JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None]]] = {
     "drain": _drain,
+    "drain calls": _drain_calls,
     "drain for ever": _drain_for_ever,
     "create": _create,
     "edit": _edit,
@@ -169,7 +173,6 @@ JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None
     "resend": _resend,
     "opt out": _opt_out,
     "place": _place,
-    "reconcile calls": _reconcile_calls,
 }
 
 
@@ -202,7 +205,16 @@ async def _work(job: Job, pipe: Connection) -> None:
         await services.close()
 
 
+def _end_with_our_parent() -> None:
+    """Where the tests themselves are killed, nobody is left to stop a worker that drains for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(CRASHED)
+
+
 def _main(job: Job, pipe: Connection) -> None:
+    threading.Thread(target=_end_with_our_parent, daemon=True).start()
     logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
     asyncio.run(_work(job, pipe))
 

@@ -21,6 +21,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient
 from dotenv import dotenv_values
 
+from local.launcher.orphans import adopted
 from tests.azurite import Azurite
 from tests.host.process import ROOT, environment, write_app
 from tests.laptop import Laptop, LaptopPorts, running, started
@@ -115,7 +116,8 @@ async def test_each_command_of_the_panel_works_as_it_is_printed(laptop: Laptop) 
         process = await asyncio.create_subprocess_shell(
             command, cwd=ROOT, env=with_this_python(), stdout=asyncio.subprocess.PIPE
         )
-        output, _ = await process.communicate()
+        with adopted(process.pid):
+            output, _ = await process.communicate()
         assert process.returncode == 0
         if "inbound" in command:
             assert "You said HELP" in output.decode()

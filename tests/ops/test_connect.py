@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from twilio.rest import Client
 
+from local.launcher.orphans import adopted
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, Options, Pace
 from local.twilio.model.options import Number
 from ops.connect_history import FILE
@@ -365,17 +366,18 @@ async def test_on_a_terminal_it_asks(
     )
     os.close(theirs)
     shown = ""
-    while "Make these changes?" not in shown and (more := await reading(ours)):
-        shown += more
-    assert f"{public}/api/voice" in shown
-    if typed:
-        assert state(emulator)["voice_url"] == ""  # nothing yet
-        os.write(ours, typed.encode())
-    while more := await reading(ours):
-        shown += more
-    os.close(ours)
+    with adopted(process.pid):
+        while "Make these changes?" not in shown and (more := await reading(ours)):
+            shown += more
+        assert f"{public}/api/voice" in shown
+        if typed:
+            assert state(emulator)["voice_url"] == ""  # nothing yet
+            os.write(ours, typed.encode())
+        while more := await reading(ours):
+            shown += more
+        os.close(ours)
 
-    assert await process.wait() == code
+        assert await process.wait() == code
     assert ("Make these changes?" in shown) is bool(typed)
     assert ("Done." in shown) is is_done
     assert ("Nothing was changed." in shown) is not is_done
@@ -392,7 +394,7 @@ async def reading(terminal: int) -> str:
 
 # Secrets.
 
-SECRETS = "https://user:hunter2@old.example.com:8443/hooks/T0/pa55?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
+SECRETS = "https://user:hunter2@old.example.com:8443/hooks/T0SECRET/pa55?code=s3cret&line=7&t0ken#rc=2&rp=5xx"
 MASKED = "https://...@old.example.com:8443/...?code=...&line=...&...#rc=2&rp=5xx"
 
 
@@ -408,7 +410,7 @@ async def test_what_old_webhooks_carry_is_not_shown(
     undone = (await ops("connect", NUMBER, "--undo", *arguments, COLUMNS="400")).output
 
     for output in (shown, undone):
-        for secret in ("user", "hunter2", "T0", "pa55", "s3cret", "t0ken", "line=7"):
+        for secret in ("user", "hunter2", "T0SECRET", "pa55", "s3cret", "t0ken", "line=7"):
             assert secret not in output
         assert "/api/twimlets/message?Message=We%20are" in output
         assert "old.example.com:8443/...?code=..." in output

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest_asyncio
 from typer.testing import CliRunner
@@ -21,10 +21,11 @@ from shared.services import Services
 from shared.sms import schedule
 from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
+from tests import clock
 from tests.azurite import Azurite
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+NOW = clock.NOW.replace(hour=9)
 LOGGER = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
 
 

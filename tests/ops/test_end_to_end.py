@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
+from local.launcher.orphans import adopted
 from ops.webhooks import number_values
 from tests.host.process import ROOT, environment
 from tests.laptop import Laptop, running
@@ -27,7 +28,8 @@ async def ops(laptop: Laptop, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    with adopted(process.pid):
+        output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
 

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from local.launcher.orphans import adopted
 from tests.host.process import environment
 from tests.laptop import Laptop, running
 
@@ -85,7 +86,8 @@ async def test_every_block_runs_and_prints_what_it_says(laptop: Laptop) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        output, complaints = await process.communicate()
+        with adopted(process.pid):
+            output, complaints = await process.communicate()
         assert process.returncode == 0, f"{block.section}:\n{code}\n{output.decode()}{complaints.decode()}"
         pattern = re.escape(block.prints).replace(r"\.\.\.", ".*")
         assert re.search(pattern, output.decode()), f"{block.section} printed:\n{output.decode()}"

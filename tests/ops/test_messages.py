@@ -17,7 +17,7 @@ from shared.delivery.states import State
 from tests import loading
 from tests.ops.conftest import Run, running_services
 
-AT = "2030-01-31T09:00:00Z"
+AT = f"{datetime.now(UTC).year + 2}-01-31T09:00:00Z"
 Ask = Callable[..., Awaitable[Any]]
 
 

@@ -75,9 +75,9 @@ def an_hour_goes_by(emulator: Emulator) -> None:
 
 
 def test_a_call_rings_for_its_whole_time_however_long_nobody_called(listener: Listener) -> None:
-    pace = Pace(step=0.05, talk=0.05)
+    pace = Pace(step=0.05, talk=600)  # a robot hangs up after `talk`
     number = Number(voice_url=f"{listener.url}/voice")
-    listener.answers["/voice"] = Answer("<Response><Gather timeout='30'/><Hangup/></Response>")
+    listener.answers["/voice"] = Answer("<Response><Gather timeout='300'/><Hangup/></Response>")
     with Emulator(Options(pace=pace, numbers=(number,)), twiml=walk_twiml) as emulator:
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
         client.api.base_url = emulator.url

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -20,10 +20,10 @@ from shared.sms import schedule
 from shared.storage.rows import Write
 from tests import loading
 from tests.azurite import Azurite
+from tests.clock import NOW
 from tests.loading import csv, cut_off, text
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WHO = "+12025550101"
 
 
@@ -35,7 +35,7 @@ async def services(azurite: Azurite) -> AsyncIterator[Services]:
 
 
 async def scheduled(services: Services, to: str = WHO) -> str:
-    request = {"to": to, "body": "your appointment", "send_at": "2026-12-01T09:00:00Z"}
+    request = {"to": to, "body": "your appointment", "send_at": "2009-12-01T09:00:00Z"}
     return (await schedule.create(request, services.messages, services.settings, now=NOW)).id
 
 

@@ -1,6 +1,6 @@
 """timeline.py and the routes beside it: one number's texts, calls, callbacks, opt-out and price."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,9 +17,9 @@ from shared.sms import opt_outs as recipients
 from shared.sms import schedule
 from shared.storage.rows import Insert, Put, stamp
 from tests.app import App
+from tests.clock import NOW
 
 WHO, OTHER = "+12025550141", "+12025550142"
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 async def text(services: Services, to: str, at: datetime, body: str = "Hi") -> str:

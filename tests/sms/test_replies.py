@@ -16,8 +16,9 @@ from shared.storage.partitions import shard
 from shared.storage.rows import Delete
 from shared.twiml.request import TwilioRequest
 from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
 
 US = "+12025550100"

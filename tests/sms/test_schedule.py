@@ -16,8 +16,8 @@ from shared.storage.rows import stamp
 from tests.app import App
 
 people = count(101)
-SOON = stamp(datetime.now(UTC) + timedelta(hours=1))
-LATER = stamp(datetime.now(UTC) + timedelta(hours=2))
+SOON = stamp(datetime.now(UTC) + timedelta(days=1))  # nothing of it falls due while the tests run
+LATER = stamp(datetime.now(UTC) + timedelta(days=2))
 
 
 def person() -> str:

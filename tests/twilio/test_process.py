@@ -13,6 +13,7 @@ import pytest
 import requests
 from twilio.rest import Client
 
+from local.launcher.orphans import adopted
 from tests import openapi
 from tests.listener import Answer, Listener
 
@@ -39,16 +40,17 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        assert process.stderr is not None
-        ready = process.stderr.readline()
-        match = re.search(r"ready at (http://127\.0\.0\.1:\d+)$", ready.strip())
-        assert match, ready
-        yield process, match[1]
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    with adopted(process.pid):
+        try:
+            assert process.stderr is not None
+            ready = process.stderr.readline()
+            match = re.search(r"ready at (http://127\.0\.0\.1:\d+)$", ready.strip())
+            assert match, ready
+            yield process, match[1]
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
 
 def test_it_serves_what_its_options_say_and_logs_a_line_an_event(listener: Listener) -> None:

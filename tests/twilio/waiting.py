@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
+from tests.waiting import PATIENCE
 
-def until[T](condition: Callable[[], T], timeout: float = 20) -> T:
+
+def until[T](condition: Callable[[], T], timeout: float = PATIENCE) -> T:
     """Call `condition` again and again until it is truthy, and return that. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while not (answer := condition()):

@@ -237,17 +237,18 @@ async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
 
 async def stopped_upload(console: Person, edition: Edition, path: Path) -> str:
     """Upload a file whose load is given up at once; the id of the load."""
+    before = await edition.stored.bulk_jobs.unfinished()
     await console.click("link", "Upload")
     await console.choose_file("file", path)
     await console.click("button", "Upload")
-    async with asyncio.timeout(20):
-        while not (unfinished := await edition.stored.bulk_jobs.unfinished()):  # noqa: ASYNC110  another process
-            await asyncio.sleep(0.01)
-    while (await edition.get(f"bulk/{unfinished[0]}"))["state"] != "stopped":
+    while (after := await edition.stored.bulk_jobs.unfinished()) == before:  # noqa: ASYNC110  another process
+        await asyncio.sleep(0.01)
+    (job_id,) = set(after) - set(before)
+    while (await edition.get(f"bulk/{job_id}"))["state"] != "stopped":
         with suppress(Contended):  # its load writes how far it is
-            await loading.give_up(unfinished[0], edition.stored)
+            await loading.give_up(job_id, edition.stored)
     await console.sees("Stopped: loading failed five times.")
-    return unfinished[0]
+    return job_id
 
 
 async def test_a_load_that_has_stopped_is_discarded(

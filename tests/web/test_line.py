@@ -23,7 +23,8 @@ def walking(listener: Listener) -> Iterator[Emulator]:
         f"<Response><Enqueue waitUrl='/wait'>{CALL_QUEUE}</Enqueue></Response>"
     )
     listener.answers["/wait"] = Answer("<Response><Pause length='60'/></Response>")
-    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=0.05)), twiml=walk_twiml) as emulator:
+    # A robot hangs up after `talk`: nobody in the line does before the test has ended.
+    with Emulator(Options(numbers=(number,), pace=Pace(step=0.01, talk=600)), twiml=walk_twiml) as emulator:
         yield emulator
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
@@ -26,6 +25,7 @@ from shared.twiml.request import TwilioRequest
 from shared.voice import menu, steps, twimlets
 from shared.web import webhook
 from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
 from tests.hanging import hanging_storage
 from tests.settings import settings
@@ -33,7 +33,6 @@ from tests.settings import settings
 TOKEN = "twilio_test_auth_token"
 FORM = "application/x-www-form-urlencoded"
 ACCOUNT = ("AccountSid", "AC" + "0" * 32)
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 type Pairs = Sequence[tuple[str, str]]
 
 
