@@ -49,6 +49,7 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist loadfile
 
 # Set up with the true clock first: with a moved one, pip and npm refuse every certificate.
