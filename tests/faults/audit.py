@@ -58,33 +58,34 @@ def accepted(ledger: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
 def audit(ids: Sequence[str], record: Iterable[Delivery], ledger: Iterable[Mapping[str, Any]]) -> Verdict:
     """ids: everything that was accepted from a caller, whatever became of it."""
     truth = accepted(ledger)
-    known = {message.id: message for message in record}
+    known = {item.id: item for item in record}
     verdict = Verdict(count=len(ids))
     for each in ids:
-        entries, message = truth.get(each, []), known.get(each)
-        if len(entries) > 1:
-            verdict.doubled.append(each)
-        if len(entries) == 1:
-            verdict.once.append(each)
-        if message is None:
+        entries, item = truth.get(each, []), known.get(each)
+        if entries:
+            (verdict.doubled if len(entries) > 1 else verdict.once).append(each)
+        if item is None:
             verdict.lost.append(each)
             continue
-        verdict.states[message.state.value] += 1
-        if message.state in WAITING or message.state in IN_DOUBT - {State.UNRESOLVED}:
-            verdict.stuck.append(each)
-        elif message.state is State.UNRESOLVED:
-            verdict.unresolved.append(each)
-            if entries:
-                verdict.left_unresolved.append(each)
-        elif message.state in GONE or message.sid:
-            if not entries:
-                verdict.lost.append(each)
-            elif not any(_agrees(message, entry) for entry in entries):
-                verdict.wrong.append(each)
-        elif entries:
-            verdict.wrong.append(each)  # it says that it never left
+        verdict.states[item.state.value] += 1
+        for name in _compared(item, entries):
+            getattr(verdict, name).append(each)
     return verdict
 
 
-def _agrees(message: Delivery, entry: Mapping[str, Any]) -> bool:
-    return message.sid == entry["sid"] and message.state is from_twilio(entry["status"])
+def _compared(item: Delivery, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lists of the verdict that it belongs into. entries: what Twilio accepted of it."""
+    if item.state in WAITING or item.state in IN_DOUBT - {State.UNRESOLVED}:
+        return ["stuck"]
+    if item.state is State.UNRESOLVED:
+        return ["unresolved", *(["left_unresolved"] if entries else [])]
+    has_left = item.state in GONE or bool(item.sid)
+    if has_left and not entries:
+        return ["lost"]
+    # One that has not left says so.
+    agrees = any(_agrees(item, entry) for entry in entries) if has_left else not entries
+    return [] if agrees else ["wrong"]
+
+
+def _agrees(item: Delivery, entry: Mapping[str, Any]) -> bool:
+    return item.sid == entry["sid"] and item.state is from_twilio(entry["status"])

@@ -16,7 +16,8 @@ async def running(azurite: Azurite) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture
 async def world(running: World) -> AsyncIterator[World]:
-    """Empty storage and a Twilio that has seen nothing."""
+    """Empty storage and a Twilio that has seen nothing. The rows are played with texts."""
+    running.rings = False
     await running.start()
     yield running
     await running.stop()

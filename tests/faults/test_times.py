@@ -1,10 +1,9 @@
-"""DST gaps and folds, clocks that are off, and quiet hours: the documented instant, once."""
+"""DST gaps and folds: the documented instant, once."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.delivery.states import State
 from shared.storage.partitions import shard
 from tests.faults import rows
 from tests.faults.world import PEOPLE, World
@@ -38,15 +37,3 @@ async def test_a_daily_message_comes_once_a_day_while_clocks_change(world: World
         assert len(sent) == len(world.emulator.ledger()["messages"]) == 2 * 4
         days = {(each.body, each.due.astimezone(each.zone).date()) for each in sent}
         assert len(days) == len(sent)
-
-
-async def test_a_clock_five_minutes_off_does_not_hide_what_was_sent(world: World) -> None:
-    outcome = await rows.clocks(world, 12)
-    assert outcome.ours.is_clean()
-    assert not outcome.ours.unresolved
-
-
-async def test_what_was_due_while_the_app_was_down_is_caught_up_once(world: World) -> None:
-    outcome = await rows.six_hours_down(world, 8)
-    assert outcome.ours.is_clean()
-    assert outcome.ours.states == {State.DELIVERED: 8, State.EXPIRED: 8}

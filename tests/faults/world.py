@@ -143,7 +143,7 @@ class World:
         return [each.id for each in made]
 
     def _one(self, number: int, expires_after: int | None) -> Message | Call:
-        """Texts go to everybody in turn. Calls go to a number each: Twilio's list tells them apart by that."""
+        """Texts go to everybody in turn, each call to another number: Twilio lists no call's words."""
         settings, now = self.services.settings, self.clock.now()
         if not self.rings:
             asked = {"to": PEOPLE[number % len(PEOPLE)], "body": f"Message {number}"}
