@@ -87,7 +87,7 @@ class Services:
     @cached_property
     def call_outbox(self) -> "Outbox[Call]":
         """The calls on their way out."""
-        from shared.calls.placing import Calls
+        from shared.calls.calls import Calls
         from shared.delivery.outbox import Outbox
 
         calls = Calls(self.messages, self.dead_letters, self.twilio, self.settings)
@@ -145,7 +145,8 @@ class Services:
         """What the host gave up."""
         from shared.timer import GivenUp
 
-        return GivenUp(self.queues, self.calls, self.dead_letters, self.bulk_jobs, self.files)
+        jobs, files = (lambda: self.bulk_jobs), (lambda: self.files)
+        return GivenUp(self.queues, self.calls, self.dead_letters, jobs, files)
 
     @property
     def places(self) -> "Places":

@@ -15,12 +15,14 @@ from shared.storage import heartbeat
 from shared.storage.partitions import PARTITIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.bulk.jobs import BulkJobs
     from shared.calls.call import Call
     from shared.calls.dead_letters import DeadLetters
     from shared.delivery.store import Store
     from shared.storage.blobs import Blobs
-    from shared.storage.queues import Queues
+    from shared.storage.queues import PoisonMessage, Queues
 
 log = logging.getLogger(__name__)
 
@@ -54,31 +56,34 @@ class GivenUp:
     queues: "Queues"
     calls: "Store[Call]"
     dead_letters: "DeadLetters"
-    bulk_jobs: "BulkJobs"
-    files: "Blobs"
+    bulk_jobs: "Callable[[], BulkJobs]"
+    files: "Callable[[], Blobs]"
 
     async def keep(self, *, now: datetime) -> None:
         """Make the queues that are missing; keep what the host gave up, and only then delete it there.
 
         A call becomes a dead letter, and a load stops. A message of `sms-drain` goes: the timer drains too.
         """
-        from shared.bulk import intake
-        from shared.calls import replay
-        from shared.storage.queues import BULK, CALLS
-
         try:
             await self.queues.make_missing()
             async for message in self.queues.given_up():
-                raw = message.text.encode()
-                if message.queue == CALLS:
-                    await replay.bury(raw, message.id, self.calls, self.dead_letters, now=now)
-                elif message.queue == BULK:
-                    await intake.give_up(intake.job_in(raw), self.bulk_jobs, self.files)
-                else:
-                    log.error("a message of %s was given up", message.queue)
+                await self._keep(message, now)
                 await message.delete()
         except errors.StorageAway as exc:
             log.error("the poison queues are not emptied yet: %s", exc)
+
+    async def _keep(self, message: "PoisonMessage", now: datetime) -> None:
+        raw = message.text.encode()
+        if message.queue == "outbound-calls":
+            from shared.calls import replay
+
+            await replay.bury(raw, message.id, self.calls, self.dead_letters, now=now)
+        elif message.queue == "bulk-load":
+            from shared.bulk import intake
+
+            await intake.give_up(intake.job_in(raw), self.bulk_jobs(), self.files())
+        else:
+            log.error("a message of %s was given up", message.queue)
 
 
 async def one_shard(raw: bytes, texts: Outbox[Message], *, now: datetime) -> Report:

@@ -82,7 +82,7 @@ def loaded(invocations: Sequence[Invocation], **environ: str) -> list[Load]:
         input=json.dumps({"heavy": HEAVY, "invocations": [asdict(each) for each in invocations]}),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=100,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -21,54 +21,59 @@ TEXT = {"From": "+12025550101", "To": "+12025550100", "MessageSid": "SM" + "1" *
 ID = "0" * 32
 RECORDING = "RE" + "1" * 32
 
-BASE = {"config", "errors"}
-WEBHOOK = BASE | {"twilio_helper", "twiml.reply", "twiml.request", "web.webhook"}
-API = BASE | {"phone_numbers", "web.api"}
+WEBHOOK = {"twilio_helper", "twiml.reply", "twiml.request", "web.webhook"}
 TWILIO = {"twilio_client", "twilio_errors", "twilio_helper"}
 MENU = {"voice.context", "voice.menu", "voice.prompts"}
 FLOWS = {f"voice.{name}" for name in ("agents", "context", "dial", "prompts", "softphone", "voicemail")}
-TABLES = {"storage.rows", "storage.tables"}
-MESSAGES = TABLES | {
-    *("delivery.paging", "delivery.states", "delivery.store", "phone_numbers", "sms.message", "sms.segments"),
-    *("times.instants", "times.quiet_hours", "times.recurrence"),
+TABLES = {f"storage.{name}" for name in ("batching", "layout", "rows", "tables")}
+STORE = TABLES | {f"delivery.{name}" for name in ("keys", "record", "states", "store", "timings")}
+STORE |= {"storage.partitions", "times.instants"}
+TEXTS = STORE | {"sms.message", "sms.segments"}
+CALLS = STORE | {"calls.call"}
+OUTBOX = {"delivery.outbox", "delivery.throttle", "twilio_errors", "twilio_helper"}
+TEXT_OUTBOX = TEXTS | OUTBOX | {"sms.texts"}
+CALL_OUTBOX = TEXTS | CALLS | OUTBOX | {"calls.calls", "calls.dead_letters"}
+DRAIN = {
+    f"delivery.{name}" for name in ("daily_count", "drain", "drain_requests", "outcome", "sender", "settle")
 }
-LEDGER = MESSAGES | {"calls.ledger", "calls.request", "storage.batching", "twiml.rules"}
+DRAIN |= {"storage.heartbeat", "timer", "times.quiet_hours"}
+PARSED = {"sms.request", "times.quiet_hours", "times.recurrence"}
 
 AT_TABLES = {"aiohttp", "azure.data.tables"}
+AT_STORE = AT_TABLES | {"zoneinfo"}
 AT_TWILIO = {"aiohttp", "requests", "twilio.rest"}
 
 FIRST: list[tuple[Invocation, int, set[str], set[str]]] = [
+    (
+        Invocation("send_due_sms", "timer"),
+        200,
+        TEXT_OUTBOX | CALL_OUTBOX | DRAIN | {"storage.connection", "storage.queues"},
+        AT_STORE | {"azure.storage.queue", "requests"},
+    ),
     (webhook("voice_incoming", "voice", CALL), 200, WEBHOOK | MENU, {"twilio.twiml"}),
     (
         webhook("voice_step", "voice/step/menu", {**CALL, "Digits": "3"}, step="menu"),
         200,
-        WEBHOOK
-        | MENU
-        | FLOWS
-        | {"phone_numbers", "voice.conference", "voice.hold_music", "voice.queue", "voice.steps"},
+        WEBHOOK | MENU | FLOWS | {f"voice.{name}" for name in ("conference", "hold_music", "queue", "steps")},
         {"twilio.twiml"},
     ),
     (
         webhook("voice_step", "voice/step/outbound?id=none", CALL, step="outbound"),
         404,
-        WEBHOOK | LEDGER | {"voice.context", "voice.outbound", "voice.prompts"},
-        AT_TABLES | {"twilio.twiml", "zoneinfo"},
+        WEBHOOK | CALLS | {"voice.context", "voice.outbound", "voice.prompts"},
+        AT_STORE | {"twilio.twiml"},
     ),
     (
         webhook("voice_client", "voice/client", {**CALL, "From": "client:agent", "To": "queue"}),
         200,
-        WEBHOOK | FLOWS | {"phone_numbers"},
+        WEBHOOK | FLOWS,
         {"twilio.twiml"},
     ),
     (
         webhook("voice_status", "voice/status", {**CALL, "CallStatus": "completed"}),
         204,
-        WEBHOOK
-        | LEDGER
-        | TWILIO
-        | {"calls.placing", "sms.opt_outs", "delivery.daily_limit", "delivery.sender", "delivery.settle"}
-        | {"delivery.throttle"},
-        AT_TABLES | {"zoneinfo"},
+        WEBHOOK | CALL_OUTBOX | {"calls.status", "delivery.callbacks"},
+        AT_STORE,
     ),
     (
         webhook("sms_incoming", "sms", {**TEXT, "Body": "hi"}),
@@ -79,38 +84,81 @@ FIRST: list[tuple[Invocation, int, set[str], set[str]]] = [
     (
         webhook("sms_status", f"sms/status?id={ID}&attempt=a", {**TEXT, "MessageStatus": "sent"}),
         204,
-        WEBHOOK | MESSAGES | {"delivery.settle", "sms.opt_outs", "sms.schedule", "twilio_errors"},
-        AT_TABLES | {"zoneinfo"},
+        WEBHOOK | TEXT_OUTBOX | {"delivery.callbacks", "sms.status"},
+        AT_STORE,
     ),
     (
         webhook("twimlet", "twimlets/message?Message=Hi", CALL, name="message"),
         200,
         WEBHOOK
-        | {"phone_numbers", "twiml.rules", "voice.context", "voice.hold_music", "voice.prompts"}
-        | {"voice.twimlets", "voice.voicemail"},
+        | {f"voice.{name}" for name in ("context", "hold_music", "prompts", "twimlets", "voicemail")}
+        | {"twiml.rules"},
         {"twilio.twiml"},
     ),
     (
         api("token_mint", "POST", {}),
         200,
-        API | TABLES | TWILIO | {"web.access_token"},
+        TABLES | TWILIO | {"web.access_token"},
         AT_TABLES | AT_TWILIO | {"jwt"},
     ),
-    (api("softphone_page"), 200, BASE | {"web.pages"}, set()),
-    (api("console_page"), 200, BASE | {"web.pages"}, set()),
-    (api("asset_get", name="console.css"), 200, BASE | {"web.pages"}, set()),
-    (api("health"), 200, API, set()),
+    (api("softphone_page"), 200, {"web.pages"}, set()),
+    (api("console_page"), 200, {"web.pages"}, set()),
+    (api("asset_get", name="console.css"), 200, {"web.pages"}, set()),
+    (api("health"), 200, TABLES, AT_TABLES),
     (
         api("diagnosis_get"),
         200,
-        API
-        | MESSAGES
+        TEXTS
         | TWILIO
-        | {"storage.blobs", "storage.heartbeat", "storage.queue_access", "web.diagnosis"},
-        AT_TABLES | AT_TWILIO | {"azure.storage.blob", "zoneinfo"},
+        | {f"storage.{name}" for name in ("blobs", "connection", "heartbeat", "queues")}
+        | {"web.diagnosis"},
+        AT_STORE | AT_TWILIO | {"azure.storage.blob", "azure.storage.queue"},
     ),
-    (api("line_get"), 200, API | TWILIO, AT_TWILIO),
-    (api("recording", sid=RECORDING), 404, API | TWILIO, AT_TWILIO),
+    (api("line_get"), 200, TWILIO, AT_TWILIO),
+    (api("recording", sid=RECORDING), 404, TWILIO, AT_TWILIO),
+    (
+        api(
+            "message_create", "POST", {"to": "+12025550101", "body": "hi", "send_at": "2100-01-31T09:00:00Z"}
+        ),
+        422,
+        {"sms.message", "sms.schedule", "sms.segments"} | STORE | PARSED,
+        AT_STORE | {"phonenumbers"},
+    ),
+    (
+        api("message_create", "POST", {"to": "+12025550102", "body": "hi"}),
+        201,
+        TEXTS | PARSED | {"delivery.drain_requests", "sms.schedule"},
+        AT_STORE | {"phonenumbers"},
+    ),
+    (api("message_list"), 200, TEXTS | {"delivery.paging", "sms.schedule", "times.instants"}, AT_STORE),
+    (api("message_get", id=ID), 404, TEXTS | {"sms.schedule", "twilio_helper"}, AT_STORE),
+    (api("message_cancel", "DELETE", id=ID), 404, TEXTS | {"delivery.changes", "sms.schedule"}, AT_STORE),
+    (
+        api("recipient_timeline", "POST", {"to": "+12025550101"}),
+        200,
+        TEXTS | CALLS | TWILIO | {"recipients.timeline", "sms.schedule"},
+        AT_STORE | AT_TWILIO | {"phonenumbers"},
+    ),
+    (
+        api("call_create", "POST", {"to": "+12025550101", "say": "hi"}),
+        202,
+        CALLS
+        | {"calls.calls", "calls.dead_letters", "calls.placing", "calls.request", "twiml.rules"}
+        | {"delivery.outbox", "delivery.throttle", "twilio_errors"},
+        AT_STORE | {"phonenumbers"},
+    ),
+    (api("call_list"), 200, CALLS | {"delivery.paging"}, AT_STORE),
+    (api("dead_letter_list"), 200, TABLES | {"calls.dead_letters"}, AT_TABLES),
+    (api("stats_get"), 200, TEXTS | {"sms.stats"}, AT_STORE),
+    (
+        Invocation("place_outbound_call", "queue", body='{"to": "+12025550103", "say": "hi"}'),
+        200,
+        CALL_OUTBOX
+        | TWILIO
+        | {"calls.placing", "calls.request", "delivery.outcome", "delivery.single", "twiml.rules"},
+        AT_STORE | AT_TWILIO | {"phonenumbers"},
+    ),
+    (Invocation("drain_sms", "queue", body="0f"), 200, TEXT_OUTBOX | DRAIN, AT_STORE),
 ]
 
 

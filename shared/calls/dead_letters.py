@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.calls.request import decode
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
 from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, moment, stamp
 
@@ -32,6 +31,8 @@ class DeadLetter:
 
     def queue_message(self) -> str:
         """The message to put back on the queue, under the id it had. Raises Conflict."""
+        from shared.calls.request import decode
+
         try:
             request = decode(self.body.encode())
         except InvalidRequest as exc:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from shared import errors
 from shared.calls.call import Call
+from shared.calls.calls import QUEUE, WAITS
 from shared.calls.dead_letters import DeadLetters
-from shared.calls.placing import QUEUE, QUEUE_COMES, WAITS
+from shared.calls.placing import QUEUE_COMES
 from shared.calls.request import decode
 from shared.delivery.states import WAITING, State
 from shared.delivery.store import Store

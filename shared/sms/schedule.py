@@ -13,7 +13,6 @@ from shared import errors
 from shared.config import Settings
 from shared.delivery.states import OPTED_OUT, WAITING, State
 from shared.delivery.store import Page, Store
-from shared.sms import request as requests
 from shared.sms.message import Message
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ async def create(
     request: Mapping[str, Any], store: Store[Message], settings: Settings, *, now: datetime
 ) -> Message:
     """Accept one text, to be sent now or at its time. Raises InvalidRequest or Conflict."""
-    new, key = requests.parse(request, settings, now=now)
+    from shared.sms.request import parse
+
+    new, key = parse(request, settings, now=now)
     return await keep(new, store, key, fingerprint(request) if key else "")
 
 
@@ -90,9 +91,10 @@ async def edit(
 ) -> Message:
     """Change a text that still waits. Raises InvalidRequest, or Conflict once it is too late."""
     from shared.delivery import changes
+    from shared.sms.request import edited
 
     def change(present: Message) -> Message:
-        return requests.edited(present, request, settings, now=now)
+        return edited(present, request, settings, now=now)
 
     present = await changes.waiting(store, message_id)
     new = change(present)

@@ -20,7 +20,7 @@ from shared.errors import StorageAway
 from shared.storage.connection import Refused, check_connection
 from shared.storage.tables import TIMEOUTS, identity
 
-CALLS, DRAIN, BULK = NAMES = ("outbound-calls", "sms-drain", "bulk-load")
+NAMES = ("outbound-calls", "sms-drain", "bulk-load")
 OWN = "diagnosis"
 """A queue that nobody listens to: what is put there is taken out again."""
 EVERY = 60.0
@@ -30,7 +30,7 @@ HIDDEN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class PoisonMessage:
     """A message that the host gave up. queue: where it came from, without -poison."""
 
     queue: str
@@ -62,7 +62,7 @@ class Queues:
                 await _made(self._service.get_queue_client(name))
             self._are_made = True
 
-    async def given_up(self) -> AsyncIterator[GivenUp]:
+    async def given_up(self) -> AsyncIterator[PoisonMessage]:
         """What the host gave up, at most once a minute. Whoever keeps it deletes it. Raises StorageAway."""
         if monotonic() - self._looked < EVERY:
             return
@@ -71,7 +71,7 @@ class Queues:
             poison = self._service.get_queue_client(f"{name}-poison")
             try:
                 async for found in poison.receive_messages(messages_per_page=32, visibility_timeout=HIDDEN):
-                    yield GivenUp(name, found.id, found.content, _deletion(poison, found))
+                    yield PoisonMessage(name, found.id, found.content, _deletion(poison, found))
             except ResourceNotFoundError:
                 continue  # nothing was ever given up
             except AzureError as exc:
