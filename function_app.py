@@ -6,27 +6,18 @@ from functools import partial
 
 import azure.functions as func
 
-from shared.errors import SettingsError
-from shared.lazily import (
-    api,
-    bulk,
-    calls,
-    client_token,
-    diagnosis,
-    drain,
-    erasure,
-    messaging,
-    pages,
-    schedule,
-    timeline,
-    twimlets,
-    voice,
-    webhook,
-)
 from shared.services import Services, utcnow
+from shared.web import api
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from shared.config import Settings
     from shared.sms.message import Message
+    from shared.twiml.reply import Effect
+    from shared.twiml.request import TwilioRequest
+    from shared.web.webhook import Flow, Note
 
 log = logging.getLogger("switchboard")
 
@@ -42,52 +33,100 @@ Queued = func.Out[typing.List[str]]  # noqa: UP006
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 services = Services()
 
+
+def settings() -> "Settings":
+    """The app settings. SettingsError becomes a 503 in webhook and api."""
+    return services.settings
+
+
 # Webhooks: anonymous, and nothing happens without a valid X-Twilio-Signature.
+
+
+async def carry_out(wanted: "Iterable[Effect]", now: "datetime") -> list[str]:
+    """Do what a flow wants done besides its TwiML; the calls to place, as messages for the queue."""
+    from shared.web import effects
+
+    return await effects.carry_out(wanted, services.messages, services.settings, now=now)
+
+
+async def answer(req: func.HttpRequest, flow: "Flow", **options: typing.Any) -> func.HttpResponse:
+    """Check the signature, and answer with what the flow gives. options: as of webhook.reply."""
+    from shared.web import webhook
+
+    return await webhook.reply(req, settings, flow, carry_out, now=utcnow(), **options)
+
+
+async def note(req: func.HttpRequest, noted: "Note") -> func.HttpResponse:
+    """Check the signature, and note what a status callback says."""
+    from shared.web import webhook
+
+    return await webhook.record(req, settings, noted, now=utcnow())
 
 
 @app.route("voice", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call came in."""
-    return await webhook.reply(req, services, voice.greeting)
+    from shared.voice import menu
+
+    return await answer(req, menu.greeting)
 
 
 @app.route("voice/step/{step}", methods=WEBHOOK, auth_level=ANONYMOUS)
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def voice_step(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Twilio: a call takes a further step; its caller may ask to be called back."""
-    return await webhook.reply(req, services, partial(calls.step, req.route_params["step"], services), ring)
+    step = req.route_params["step"]
+    if step == "outbound":
+        from shared.voice.outbound import outbound
+
+        async def words(request: "TwilioRequest") -> str:
+            return (await services.calls.get(request.state("id"))).say
+
+        return await answer(req, outbound, read=words)
+    from shared.voice import steps
+
+    return await answer(req, partial(steps.step, step), ring=ring)
 
 
 @app.route("voice/client", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_client(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: the softphone places a call."""
-    return await webhook.reply(req, services, voice.client)
+    from shared.voice import softphone
+
+    return await answer(req, softphone.client)
 
 
 @app.route("voice/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def voice_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call's state changed."""
-    return await webhook.record(req, services, lambda request: calls.reported(request, services.calls))
+    from shared.calls import status
+
+    return await note(req, lambda request: status.reported(request, services.call_outbox))
 
 
 @app.route("sms", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_incoming(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a text came in."""
-    return await webhook.reply(
-        req, services, lambda request, known: messaging.inbound(request, known, services.messages)
-    )
+    from shared.sms import replies
+
+    read = partial(replies.asked_about, store=lambda: services.messages)
+    return await answer(req, replies.inbound, read=read)
 
 
 @app.route("sms/status", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def sms_status(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a message's state changed."""
-    return await webhook.record(req, services, lambda request: schedule.reported(request, services.messages))
+    from shared.sms import status
+
+    return await note(req, lambda request: status.reported(request, services.text_outbox))
 
 
 @app.route("twimlets/{name}", methods=WEBHOOK, auth_level=ANONYMOUS)
 async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     """Twilio: a call asks for one of the Twimlets."""
-    return await webhook.reply(req, services, partial(twimlets.twimlet, req.route_params["name"]))
+    from shared.voice import twimlets
+
+    return await answer(req, partial(twimlets.twimlet, req.route_params["name"]))
 
 
 # Scheduled SMS.
@@ -97,19 +136,25 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def send_due_sms(timer: func.TimerRequest, shards: Queued) -> None:
     """Send the SMS whose time has come, and settle what is in doubt."""
+    from shared import timer as ticking
+
     if timer.past_due:
         log.warning("the timer is late: what fell due meanwhile is sent now")
-    report = await drain.tick(services, now=utcnow())
+    now = utcnow()
+    report = await ticking.tick(services.text_outbox, services.call_outbox, now=now)
     log.info("drained: %s", report)
     if report.to_do:
         shards.set(report.to_do)
+    await services.given_up.keep(now=now)
 
 
 @app.queue_trigger(arg_name="message", queue_name=DRAIN, connection=STORAGE)
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
     """Send what is due in one shard: more than a tick could, or a message that is to leave at once."""
-    report = await drain.one_shard(message.get_body(), services, now=utcnow())
+    from shared import timer
+
+    report = await timer.one_shard(message.get_body(), services.text_outbox, now=utcnow())
     log.info("drained a shard: %s", report)
     if report.to_do:
         shards.set(report.to_do)
@@ -119,10 +164,12 @@ async def drain_sms(message: func.QueueMessage, shards: Queued) -> None:
 @app.queue_output(arg_name="shards", queue_name=DRAIN, connection=STORAGE)
 async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResponse:
     """Send an SMS now, or schedule it."""
+    from shared.sms import schedule
 
     async def create() -> "Message":
-        message = await schedule.create(api.body(req), services.messages, services.settings, now=utcnow())
-        if drain.leaves_now(message, services.settings, now=utcnow()):
+        now = utcnow()
+        message = await schedule.create(api.body(req), services.messages, services.settings, now=now)
+        if await schedule.wants_drain(message, services.messages, services.settings, now=now):
             shards.set([message.partition])
         return message
 
@@ -132,6 +179,8 @@ async def message_create(req: func.HttpRequest, shards: Queued) -> func.HttpResp
 @app.route("messages", methods=["GET"])
 async def message_list(req: func.HttpRequest) -> func.HttpResponse:
     """List messages by state and time."""
+    from shared.sms import schedule
+
     return await api.respond(
         lambda: schedule.listed(req.params, services.messages, token=api.token(req), limit=api.limit(req))
     )
@@ -140,20 +189,30 @@ async def message_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}", methods=["GET"])
 async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.show(message_id, services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["PATCH"])
 async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.edit(message_id, api.body(req), services, now=utcnow()))
+    return await api.respond(
+        lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
+    )
 
 
 @app.route("messages/{id}", methods=["DELETE"])
 async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a message that still waits."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
 
@@ -161,6 +220,8 @@ async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("messages/{id}/resend", methods=["POST"])
 async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
+    from shared.sms import schedule
+
     message_id = req.route_params["id"]
     return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
 
@@ -171,19 +232,25 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recipients/messages", methods=["POST"])
 async def recipient_messages(req: func.HttpRequest) -> func.HttpResponse:
     """List the messages to one recipient."""
-    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services))
+    from shared.recipients import timeline
+
+    return await api.respond(lambda: timeline.messages(api.address(req), api.body(req), services.messages))
 
 
 @app.route("recipients/timeline", methods=["POST"])
 async def recipient_timeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show all that is known of one number: texts, calls, callbacks, opt-out and price."""
-    return await api.respond(lambda: timeline.view(api.address(req), api.body(req), services, now=utcnow()))
+    return await api.respond(lambda: services.timeline.view(api.address(req), api.body(req), now=utcnow()))
 
 
 @app.route("recipients/erase", methods=["POST"])
 async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
     """Erase a recipient."""
-    return await api.respond(lambda: erasure.erase(api.address(req), services, now=utcnow()))
+    from shared.recipients import erasure
+
+    return await api.respond(
+        lambda: erasure.erase(api.address(req), services.places, services.settings.erasure_key, now=utcnow())
+    )
 
 
 # Many messages from a file.
@@ -193,11 +260,13 @@ async def recipient_erase(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Take a file of messages."""
+    from shared.bulk import intake
 
     async def accept() -> dict[str, str]:
         kind = req.headers.get("Content-Type", "")
-        job_id = await bulk.accept(api.sent(req), kind, dict(req.params), services, now=utcnow())
-        load.set([bulk.queue_message(job_id)])
+        data, params, jobs, files = api.sent(req), dict(req.params), services.bulk_jobs, services.files
+        job_id = await intake.accept(data, kind, params, jobs, files, now=utcnow())
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(accept, 202)
@@ -206,23 +275,28 @@ async def bulk_create(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
 @app.route("bulk", methods=["GET"])
 async def bulk_list(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """List the files whose load has not ended."""
-    return await api.respond(lambda: bulk.unfinished(services))
+    from shared.bulk import intake
+
+    return await api.respond(lambda: intake.unfinished(services.bulk_jobs))
 
 
 @app.route("bulk/{id}", methods=["GET"])
 async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a file has been loaded, and what is wrong with its rows."""
-    return await api.respond(lambda: bulk.progress(req.route_params["id"], services))
+    from shared.bulk import intake
+
+    return await api.respond(lambda: intake.progress(req.route_params["id"], services.bulk_jobs))
 
 
 @app.route("bulk/{id}/resume", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
 async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
     """Let a load that has not ended go on."""
+    from shared.bulk import intake
 
     async def resume() -> dict[str, str]:
-        job_id = await bulk.resume(req.route_params["id"], services)
-        load.set([bulk.queue_message(job_id)])
+        job_id = await intake.resume(req.route_params["id"], services.bulk_jobs)
+        load.set([intake.queue_message(job_id)])
         return {"id": job_id}
 
     return await api.respond(resume, 202)
@@ -231,19 +305,18 @@ async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
 @app.route("bulk/{id}/discard", methods=["POST"])
 async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
     """Give up a load that has not ended, and its file."""
-    return await api.respond(lambda: bulk.discard(req.route_params["id"], services))
+    from shared.bulk import intake
+
+    job_id = req.route_params["id"]
+    return await api.respond(lambda: intake.discard(job_id, services.bulk_jobs, services.files))
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
 async def bulk_load(message: func.QueueMessage) -> None:
-    """Check and load a file; raising keeps the message, and has it go on from where it was."""
-    await bulk.load(bulk.job_in(message.get_body()), services)
+    """Check and load a file. Raising keeps the message: the load then goes on from its last checkpoint."""
+    from shared.bulk import intake
 
-
-@app.queue_trigger(arg_name="message", queue_name=f"{BULK}-poison", connection=STORAGE)
-async def bulk_give_up(message: func.QueueMessage) -> None:
-    """Say of a load that it has stopped."""
-    await bulk.give_up(bulk.job_in(message.get_body()), services)
+    await services.bulk_loader.load(intake.job_in(message.get_body()))
 
 
 # Outbound calls.
@@ -252,22 +325,21 @@ async def bulk_give_up(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=CALLS, connection=STORAGE)
 async def place_outbound_call(message: func.QueueMessage) -> None:
     """Ring the number in one queued request; raising puts it back on the queue."""
-    await calls.place(message.get_body(), message.id or "", services, now=utcnow())
+    from shared.calls import placing
 
-
-@app.queue_trigger(arg_name="message", queue_name=f"{CALLS}-poison", connection=STORAGE)
-async def bury_outbound_call(message: func.QueueMessage) -> None:
-    """Keep what the host gave up, with its reason."""
-    await calls.bury(message.get_body(), message.id or "", services, now=utcnow())
+    await placing.place(
+        message.get_body(), message.id or "", services.call_outbox, services.dead_letters, now=utcnow()
+    )
 
 
 @app.route("calls", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def call_create(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call on the queue."""
+    from shared.calls import placing
 
     async def accept() -> dict[str, str]:
-        request = await calls.accept(api.body(req), services, now=utcnow())
+        request = await placing.accept(api.body(req), services.calls, services.settings, now=utcnow())
         ring.set([request.to_json()])
         return {"id": request.id}
 
@@ -276,7 +348,7 @@ async def call_create(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
 
 @app.route("calls", methods=["GET"])
 async def call_list(req: func.HttpRequest) -> func.HttpResponse:
-    """List calls as they came."""
+    """List calls, the last accepted first."""
     return await api.respond(
         lambda: services.calls.page(
             after=api.moment(req, "after"), token=api.token(req), limit=api.limit(req)
@@ -292,14 +364,16 @@ async def call_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("recordings/{sid}", methods=["GET"])
 async def recording(req: func.HttpRequest) -> func.HttpResponse:
-    """Fetch a voicemail from Twilio, for whoever has a key."""
-    return await api.sound(lambda: calls.recording(req.route_params["sid"], services))
+    """Fetch a voicemail from Twilio."""
+    return await api.sound(lambda: services.twilio.recording(req.route_params["sid"]))
 
 
 @app.route("line", methods=["GET"])
 async def line_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
     """Show who waits in the call queue."""
-    return await api.respond(lambda: calls.line(services))
+    from shared.config import CALL_QUEUE
+
+    return await api.respond(lambda: services.twilio.waiting(CALL_QUEUE))
 
 
 # What was given up.
@@ -315,13 +389,14 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
 async def dead_letter_replay(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
     """Put a call back on the queue, unless it may have left."""
+    from shared.calls import replay
 
-    async def replay() -> dict[str, str]:
+    async def put_back() -> dict[str, str]:
         letter_id = req.route_params["id"]
-        ring.set([await calls.replay(letter_id, services, now=utcnow())])
+        ring.set([await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow())])
         return {"id": letter_id}
 
-    return await api.respond(replay, 202)
+    return await api.respond(put_back, 202)
 
 
 @app.route("deadletters/{id}/discard", methods=["POST"])
@@ -330,7 +405,7 @@ async def dead_letter_discard(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: services.dead_letters.discard(req.route_params["id"]))
 
 
-# In the browser: the pages are static and anonymous, what they show comes through the routes with a key.
+# In the browser: the pages are static and anonymous; they get their data through the routes with a key.
 
 
 @app.route("stats", methods=["GET"])
@@ -342,26 +417,36 @@ async def stats_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 @app.route("token", methods=["POST"])
 async def token_mint(req: func.HttpRequest) -> func.HttpResponse:
     """Mint an access token for the softphone."""
-    principal = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", "")
-    return await api.respond(lambda: client_token.mint(principal, services, now=utcnow()))
+    from shared.web import access_token
+
+    principal, now = req.headers.get("X-MS-CLIENT-PRINCIPAL-NAME", ""), utcnow()
+    return await api.respond(
+        lambda: access_token.mint(principal, services.settings, services.twilio, services.limits, now=now)
+    )
 
 
 @app.route("softphone", methods=["GET"], auth_level=ANONYMOUS)
 async def softphone_page(req: func.HttpRequest) -> func.HttpResponse:
     """A telephone in the browser."""
-    return api.page(pages.page("softphone", req.headers, services))
+    from shared.web import pages
+
+    return pages.page("softphone", req.headers, settings)
 
 
 @app.route("console", methods=["GET"], auth_level=ANONYMOUS)
 async def console_page(req: func.HttpRequest) -> func.HttpResponse:
-    """What is due, sent, given up; schedule, edit, upload."""
-    return api.page(pages.page("console", req.headers, services))
+    """The console: see, schedule and edit messages, upload files, handle dead letters."""
+    from shared.web import pages
+
+    return pages.page("console", req.headers, settings)
 
 
 @app.route("assets/{name}", methods=["GET"], auth_level=ANONYMOUS)
 async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
     """A script or a style sheet of the pages."""
-    return api.page(pages.asset(req.route_params["name"], req.headers))
+    from shared.web import pages
+
+    return pages.asset(req.route_params["name"], req.headers)
 
 
 # Health.
@@ -369,18 +454,34 @@ async def asset_get(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("diagnosis", methods=["GET"])
 async def diagnosis_get(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """Try storage and Twilio, and say when the timer last ran."""
-    return await api.respond(lambda: diagnosis.diagnose(services, now=utcnow()))
+    """Try storage and Twilio, and show when the timer last ran."""
+    from shared.web import diagnosis
+
+    now = utcnow()
+    return await api.respond(
+        lambda: diagnosis.diagnose(
+            services.settings,
+            lambda: services.messages.table,
+            lambda: services.files,
+            services.twilio,
+            now=now,
+        )
+    )
 
 
 @app.route("health", methods=["GET"], auth_level=ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger needs it
-    """200, which names a setting that cannot take effect; 503 naming those that are missing or wrong."""
+    """200, also when a setting cannot take effect; 503 when one is missing or wrong. It names each."""
+    from shared.errors import SettingsError
+    from shared.storage.layout import problem_of
+
     try:
         unusable = services.settings.unusable
     except SettingsError as exc:
         wrong = [f"{name} {problem}" for name, problem in exc.invalid]
         return api.answer({"status": "unhealthy", "missing": list(exc.missing), "invalid": wrong}, 503)
+    if problem := await problem_of(lambda: services.tables.layout):
+        return api.answer({"status": "unhealthy", "missing": [], "invalid": [problem]}, 503)
     if unusable:
         wrong = [f"{name} {problem}" for name, problem in unusable]
         return api.answer({"status": "degraded", "missing": [], "invalid": wrong})

@@ -138,9 +138,8 @@ def _measures(
         "queue": partial(
             queueing.measure,
             findings,
-            storage,
             twilio,
-            rounds=1 if quick else 3,
+            rounds=1 if quick else 5,
             count=50 if quick else 1_000,
         ),
         "bulk": partial(

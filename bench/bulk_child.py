@@ -15,12 +15,11 @@ import psutil
 from azure.data.tables.aio import TableServiceClient
 
 from bench import child, load
-from shared.bulk import loader as bulk
+from shared.bulk import intake, loader
 from shared.config import Settings
 from shared.delivery.store import creation
 from shared.services import Services
-from shared.sms import message
-from shared.sms.message import Message
+from shared.sms.message import Message, new_id
 from shared.storage.rows import TRANSACTION_LIMIT, Insert, stamp
 
 SENT_AT = timedelta(days=1)
@@ -72,7 +71,10 @@ async def main() -> None:
         services, now = _services(storage), datetime.now(UTC)
         try:
             data = csv(count, now, length)
-            return {"id": await bulk.accept(data, "text/csv", {}, services, now=now), "bytes": len(data)}
+            return {
+                "id": await intake.accept(data, "text/csv", {}, services.bulk_jobs, services.files, now=now),
+                "bytes": len(data),
+            }
         finally:
             await services.close()
 
@@ -81,7 +83,7 @@ async def main() -> None:
         services = _services(storage)
 
         async def work() -> int:
-            done = await bulk.load(job, services)
+            done = await services.bulk_loader.load(job)
             assert done is not None
             assert (done.state, done.error_count) == ("done", 0)
             return done.loaded
@@ -105,7 +107,7 @@ async def main() -> None:
 
             async def work() -> int:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(bulk.AT_ONCE):
+                    for _ in range(loader.AT_ONCE):
                         group.create_task(worker())
                 return count
 
@@ -120,14 +122,15 @@ def _services(storage: str) -> Services:
 
 def _transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
     partitions: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    now = datetime.now(UTC)
+    now, size = datetime.now(UTC), TRANSACTION_LIMIT
     for number, (_, each) in enumerate(guests(count, now)):
-        made = replace(each, id=message.new_id(each.to, each.due, f"alone|{number}"))
-        for write in creation(made):
+        made = replace(each, id=new_id(each.to, each.due, f"alone|{number}"))
+        writes = creation(made)
+        size = TRANSACTION_LIMIT // len(writes) * len(writes)
+        for write in writes:
             assert isinstance(write, Insert)
             entity = {"PartitionKey": made.partition, "RowKey": write.key, **write.values}
             partitions[made.partition].append(("create", entity))
-    size = TRANSACTION_LIMIT // 3 * 3
     return [rows[at : at + size] for rows in partitions.values() for at in range(0, len(rows), size)]
 
 

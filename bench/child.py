@@ -9,12 +9,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from local.launcher.orphans import adopted
+
 ROOT = Path(__file__).parent.parent
+PATIENCE = 600.0
+"""Seconds for one answer; the longest measure on a slow machine takes a quarter of them."""
 type Handler = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -33,7 +38,7 @@ class Child:
         return self._process.pid
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Have it do something and wait for what it found. Raises ChildFailed where it died."""
+        """Have it do something and wait for what it found. Raises ChildFailed as `answer` does."""
         self.tell(command, **arguments)
         return self.answer()
 
@@ -46,9 +51,23 @@ class Child:
         except BrokenPipeError as exc:
             raise ChildFailed(f"{self._process.args!r} has ended") from exc
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self, patience: float = PATIENCE) -> dict[str, Any]:
+        """What it found. Raises ChildFailed where it died, or where it took longer than this many seconds."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(patience, give_up)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise ChildFailed(f"{self._process.args!r} gave no answer for {patience:g} s")
         if not line:
             raise ChildFailed(f"{self._process.args!r} ended with {self._process.wait()}")
         found: dict[str, Any] = json.loads(line)
@@ -65,20 +84,22 @@ def running(module: str, *arguments: str, environ: Mapping[str, str] | None = No
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    try:
-        yield Child(process)
-    finally:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(BrokenPipeError):
-            process.stdin.close()
+    with adopted(process.pid):
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+            yield Child(process)
+        finally:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
 
 
 def _without_a_ban_on_bytecode() -> dict[str, str]:

@@ -16,10 +16,10 @@ from twilio.rest import Client
 from bench import child, load
 from bench.peers import send_loop
 from shared.config import Settings
-from shared.delivery import drain
+from shared.delivery.drain import drain
 from shared.delivery.states import State
-from shared.delivery.store import PARTITIONS
 from shared.services import Services
+from shared.storage.partitions import PARTITIONS
 
 DUE = timedelta(minutes=10)
 
@@ -45,38 +45,17 @@ async def main() -> None:
         return {}
 
     async def ours(storage: str, part: int = 0, parts: int = 1) -> dict[str, Any]:
-        """Send all that is due, with every guarantee; of several processes each takes its part of the halves.
+        """Send all that is due, with every guarantee; of several processes each takes its part of the shards.
 
-        As Azure would deal them out: each half of a shard is one message on `sms-drain`.
+        As Azure would deal them out: a shard is one message on `sms-drain`.
         """
-        its = services(storage)
-
-        halves = [(partition, half) for partition in PARTITIONS for half in (0, 1)][part::parts]
+        outbox = services(storage).text_outbox
 
         async def work() -> int:
-            now, waiting, sent = datetime.now(UTC), iter(halves), 0
-
-            async def worker() -> None:
-                nonlocal sent
-                for partition, half in waiting:
-                    report = await drain.drain(
-                        its.messages,
-                        its.twilio,
-                        its.settings,
-                        now=now,
-                        seconds=600.0,
-                        partitions=[partition],
-                        half=half,
-                    )
-                    sent += report.states[State.SUBMITTED.value]
-
-            if parts == 1:
-                report = await drain.drain(its.messages, its.twilio, its.settings, now=now, seconds=600.0)
-                return report.states[State.SUBMITTED.value]
-            async with asyncio.TaskGroup() as group:
-                for _ in range(drain.WORKERS):
-                    group.create_task(worker())
-            return sent
+            report = await drain(
+                outbox, now=datetime.now(UTC), seconds=600.0, partitions=PARTITIONS[part::parts]
+            )
+            return report.states[State.SUBMITTED.value]
 
         return await timed(work)
 

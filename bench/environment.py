@@ -13,7 +13,8 @@ from itertools import count
 
 from bench.child import ROOT
 from bench.webhook_request import ENVIRON
-from local import azurite, ports
+from local.launcher import azurite, ports
+from local.launcher.orphans import adopted
 
 LATENCY_MS = 100
 """What Twilio takes to answer, as reference measurements of its API have it."""
@@ -45,49 +46,61 @@ def running_storage() -> Iterator[Storage]:
         },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    try:
-        asyncio.run(_listening(process, *where.all()))
-        yield Storage(where)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, *where.all()))
+            yield Storage(where)
+        finally:
+            _end(process)
 
 
 @contextmanager
 def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
-    """The Twilio double, in a process of its own; its URL. No callback comes while something is measured."""
+    """Run the Twilio emulator as a process of its own; gives its URL. It sends no callbacks meanwhile."""
     (port,) = ports.free_ports(1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.twilio", "--port", str(port), "--step", "86400"],
+        [sys.executable, "-m", "local.emulator", "--port", str(port), "--step", "86400"],
         cwd=ROOT,
         env={**os.environ, "TWILIO_AUTH_TOKEN": ENVIRON["TWILIO_AUTH_TOKEN"]},
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"
-    try:
-        asyncio.run(_listening(process, port))
-        control(url, "PUT", "faults", {"latency_ms": latency_ms})
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_listening(process, port))
+            control(url, "PUT", "faults", {"latency_ms": latency_ms})
+            yield url
+        finally:
+            _end(process)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
-    """Ask the double's control API something."""
+    """Ask the emulator's control API something."""
     connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
     try:
         text = json.dumps(body) if body is not None else None
-        connection.request(method, f"/double/{path}", text, {"Content-Type": "application/json"})
+        connection.request(method, f"/emulator/{path}", text, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         content = answer.read()
         if answer.status >= 300:
-            raise RuntimeError(f"the double answered {answer.status} to {method} {path}: {content!r}")
+            raise RuntimeError(f"the emulator answered {answer.status} to {method} {path}: {content!r}")
         found: dict[str, object] = json.loads(content or b"{}")
         return found
     finally:
         connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and insist: while Azurite collects garbage, it hears nothing."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _listening(process: subprocess.Popen[bytes], *where: int) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import batched
 
-from shared.delivery.store import MessageStore, creation
+from shared.delivery import keys
+from shared.delivery.store import Store, creation
 from shared.sms.message import Message, new_id
 from shared.storage.rows import TRANSACTION_LIMIT, Write
 
@@ -20,18 +22,16 @@ def messages(count: int, due: datetime, *, created: datetime) -> Iterator[Messag
         yield Message(id=new_id(to, at), to=to, body=body, due=at, created=created)
 
 
-async def store(store: MessageStore, found: Iterable[Message], *, only_due: bool = False) -> None:
-    """Write them, a hundred rows in a transaction. only_due: their places among what is due alone."""
-    partitions: dict[str, list[Write]] = defaultdict(list)
+async def store(store: Store[Message], found: Iterable[Message], *, only_due: bool = False) -> None:
+    """Write them, in transactions as large as may be. only_due: their places among what is due alone."""
+    partitions: dict[str, list[list[Write]]] = defaultdict(list)
     for message in found:
-        writes = creation(message)
-        partitions[message.partition] += [each for each in writes if each.key[:2] == "q|" or not only_due]
-    # Each message is written whole: 99 rows are 33 of them.
-    size = TRANSACTION_LIMIT if only_due else TRANSACTION_LIMIT // 3 * 3
+        writes = [each for each in creation(message) if each.key.startswith(keys.DUE) or not only_due]
+        partitions[message.partition].append(writes)
 
-    async def partition(name: str, writes: list[Write]) -> None:
-        for start in range(0, len(writes), size):
-            await store.table.commit(name, writes[start : start + size])
+    async def partition(name: str, made: list[list[Write]]) -> None:
+        for some in batched(made, TRANSACTION_LIMIT // len(made[0]), strict=False):
+            await store.table.commit(name, [write for writes in some for write in writes])
 
     first, *others = partitions.items()
     await partition(*first)  # makes the table

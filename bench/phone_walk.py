@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from statistics import median
 from time import process_time
 
-from local.phone.testing import Number, Phone
-from local.phone.web import Answer, Target, WebRequest, WebResponse
+from local.phone.testing import Phone, VoiceNumber
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest, WebResponse
 
 STEPS = 10
 ROUNDS = 51
@@ -21,7 +21,7 @@ def walk() -> float:
     def send(_: WebRequest, __: Mapping[str, str]) -> Answer:
         return WebResponse(200, "text/xml", next(documents).encode())
 
-    phone = Phone(send, {OURS: Number(Target("https://app.example.com/voice"))})
+    phone = Phone(send, {OURS: VoiceNumber(Target("https://app.example.com/voice"))})
     started = process_time()
     call = phone.dial(OURS)
     for _ in range(STEPS - 1):

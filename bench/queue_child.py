@@ -1,6 +1,8 @@
 """`python -m bench.queue_child`: queued calls, by our function in the worker; and what storage alone takes.
 
 Both are fed by our host's queue listener, with host.json's numbers: so many at once, receive, handle, delete.
+Each call has a text of its own. A queue promises to deliver at least once, so a measure ends when every text
+has been handled, however often some of them came.
 """
 
 import asyncio
@@ -8,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
@@ -23,7 +25,27 @@ from local.host.worker import QueuedMessage, Result, Worker
 from shared.storage.tables import TIMEOUTS
 
 type Handle = Callable[[QueuedMessage], Awaitable[Result]]
-TEXT = "Your table is ready."
+
+
+class Tally:
+    """Which messages are handled. One that comes twice counts once; one that fails ends the measure."""
+
+    def __init__(self, bodies: Iterable[str]) -> None:
+        self._left = set(bodies)
+        self._done = asyncio.get_running_loop().create_future()
+
+    def handled(self, body: str) -> None:
+        self._left.discard(body)
+        if not self._left and not self._done.done():
+            self._done.set_result(None)
+
+    def failed(self, error: Exception) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    async def complete(self) -> None:
+        """Wait until each has been handled. Raises what one of them failed with."""
+        await self._done
 
 
 async def main() -> None:
@@ -35,38 +57,41 @@ async def main() -> None:
     account = os.environ[trigger.connection]
     serial = 0
 
-    async def fill(count: int) -> None:
+    async def fill(count: int) -> list[str]:
+        """Queue so many calls; their bodies."""
         nonlocal serial
         await storage.create(trigger.connection, trigger.queue)
-        numbers = iter(range(serial, serial + count))
+        bodies = [
+            json.dumps({"to": load.PEOPLE[number % len(load.PEOPLE)], "say": f"Table {number} is ready."})
+            for number in range(serial, serial + count)
+        ]
         serial += count
+        waiting = iter(bodies)
 
         async def sender() -> None:
-            for number in numbers:
-                call = {"to": load.PEOPLE[number % len(load.PEOPLE)], "say": TEXT}
-                await storage.send(trigger.connection, trigger.queue, json.dumps(call))
+            for body in waiting:
+                await storage.send(trigger.connection, trigger.queue, body)
 
         await asyncio.gather(*(sender() for _ in range(16)))
+        return bodies
 
     async def drained(count: int, handle: Handle) -> dict[str, Any]:
         """Seconds from the first receive to the last delete."""
-        await fill(count)
-        left = count
-        done = asyncio.Event()
+        tally = Tally(await fill(count))
 
         async def invoke(_trigger: object, message: QueuedMessage, _label: str) -> Result:
-            nonlocal left
             try:
-                return await handle(message)
-            finally:
-                left -= 1
-                if not left:
-                    done.set()
+                result = await handle(message)
+            except Exception as exc:
+                tally.failed(exc)
+                raise
+            tally.handled(message.body)
+            return result
 
         listener = QueueListener(trigger, storage, known.queues, invoke)
         began, cpu = time.perf_counter(), time.process_time()
         listening = asyncio.create_task(listener.listen())
-        await done.wait()
+        await tally.complete()
         listener.stop()
         await listening
         await listener.finish()
@@ -75,23 +100,20 @@ async def main() -> None:
     async def ours(count: int) -> dict[str, Any]:
         return await drained(count, lambda message: worker.queue("place_outbound_call", message))
 
-    async def alone(count: int, rows: int) -> dict[str, Any]:
-        """Two writes for each message, of so many rows each: a call is entered, and is marked as placed."""
+    async def alone(count: int) -> dict[str, Any]:
+        """Two transactions of three rows for each message: a call is entered, and is marked as placed."""
         async with TableServiceClient.from_connection_string(account, **TIMEOUTS) as service:
             table = await service.create_table_if_not_exists("floor")
 
-            async def two_writes(message: QueuedMessage) -> Result:
+            async def enter_and_mark(message: QueuedMessage) -> Result:
                 for state in ("posting", "submitted"):
-                    keys = [f"{kind}|{message.id}" for kind in "caq"[:rows]]
-                    found = [{"PartitionKey": "calls", "RowKey": key, "state": state} for key in keys]
-                    found[0]["call"] = message.body
-                    if rows == 1:
-                        await table.upsert_entity(found[0])
-                    else:
-                        await table.submit_transaction(("upsert", row) for row in found)
+                    keys = [f"{kind}|{message.id}" for kind in "caq"]
+                    rows = [{"PartitionKey": "calls", "RowKey": key, "state": state} for key in keys]
+                    rows[0]["call"] = message.body
+                    await table.submit_transaction(("upsert", row) for row in rows)
                 return Result()
 
-            return await drained(count, two_writes)
+            return await drained(count, enter_and_mark)
 
     await child.serve({"ours": ours, "alone": alone})
     await storage.close()

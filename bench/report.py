@@ -26,7 +26,7 @@ KEYS = (
     "drain_over_loop",
     "drain_over_limit",
     "tick_ratio",
-    "queue_over_storage",
+    "queue_over_ledger",
     "bulk_over_storage",
     "bulk_memory_mb",
     "memory_growth_mb",

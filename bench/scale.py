@@ -11,9 +11,10 @@ from typing import Any
 
 import simpy
 
+from shared import timer
 from shared.delivery import drain
 from shared.delivery.throttle import READY
-from shared.sms.message import SHARDS
+from shared.storage.partitions import SHARDS
 
 type Steps = Generator[simpy.Event, Any]
 
@@ -53,8 +54,8 @@ class World:
 
     cpu: of ours, for each message. twilio: how long it takes to answer. requests: under way at Twilio, for
     the whole account. storage: how long a transaction takes. partition, account: rows a second. queue:
-    messages a second. cores: shared by everything, where all of it runs on one machine; then also emulator,
-    its CPU for each row, and double, its CPU for each message.
+    messages a second. cores: shared by everything, where all of it runs on one machine; then also azurite,
+    its CPU for each row, and emulator, its CPU for each message.
     """
 
     cpu: float = 0.0017
@@ -68,8 +69,8 @@ class World:
     poll: float = 2.0
     cold_start: float = 1.0
     cores: int | None = None
+    azurite: float = 0.0
     emulator: float = 0.0
-    double: float = 0.0
 
 
 AZURE = World(requests=100)
@@ -156,7 +157,7 @@ class _Simulation:
         ]
         self.partitions = [_Pace(env, world.partition) for _ in self.shards]
         self.account = _Pace(env, world.account)
-        self.emulator = _Pace(env, 1.0)
+        self.azurite = _Pace(env, 1.0)
         self.requests = _Room(env, world.requests) if world.requests else None
 
     def run(self, *, ticks: bool) -> None:
@@ -175,7 +176,7 @@ class _Simulation:
 
         def walk() -> Steps:
             for number in waiting:
-                yield self.env.process(self._shard(number, self.running[0], drain.TICK_SECONDS))
+                yield self.env.process(self._shard(number, self.running[0], timer.TICK_SECONDS))
 
         yield self.env.all_of([self.env.process(walk()) for _ in range(drain.WORKERS)])
         left = [number for number, count in enumerate(self.shards) if count]
@@ -206,8 +207,8 @@ class _Simulation:
         if self.requests:
             yield self.requests.enter(count)
             began = self.env.now
-        if self.world.double and self.machine:
-            yield self.machine.take(count * self.world.double)
+        if self.world.emulator and self.machine:
+            yield self.machine.take(count * self.world.emulator)
         yield self.env.timeout(self.world.twilio)
         if self.requests:
             yield self.requests.leave(count, began)
@@ -229,9 +230,9 @@ class _Simulation:
 
     def _write(self, number: int, rows: float) -> Steps:
         yield self.env.all_of([self.partitions[number].take(rows), self.account.take(rows)])
-        if self.world.emulator and self.machine:
-            seconds = rows * self.world.emulator
-            yield self.env.all_of([self.emulator.take(seconds), self.machine.take(seconds)])
+        if self.world.azurite and self.machine:
+            seconds = rows * self.world.azurite
+            yield self.env.all_of([self.azurite.take(seconds), self.machine.take(seconds)])
         yield self.env.timeout(self.world.storage)
 
     def _busy(self) -> dict[str, float]:
@@ -242,7 +243,7 @@ class _Simulation:
             "the account's rows a second": self.account.busy,
             "a partition's rows a second": max(each.busy for each in self.partitions),
             "this machine's cores": self.machine.busy if self.machine else 0.0,
-            "the emulator": self.emulator.busy,
+            "Azurite": self.azurite.busy,
             "our CPU": sum(each.cpu.busy for each in working) / len(working),
             f"{self.world.slots} requests an instance": sum(each.slots.busy for each in working)
             / len(working),
@@ -309,7 +310,7 @@ def shard_counts(world: World, *, due: int = 50_000) -> list[tuple[int, Run]]:
     ]
 
 
-def machine(world: World, *, cores: int, cpu: float, emulator: float, double: float) -> World:
+def machine(world: World, *, cores: int, cpu: float, azurite: float, emulator: float) -> World:
     """The same protocol where instances, storage and Twilio share this machine."""
     return replace(
         world,
@@ -319,8 +320,8 @@ def machine(world: World, *, cores: int, cpu: float, emulator: float, double: fl
         storage=0.002,
         cores=cores,
         cpu=cpu,
+        azurite=azurite,
         emulator=emulator,
-        double=double,
     )
 
 

@@ -58,7 +58,7 @@ def measure(
     here: World | None = None
     cpu = 0.0
     for number in processes:
-        seconds, used, emulator, double = _drain(storage, twilio, number, count)
+        seconds, used, azurite, emulator = _drain(storage, twilio, number, count)
         if here is None:
             cpu = used / count
             rows = count * (scale.CLAIM_ROWS + scale.OUTCOME_ROWS)
@@ -68,8 +68,8 @@ def measure(
                 if hasattr(os, "sched_getaffinity")
                 else os.cpu_count() or 1,
                 cpu=cpu,
-                emulator=emulator / rows,
-                double=double / count,
+                azurite=azurite / rows,
+                emulator=emulator / count,
             )
         run = scale.simulate(here, number, count, ticks=False)
         checks.append(Check(number, count / seconds, run.rate))
@@ -84,7 +84,7 @@ def measure(
                 [max(each.simulated / each.real, each.real / each.simulated) for each in predicted]
             ),
             goal=Goal(TRUE_TO),
-            note="the ratio is that of the larger to the smaller; each process has its halves of the shards",
+            note="the ratio is that of the larger to the smaller; each process has its part of the shards",
         )
     )
     usual, raised = replace(AZURE, cpu=cpu), replace(RAISED, cpu=cpu)
@@ -98,7 +98,7 @@ def measure(
 
 
 def _drain(storage: Storage, twilio: str, number: int, count: int) -> tuple[float, float, float, float]:
-    """Seconds that `number` processes took, and CPU seconds: theirs, the emulator's, the double's."""
+    """Seconds that `number` processes took, and CPU seconds: theirs, Azurite's, the emulator's."""
     account = storage.fresh_account()
     environ = {**ENVIRON, "AzureWebJobsStorage": account, "TWILIO_BASE_URL": twilio}
     with ExitStack() as stack:
@@ -118,26 +118,26 @@ def _drain(storage: Storage, twilio: str, number: int, count: int) -> tuple[floa
             each.tell("ours", storage=account, part=index, parts=number)
         found = [each.answer() for each in drains]
         seconds = time.perf_counter() - began
-        emulator, double = (after - was for after, was in zip(_others(drains), before, strict=True))
+        azurite, emulator = (after - was for after, was in zip(_others(drains), before, strict=True))
     sent = sum(each["count"] for each in found)
     accepted = control(twilio, "GET", "ledger")["messages"]
     assert isinstance(accepted, list)
     texts = {each["body"] for each in accepted}
     if not sent == len(accepted) == len(texts) == count:
         raise RuntimeError(f"{number} drains sent {sent} of {count}; Twilio has {len(accepted)}")
-    return seconds, sum(each["cpu"] for each in found), emulator, double
+    return seconds, sum(each["cpu"] for each in found), azurite, emulator
 
 
 def _others(drains: Sequence[child.Child]) -> tuple[float, float]:
-    """CPU seconds of Azurite, and of the Twilio double, so far."""
+    """CPU seconds of Azurite, and of the Twilio emulator, so far."""
     ours = {each.pid for each in drains}
-    emulator = double = 0.0
+    azurite = emulator = 0.0
     for process in psutil.Process().children(recursive=True):
         if process.pid in ours:
             continue
         used = sum(process.cpu_times()[:2])
-        if "local.twilio" in process.cmdline():
-            double += used
-        else:
+        if "local.emulator" in process.cmdline():
             emulator += used
-    return emulator, double
+        else:
+            azurite += used
+    return azurite, emulator

@@ -11,9 +11,8 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.data.tables.aio import TableServiceClient
 
 from bench import child, load
-from shared.calls import placing as calls
 from shared.config import Settings
-from shared.delivery import drain
+from shared.delivery.drain import drain
 from shared.delivery.states import State
 from shared.services import Services
 from shared.storage.rows import Row
@@ -73,8 +72,8 @@ class CountedTables(Tables):
         )
         self._counter = counter
 
-    def table(self, name: str) -> Table:
-        found = CountedTable(self._service.get_table_client(name))
+    def table(self, name: str, *, batching: bool = False) -> Table:
+        found = CountedTable(self._service.get_table_client(name), self.layout, batching=batching)
         found.counter = self._counter
         return found
 
@@ -104,12 +103,11 @@ async def main() -> None:
         now = datetime.now(UTC)
         (one,) = load.messages(1, now - timedelta(seconds=1), created=now)
         await load.store(its.messages, [one])
-        await its.calls.in_doubt(now)  # the ledger's table is there from the first call on
         counter.requests = counter.rows = 0
         counter.seconds = 0.0
         began, cpu = time.perf_counter(), time.process_time()
-        report = await drain.drain(its.messages, its.twilio, its.settings, now=now, seconds=600.0)
-        await calls.reconcile(its.calls, its.twilio, now=now)
+        report = await drain(its.text_outbox, now=now, seconds=600.0)
+        await drain(its.call_outbox, now=now, seconds=600.0)
         used = time.process_time() - cpu
         seconds = time.perf_counter() - began
         if report.states[State.SUBMITTED.value] != 1:

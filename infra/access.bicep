@@ -27,15 +27,17 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' existing = { nam
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = { name: vaultName }
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = { name: insightsName }
 
-resource appStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in appRoles: {
-  scope: storage
-  name: guid(storage.id, identity.id, role)
-  properties: {
-    principalId: identity.properties.principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+resource appStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in appRoles: {
+    scope: storage
+    name: guid(storage.id, identity.id, role)
+    properties: {
+      principalId: identity.properties.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
   }
-}]
+]
 
 resource appSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: vault
@@ -53,19 +55,34 @@ resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   properties: {
     principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.monitoringMetricsPublisher
+    )
   }
 }
 
-// principalType is left to Azure: from the workflow it is a service principal that deploys, not a person.
-resource personStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in personRoles: {
-  scope: storage
-  name: guid(storage.id, principalId, role)
+// principalType is left to Azure: whoever deploys may be a service principal, not a person.
+resource personStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in personRoles: {
+    scope: storage
+    name: guid(storage.id, principalId, role)
+    properties: {
+      principalId: principalId
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
+  }
+]
+
+// `python -m ops` reads the auth token from the vault: `connect` and `doctor` ask Twilio with it.
+resource personSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(principalId)) {
+  scope: vault
+  name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
   properties: {
     principalId: principalId
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
   }
-}]
+}
 
 output identityId string = identity.id
 output clientId string = identity.properties.clientId

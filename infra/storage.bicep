@@ -19,17 +19,23 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   }
 }
 
-resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [for container in containerNames: {
-  name: '${account.name}/default/${container}'
-}]
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = [
+  for container in containerNames: {
+    name: '${account.name}/default/${container}'
+  }
+]
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [for queue in queueNames: {
-  name: '${account.name}/default/${queue}'
-}]
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [
+  for queue in queueNames: {
+    name: '${account.name}/default/${queue}'
+  }
+]
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = [for table in tableNames: {
-  name: '${account.name}/default/${table}'
-}]
+resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = [
+  for table in tableNames: {
+    name: '${account.name}/default/${table}'
+  }
+]
 
 output name string = account.name
 output packages string = '${account.properties.primaryEndpoints.blob}packages'

@@ -1,8 +1,15 @@
 // The secret app settings. An app setting refers to its secret by version, so that a new value is read at once.
 param name string
 param location string = resourceGroup().location
+@description('Where the audit log goes: who read which secret, and when.')
+param workspaceId string
 @secure()
+@description('The value of each secret, by the name of its app setting.')
 param secrets object
+@description('The names of the secret app settings.')
+param names array
+@description('Those of them that have a value. The others get no secret, and an empty app setting.')
+param given array
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
@@ -16,42 +23,29 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   }
 }
 
-resource authToken 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = {
-  parent: vault
-  name: 'TWILIO-AUTH-TOKEN'
-  properties: { value: secrets.TWILIO_AUTH_TOKEN }
-}
+resource stored 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = [
+  for setting in names: if (contains(given, setting)) {
+    parent: vault
+    name: replace(setting, '_', '-')
+    properties: { value: secrets[setting] }
+  }
+]
 
-resource authTokenSecondary 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(secrets.TWILIO_AUTH_TOKEN_SECONDARY)) {
-  parent: vault
-  name: 'TWILIO-AUTH-TOKEN-SECONDARY'
-  properties: { value: secrets.TWILIO_AUTH_TOKEN_SECONDARY }
-}
-
-resource apiSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(secrets.TWILIO_API_SECRET)) {
-  parent: vault
-  name: 'TWILIO-API-SECRET'
-  properties: { value: secrets.TWILIO_API_SECRET }
-}
-
-resource conferenceRooms 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(secrets.CONFERENCE_ROOMS)) {
-  parent: vault
-  name: 'CONFERENCE-ROOMS'
-  properties: { value: secrets.CONFERENCE_ROOMS }
-}
-
-resource erasureKey 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(secrets.ERASURE_KEY)) {
-  parent: vault
-  name: 'ERASURE-KEY'
-  properties: { value: secrets.ERASURE_KEY }
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: vault
+  name: 'audit'
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'audit', enabled: true }]
+  }
 }
 
 output name string = vault.name
-#disable-next-line outputs-should-not-contain-secrets // it says where they are, not what
-output references object = {
-  TWILIO_AUTH_TOKEN: '@Microsoft.KeyVault(SecretUri=${authToken.properties.secretUriWithVersion})'
-  TWILIO_AUTH_TOKEN_SECONDARY: empty(secrets.TWILIO_AUTH_TOKEN_SECONDARY) ? '' : '@Microsoft.KeyVault(SecretUri=${authTokenSecondary!.properties.secretUriWithVersion})'
-  TWILIO_API_SECRET: empty(secrets.TWILIO_API_SECRET) ? '' : '@Microsoft.KeyVault(SecretUri=${apiSecret!.properties.secretUriWithVersion})'
-  CONFERENCE_ROOMS: empty(secrets.CONFERENCE_ROOMS) ? '' : '@Microsoft.KeyVault(SecretUri=${conferenceRooms!.properties.secretUriWithVersion})'
-  ERASURE_KEY: empty(secrets.ERASURE_KEY) ? '' : '@Microsoft.KeyVault(SecretUri=${erasureKey!.properties.secretUriWithVersion})'
-}
+output references array = [
+  for (setting, index) in names: {
+    name: setting
+    reference: contains(given, setting)
+      ? '@Microsoft.KeyVault(SecretUri=${stored[index]!.properties.secretUriWithVersion})'
+      : ''
+  }
+]

@@ -1,6 +1,7 @@
 """`python -m local`: the laptop edition, and the commands that talk to it."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,9 @@ from rich.text import Text
 
 from local import commands, demo
 from local.host.errors import HostError
-from local.plan import CannotStart, Choices
-from local.running import NotRunning, Running
-from local.supervisor import supervise
+from local.launcher.plan import CannotStart, Choices
+from local.launcher.running_env import NotRunning, Running
+from local.launcher.supervisor import supervise
 
 _DATA = Path(".local")
 _ROOT = Path(__file__).parent.parent
@@ -25,43 +26,50 @@ errors = Console(stderr=True, highlight=False)
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    port: Annotated[int, typer.Option(envvar="SWITCHBOARD_PORT", help="The Functions host.")] = 7071,
+    port: Annotated[
+        int, typer.Option(envvar="SWITCHBOARD_PORT", help="The port of the Functions host.")
+    ] = 7071,
     storage_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_STORAGE_PORT", help="Azurite: blob; queue and table follow.")
+        int,
+        typer.Option(
+            envvar="SWITCHBOARD_STORAGE_PORT",
+            help="The first port of Azurite: blob. Queue and table have the next two.",
+        ),
     ] = 10000,
     twilio_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="Our double of Twilio, and its page.")
+        int,
+        typer.Option(envvar="SWITCHBOARD_TWILIO_PORT", help="The port of the Twilio emulator and its page."),
     ] = 4000,
     phone_port: Annotated[
-        int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The handsets on the screen.")
+        int, typer.Option(envvar="SWITCHBOARD_PHONE_PORT", help="The port of the phone on the screen.")
     ] = 7070,
     auth: Annotated[
         bool,
         typer.Option(
             "--auth",
             envvar="SWITCHBOARD_AUTH",
-            help="Enforce function keys, as in Azure. Always on once anything is not on this machine.",
+            help="Enforce function keys, as in Azure. Always on if Twilio or the public URL is elsewhere.",
         ),
     ] = False,
     data: Annotated[
-        Path, typer.Option(envvar="SWITCHBOARD_DATA", help="Where everything is kept between runs.")
+        Path, typer.Option(envvar="SWITCHBOARD_DATA", help="The folder for what is kept between runs.")
     ] = _DATA,
     func: Annotated[
         bool,
         typer.Option("--func", envvar="SWITCHBOARD_FUNC", help="Use Core Tools (func start) as the host."),
     ] = False,
-    app_dir: Annotated[Path, typer.Option(hidden=True)] = _ROOT,
 ) -> None:
     """Run Switchboard whole on this machine: storage, Twilio and the Functions host, until Ctrl-C.
 
-    With a real Twilio account in .env it is the real Twilio, and PUBLIC_BASE_URL has to be a public https
-    address. Without a command it starts; the commands talk to what is running.
+    If .env has a real Twilio account, the real Twilio is used, and PUBLIC_BASE_URL must be a public https
+    address. Without a command, this starts everything; each command talks to what is running.
     """
     context.obj = data.resolve()
     if context.invoked_subcommand:
         return
     choices = Choices(
-        app_dir=app_dir.resolve(),
+        # Tests run an app of their own.
+        app_dir=Path(os.environ.get("SWITCHBOARD_APP_DIR") or _ROOT).resolve(),
         data=data.resolve(),
         port=port,
         storage_port=storage_port,
@@ -135,7 +143,7 @@ def queue_call(
 ) -> None:
     """Put a call on the queue `outbound-calls`, as any program with the storage account could.
 
-    It is not checked here: what the queue function makes of it is the point.
+    Nothing is checked here: the queue function decides.
     """
     try:
         message = commands.queue_call(Running.read(context.obj), to, say=say, url=url, twiml=twiml)
@@ -169,7 +177,7 @@ def _storage_of(data: Path) -> str:
 
 @app.command("demo")
 def play_demo(context: typer.Context) -> None:
-    """Play the main job on real input, and show it as it happens."""
+    """Play the main job on real input, and show what happens."""
     try:
         code = asyncio.run(demo.play(context.obj, console))
     except demo.DemoFailed as exc:

@@ -1,4 +1,4 @@
-"""The commands that talk to the laptop edition while it runs."""
+"""What the commands of `python -m local` do with a laptop edition that is running."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ from yarl import URL
 
 from local.host import core_tools
 from local.host.access import Keys
-from local.running import Running
+from local.launcher.running_env import Running
 from shared.config import is_loopback
 
 _PERSON = "+12025550101"
@@ -23,22 +23,22 @@ QUEUE = "outbound-calls"
 
 
 class CommandFailed(Exception):
-    """What was asked for did not work; the message says why."""
+    """A command did not work. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to a webhook. text: TwiML indented, or whatever came instead."""
+class WebhookReply:
+    """The answer to a request. text: TwiML is indented, anything else is as it came."""
 
     status: int
     text: str
 
 
-async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
-    """Request a webhook as Twilio would, signed for PUBLIC_BASE_URL. A path is enough for the URL.
+async def twiml(running: Running, url: str, fields: dict[str, str]) -> WebhookReply:
+    """Request a webhook as Twilio would, signed for PUBLIC_BASE_URL. url: a path or a whole URL.
 
-    Fields that Twilio always sends are filled in where they are not given. The URL is signed and sent as it
-    was typed: only what cannot stand in a request line is encoded.
+    Fields that Twilio always sends are added unless they are given. The URL is signed and sent as it was
+    typed; only characters that cannot be in a request line are encoded.
     """
     url = quote(url, safe=string.punctuation)
     signed = _absolute(url, running.settings["PUBLIC_BASE_URL"])
@@ -53,13 +53,13 @@ async def twiml(running: Running, url: str, fields: dict[str, str]) -> Reply:
             ) as response,
         ):
             body = await response.text()
-            return Reply(response.status, _indented(body) if body.lstrip().startswith("<") else body)
+            return WebhookReply(response.status, _indented(body) if body.lstrip().startswith("<") else body)
     except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
         raise CommandFailed(f"no answer from {reached}: {exc or 'it took longer than 15 s'}") from exc
 
 
-async def schedule(running: Running, to: str, body: str, seconds: float) -> tuple[str, Reply]:
-    """POST /api/messages for that many seconds from now: what was asked, as JSON, and what came back."""
+async def schedule(running: Running, to: str, body: str, seconds: float) -> tuple[str, WebhookReply]:
+    """POST /api/messages, to be sent in that many seconds. Returns the JSON that was sent, and the answer."""
     due = datetime.now(UTC) + timedelta(seconds=seconds)
     asked = json.dumps({"to": to, "body": body, "send_at": due.isoformat(timespec="seconds")})
     headers = {"Content-Type": "application/json"}
@@ -71,7 +71,7 @@ async def schedule(running: Running, to: str, body: str, seconds: float) -> tupl
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
             session.post(url, data=asked, headers=headers) as response,
         ):
-            return asked, Reply(response.status, await response.text())
+            return asked, WebhookReply(response.status, await response.text())
     except (aiohttp.ClientError, TimeoutError) as exc:
         raise CommandFailed(f"no answer from {url}: {exc or 'it took longer than 15 s'}") from exc
 
@@ -140,7 +140,7 @@ def _usual_fields(running: Running, path: str) -> dict[str, str]:
 
 def _indented(text: str) -> str:
     try:
-        # What our own app answered; nothing from outside is parsed here.
+        # This is what our own app answered; nothing from outside is parsed here.
         root = ElementTree.fromstring(text)  # noqa: S314
     except ElementTree.ParseError:
         return text

@@ -1,25 +1,33 @@
-"""`python -m ops`: commands against a deployment, or against the laptop edition."""
+"""`python -m ops`: commands against a deployment, or against the laptop edition.
 
-import typer
+Any Python can start it: what the commands need is installed in .venv, so it goes on there.
+"""
 
-from ops import calls, connect, costs, deadletters, doctor, explain, messages
-from ops.console import EXIT_CODES, Commands
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 
-app = typer.Typer(
-    cls=Commands,
-    help="Connect a number, find what is wrong, look after what was given up.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command(epilog=EXIT_CODES)(connect.connect)
-app.command(epilog=EXIT_CODES)(doctor.doctor)
-app.command(epilog=EXIT_CODES)(explain.explain)
-app.command(epilog=EXIT_CODES)(costs.costs)
-app.add_typer(deadletters.app, name="deadletters")
-app.add_typer(messages.app, name="messages")
-app.add_typer(calls.app, name="calls")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def in_venv() -> None:
+    """Return where the packages are there; elsewhere run the same command in .venv, and end with its code."""
+    if importlib.util.find_spec("typer"):
+        return
+    for python in (ROOT / ".venv" / "bin" / "python", ROOT / ".venv" / "Scripts" / "python.exe"):
+        if python.is_file() and Path(sys.prefix) != ROOT / ".venv":
+            sys.exit(subprocess.call([str(python), "-m", "ops", *sys.argv[1:]]))
+    sys.exit("Error: the commands need packages that are not installed: run `make setup` first")
+
+
+def main() -> None:
+    """Read the command line and run one command."""
+    in_venv()
+    from ops.commands import app
+
+    app(prog_name="python -m ops")
+
 
 if __name__ == "__main__":
-    app(prog_name="python -m ops")
+    main()

@@ -11,10 +11,11 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from ops.client import Deployment, OpsError
+from ops.client import Deployment
+from ops.errors import OpsError
 from ops.signature import masked
 from shared.config import is_loopback
-from shared.twilio_helper import meaning
+from shared.twilio_errors import meaning
 
 
 class Unanswered(OpsError):
@@ -31,11 +32,11 @@ class Account:
         if settings.get("TWILIO_API_KEY") and settings.get("TWILIO_API_SECRET"):
             user, password = settings["TWILIO_API_KEY"], settings["TWILIO_API_SECRET"]
         self._client = Client(user, password, self.sid, http_client=TwilioHttpClient(timeout=15))
-        double = settings.get("TWILIO_BASE_URL")
-        if double:
-            if not is_loopback(double):
-                raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the double alone")
-            self._client.api.base_url = self._client.messaging.base_url = double
+        emulator = settings.get("TWILIO_BASE_URL")
+        if emulator:
+            if not is_loopback(emulator):
+                raise OpsError("TWILIO_BASE_URL must be a loopback origin: it is for the emulator alone")
+            self._client.api.base_url = self._client.messaging.base_url = emulator
 
     def number(self, phone_number: str) -> Any:
         """One of the account's numbers, in E.164."""

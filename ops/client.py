@@ -1,12 +1,11 @@
 """Which deployment a command is for, and how to talk to it: its API with a function key, its Twilio account.
 
-The laptop edition says of itself in .local/running.env what is needed; azd keeps a deployment's values in
-.azure/ENVIRONMENT/.env. The process environment comes before azd's; it can also stand alone.
+The laptop edition writes into .local/running.env what is needed; azd keeps a deployment's values in .azure
+(ops/azd.py). The process environment comes before azd's; it can also stand alone.
 """
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import requests
 import typer
-from dotenv import dotenv_values
 
-from local.running import KEY, NotRunning, Running
+from local.launcher.running_env import KEY, NotRunning, Running
+from ops import azd, azure_sign_in
+from ops.azure_sign_in import TIMEOUT, function_key
+from ops.errors import OpsError
+from ops.secret_settings import AzdSecrets
 from ops.signature import masked
 from shared.config import Settings, is_loopback, url_parts
 
@@ -24,11 +26,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = (5, 30)
-"""Seconds: to connect, and for an answer; a cold start takes a few."""
-ARM = "https://management.azure.com"
-AZURE = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZURE_FUNCTION_APP_NAME")
-KNOWN = (*Settings.names(), *AZURE, "AZURE_STORAGE_ACCOUNT_NAME")
+KNOWN = (*Settings.names(), *azure_sign_in.APP, azure_sign_in.VAULT, "AZURE_STORAGE_ACCOUNT_NAME")
 
 Url = Annotated[
     str | None,
@@ -46,15 +44,20 @@ Key = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 
-class OpsError(Exception):
-    """A command cannot be done; the text says why and what to do."""
+type Secrets = Callable[[str], str | None]
+"""A secret app setting by its name. None where it has no value. Raises OpsError where nobody can say."""
+
+
+def no_secrets(_: str) -> str | None:
+    """Where all that is known is in the settings."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One Switchboard. settings: what is known of it here. source: where that is from.
 
-    folder: where commands remember things of it.
+    folder: where commands remember things of it. secrets: who gives a secret setting that is not known here.
     """
 
     url: str
@@ -62,6 +65,7 @@ class Deployment:
     settings: Mapping[str, str] = field(repr=False)
     key: str | None = field(default=None, repr=False)
     folder: Path = ROOT / ".switchboard"
+    secrets: Secrets = field(default=no_secrets, repr=False)
 
     @property
     def is_local(self) -> bool:
@@ -69,12 +73,13 @@ class Deployment:
 
     def setting(self, *names: str) -> list[str]:
         """The values of these settings. Raises OpsError naming those that are not known here."""
-        missing = [name for name in names if not self.settings.get(name)]
+        found = {name: self.settings.get(name) or self.secrets(name) for name in names}
+        missing = [name for name in names if not found[name]]
         if missing:
             raise OpsError(
                 f"{' and '.join(missing)} must be known here: from the environment, or by `azd env set`"
             )
-        return [self.settings[name] for name in names]
+        return [value for value in found.values() if value]
 
 
 def find(
@@ -90,9 +95,10 @@ def find(
     """
     folder = folder or ROOT
     data = Path(environ.get("SWITCHBOARD_DATA") or folder / ".local")
-    laptop, azd = _laptop(data), _azd(folder, environ)
+    laptop, deployed = _laptop(data), azd.environment(folder, environ)
     own = {name: environ[name] for name in KNOWN if environ.get(name)}
-    url = url or (azd.settings.get("PUBLIC_BASE_URL") if azd else None) or (laptop.url if laptop else None)
+    azure_url = deployed.values.get("PUBLIC_BASE_URL") if deployed else None
+    url = url or azure_url or (laptop.url if laptop else None)
     if not url:
         raise OpsError(
             "which Switchboard? Run the laptop edition (`make start`), deploy one (`azd up`), or give --url"
@@ -100,8 +106,10 @@ def find(
     url = _origin(url)
     if laptop and url in (laptop.url, laptop.settings.get("PUBLIC_BASE_URL"), _localhost(laptop.url)):
         return Deployment(url, "the laptop edition", laptop.settings, key or laptop.settings.get(KEY), data)
-    if azd and url == azd.settings.get("PUBLIC_BASE_URL"):
-        return Deployment(url, azd.source, {**azd.settings, **own}, key, folder / ".switchboard")
+    if deployed and url == azure_url:
+        settings = {**deployed.values, **own}
+        source = f"azd's environment {deployed.name}"
+        return Deployment(url, source, settings, key, folder / ".switchboard", AzdSecrets(deployed, settings))
     return Deployment(url, "the environment", own, key, folder / ".switchboard")
 
 
@@ -110,21 +118,6 @@ def _laptop(data: Path) -> Running | None:
         return Running.read(data)
     except NotRunning:
         return None
-
-
-def _azd(folder: Path, environ: Mapping[str, str]) -> Deployment | None:
-    name = environ.get("AZURE_ENV_NAME", "")
-    try:
-        config = json.loads((folder / ".azure" / "config.json").read_text(encoding="utf-8"))
-        name = name or config["defaultEnvironment"]
-    except (OSError, ValueError, KeyError, TypeError):
-        if not name:
-            return None
-    path = folder / ".azure" / name / ".env"
-    if not path.is_file():
-        return None
-    values = {key: value or "" for key, value in dotenv_values(path, interpolate=False).items()}
-    return Deployment(values.get("PUBLIC_BASE_URL", ""), f"azd's environment {name}", values)
 
 
 def _origin(url: str) -> str:
@@ -190,7 +183,7 @@ class Api:
     def _keyed(self) -> dict[str, str]:
         key = self._deployment.key
         if key is None and not self._deployment.is_local:
-            key = function_key(self._deployment, self._credential)
+            key = function_key(self._deployment.settings, self._credential)
         return {"x-functions-key": key} if key else {}
 
     def _json(self, response: requests.Response) -> Any:
@@ -209,44 +202,3 @@ class Api:
         if response.ok:
             return answer
         raise OpsError(error["message"])
-
-
-def function_key(
-    deployment: Deployment, credential: "TokenCredential | None" = None, *, arm: str = ARM
-) -> str:
-    """The app's default function key, by the caller's own sign-in to Azure."""
-    from azure.core.exceptions import ClientAuthenticationError
-
-    missing = [name for name in AZURE if not deployment.settings.get(name)]
-    if missing:
-        raise OpsError(
-            "a function key is needed: give --key or SWITCHBOARD_KEY. To have it fetched with your Azure "
-            f"sign-in, run this where azd deployed, or set {', '.join(missing)}"
-        )
-    subscription, group, app = (deployment.settings[name] for name in AZURE)
-    try:
-        token = (credential or signed_in()).get_token(f"{ARM}/.default").token
-    except ClientAuthenticationError as exc:
-        raise OpsError(
-            "a function key is needed: sign in with `az login` or `azd auth login`, or give --key"
-        ) from exc
-    site = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/sites/{app}"
-    try:
-        response = requests.post(
-            f"{arm}{site}/host/default/listkeys?api-version=2025-05-01",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=TIMEOUT,
-        )
-        response.raise_for_status()
-        return str(response.json()["functionKeys"]["default"])
-    except (requests.RequestException, ValueError, KeyError) as exc:
-        raise OpsError(
-            f"Azure does not give the keys of {app}: {exc}. You need the role Website Contributor, or --key"
-        ) from exc
-
-
-def signed_in() -> "TokenCredential":
-    """Whoever is signed in to azd or az on this machine."""
-    from azure.identity import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential
-
-    return ChainedTokenCredential(AzureDeveloperCliCredential(), AzureCliCredential())

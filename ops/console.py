@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from ops.client import OpsError
+from ops.errors import OpsError
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

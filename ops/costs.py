@@ -18,8 +18,10 @@ QUEUE_REQUEST = 0.004 / 10_000
 EXECUTION = 0.40 / 1_000_000
 GB_SECOND = 0.000026
 FREE_EXECUTIONS, FREE_GB_SECONDS = 250_000, 100_000
-LOG_ALERT = {5: 1.50, 15: 0.50}
-"""A month, by how many minutes apart the rule is looked at."""
+LOG_ALERT = {5: 1.50, 15: 0.50, 60: 0.50}
+"""A month, by the minutes between two looks; more than 15 cost no less."""
+ALERTS = (5, 15, 15, 15, 15, 15, 60)
+"""The minutes between two looks of each alert in infra/monitoring.bicep."""
 
 COLUMNS = ("table requests", "queue requests", "executions", "GB-s")
 
@@ -27,7 +29,7 @@ MEMORY_GB = 2
 LEAST_SECONDS = 1
 """Flex Consumption bills an instance that works for at least a second."""
 
-IDLE_TICK = 18
+IDLE_TICK = 41
 CREATE, SEND, STATUS = 4, 4, 2
 SEND_IN_BURST = 0.5
 """Table requests of one message among hundreds: claims and outcomes share transactions."""
@@ -103,7 +105,7 @@ def estimate() -> list[Cost]:
             1000 * call * LEAST_SECONDS * MEMORY_GB,
         ),
         Cost("a month of the timer", ticks * IDLE_TICK, 0, ticks, ticks * LEAST_SECONDS * MEMORY_GB),
-        Cost("a month of the six alerts", 0, 0, 0, 0, LOG_ALERT[5] + 5 * LOG_ALERT[15]),
+        Cost("a month of the seven alerts", 0, 0, 0, 0, sum(LOG_ALERT[minutes] for minutes in ALERTS)),
     ]
 
 

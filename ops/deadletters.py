@@ -8,8 +8,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ops.client import Api, AsJson, Key, OpsError, Url, find
+from ops.client import Api, AsJson, Key, Url, find
 from ops.console import EXIT_CODES, Commands, console, print_json
+from ops.errors import OpsError
 
 app = typer.Typer(
     cls=Commands, help="What was given up, with its reason.", epilog=EXIT_CODES, no_args_is_help=True

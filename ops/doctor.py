@@ -14,14 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from local.host.schedule import Schedule
-from ops import lately, signature, texts
+from ops import messaging_service, recent_failures, signature
 from ops.account import Account
-from ops.client import Api, AsJson, Deployment, Key, OpsError, find, signed_in
-from ops.connect import differences, wanted_of
+from ops.azure_sign_in import signed_in
+from ops.client import Api, AsJson, Deployment, Key, find
 from ops.console import console, print_json
+from ops.errors import OpsError
 from ops.probe import Finding, Probe
+from ops.webhooks import differences, wanted_for
 from shared.config import AZURITE, url_parts
-from shared.storage.queue_access import QUEUES, Refused, check_connection
+from shared.storage.connection import Refused, check_connection
+from shared.storage.queues import NAMES as QUEUES
 
 CLOCK_TOLERANCE = 10
 """Seconds that two clocks may differ; the Date header has whole seconds, and the answer took its time."""
@@ -94,9 +97,9 @@ class Examination:
             ("webhooks", self.webhooks),
             ("signature", self.signatures),
             ("queues", self.queues),
-            ("dead letters", lambda: lately.dead_letters(self.api)),
-            ("messages", lambda: lately.messages(self.api, self._now())),
-            ("calls", lambda: lately.calls(self.api, self._now())),
+            ("dead letters", lambda: recent_failures.dead_letters(self.api)),
+            ("messages", lambda: recent_failures.messages(self.api, self._now())),
+            ("calls", lambda: recent_failures.calls(self.api, self._now())),
         )
         for name, check in checks:
             try:
@@ -230,7 +233,7 @@ class Examination:
             return
         base = self.seen.get("public_base_url", self.deployment.url)
         mend = f"python -m ops connect {self.number} --url {base}"
-        wrong = differences("number", self.owned, wanted_of(self.owned, base))
+        wrong = differences("number", self.owned, wanted_for(self.owned, base))
         crucial = {"voice_url", "sms_url", "voice_application_sid", "sms_application_sid"}
         for change in wrong:
             same_but_for_retries = change.before.partition("#")[0] == change.after.partition("#")[0]
@@ -244,7 +247,7 @@ class Examination:
             )
             if "code" in parse_qs(url_parts(change.before).query):
                 yield Finding("webhooks", "fail", f"{change.name} carries ?code=", signature.MENDS["code"])
-        taken = texts.taken(Account(self.deployment), self.owned, base)
+        taken = messaging_service.taken(Account(self.deployment), self.owned, base)
         if taken:
             yield Finding("webhooks", "fail", *taken)
         if not wrong and not taken:
@@ -284,7 +287,7 @@ class Examination:
                 "queues",
                 "fail",
                 f"given up, and not yet among the dead letters: {', '.join(poisoned)}",
-                "see the log of bury_outbound_call",
+                "a tick keeps them: see the log of send_due_sms",
             )
         most = max((depths.get(name, 0) for name in QUEUES), default=0)
         yield Finding("queues", "warn" if most > MANY else "ok", f"waiting: {waiting}")

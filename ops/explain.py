@@ -7,8 +7,9 @@ import typer
 from rich.text import Text
 
 from ops import signature
-from ops.client import AsJson, OpsError
+from ops.client import AsJson
 from ops.console import console, print_json
+from ops.errors import OpsError
 from ops.probe import TOKENS
 from shared.config import url_parts
 
@@ -24,7 +25,7 @@ def explain(
 ) -> None:
     """Say why a signature does not fit, by the tokens in the environment: TWILIO_AUTH_TOKEN and others.
 
-    A request that was refused is on the double's page, and in Twilio's debugger with all but its signature.
+    A request that was refused is on the emulator's page, and in Twilio's debugger with all but its signature.
     """
     tokens = {name: os.environ[name] for name in TOKENS if os.environ.get(name)}
     if not tokens:

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ops.client import Api, AsJson, Key, OpsError, Url, find
+from ops.client import Api, AsJson, Key, Url, find
 from ops.console import EXIT_CODES, Commands, console, print_json
+from ops.errors import OpsError
 
 app = typer.Typer(
     cls=Commands, help="SMS: schedule, list, cancel, watch.", epilog=EXIT_CODES, no_args_is_help=True

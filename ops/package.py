@@ -95,6 +95,7 @@ def install(requirements: Path, dist: Path) -> None:
     shutil.rmtree(dist / SITE_PACKAGES.parts[0], ignore_errors=True)
     target.mkdir(parents=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip += ["--require-hashes"]
     run = subprocess.run(
         [*pip, "--target", target, *options, "-r", requirements], capture_output=True, text=True, check=False
     )
@@ -110,8 +111,10 @@ def install(requirements: Path, dist: Path) -> None:
 
 def build_web(root: Path) -> None:
     """Bundle the pages into web/build."""
-    npm = ["npm", "run", "--silent", "build"]
-    run = subprocess.run(npm, cwd=root, capture_output=True, text=True, check=False)
+    npm = shutil.which("npm") or "npm"  # npm.cmd on Windows, which is not found without its ending
+    run = subprocess.run(
+        [npm, "run", "--silent", "build"], cwd=root, capture_output=True, text=True, check=False
+    )
     if run.returncode:
         raise PackageError(f"npm run build failed:\n{run.stdout}{run.stderr}")
 

@@ -9,7 +9,9 @@ import requests
 from twilio.request_validator import RequestValidator
 
 from ops import signature
-from ops.client import TIMEOUT, Deployment, OpsError
+from ops.azure_sign_in import TIMEOUT
+from ops.client import Deployment
+from ops.errors import OpsError
 
 TOKENS = ("TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_SECONDARY", "TWILIO_API_SECRET")
 """What the app may check with: the right one first, then what people put in its place."""
@@ -36,8 +38,8 @@ class Probe:
         self._deployment = deployment
         self._number = number
         self._seen = seen
-        settings = deployment.settings
-        self._tokens = {name: settings[name] for name in TOKENS if settings.get(name)}
+        (self._account_sid,) = deployment.setting("TWILIO_ACCOUNT_SID")
+        self._tokens = _tokens(deployment)
         self._base: str | None = seen.get("public_base_url")
 
     def look(self, name: str, url: str) -> Finding:
@@ -83,7 +85,7 @@ class Probe:
 
     def _fields(self, name: str) -> dict[str, str]:
         common = {
-            "AccountSid": self._deployment.settings["TWILIO_ACCOUNT_SID"],
+            "AccountSid": self._account_sid,
             "ApiVersion": "2010-04-01",
             "From": self._number,
             "To": self._number,
@@ -105,6 +107,16 @@ class Probe:
             ).status_code
         except requests.RequestException as exc:
             raise OpsError(f"{signature.masked(url)} cannot be reached: {type(exc).__name__}") from exc
+
+
+def _tokens(deployment: Deployment) -> dict[str, str]:
+    """What the app may check with, by setting; the auth token must be known."""
+    tokens = {"TWILIO_AUTH_TOKEN": deployment.setting("TWILIO_AUTH_TOKEN")[0]}
+    for name in TOKENS[1:]:
+        value = deployment.settings.get(name) or deployment.secrets(name)
+        if value:
+            tokens[name] = value
+    return tokens
 
 
 def _refused(says: str, mend: str) -> Finding:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from twilio.request_validator import RequestValidator
 
-from shared.voice.menu import STEPS
+from shared.voice.steps import STEPS
 from shared.voice.twimlets import TWIMLETS
 
 MOST_MISTAKES = 2

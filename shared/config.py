@@ -1,6 +1,6 @@
-"""The app's settings: the only reader of the environment.
+"""The app settings. Nothing else in the app reads the environment.
 
-A field of Settings names its app setting, how its text becomes a value, and whether the app can do without.
+Each field of Settings names its app setting, how its text is parsed, and its default where it has one.
 """
 
 import os
@@ -13,12 +13,16 @@ from urllib.parse import SplitResult, urlsplit
 from shared.errors import InvalidRequest, SettingsError
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from shared.times.business_hours import Opening
 
 LONGEST_CALL = 86_400
-"""Seconds that Twilio takes as a TimeLimit or a timeLimit, at most."""
+"""Seconds: the largest TimeLimit or timeLimit that Twilio takes."""
+CALL_QUEUE = "support"
+"""The name of the queue at Twilio in which callers wait for one of us."""
 MEETING = 14_400
-"""Seconds in a conference, at least: what Twilio's <Dial> has without a timeLimit, said aloud."""
+"""Seconds that a guest may stay in a conference, at least. It is the default timeLimit of Twilio's <Dial>."""
 AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     # Azurite's published development key: the same for everyone, and no secret.
@@ -27,6 +31,13 @@ AZURITE = (
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
+
+
+UNRESOLVED = (
+    "is a Key Vault reference that Azure has not resolved, so its value is not known: see that the secret is "
+    "there and that the app's identity has the role Key Vault Secrets User on the vault, then `azd provision`"
+)
+"""App Service leaves the reference itself where it cannot resolve it ("Use Key Vault references")."""
 
 
 def _text(value: str) -> str:
@@ -134,7 +145,7 @@ def _rooms(value: str) -> tuple[tuple[str, str], ...]:
 
 
 def url_parts(url: str) -> SplitResult:
-    """Its parts; nothing but empty ones where it is no URL at all: http://[, or one with port 99999."""
+    """The parts of a URL. All parts are empty where it is malformed, such as http://[ or a port of 99999."""
     try:
         parts = urlsplit(url)
         return urlsplit("") if parts.port == 0 else parts
@@ -178,12 +189,12 @@ def _yes_or_no(value: str) -> bool:
 
 
 def _is_true(value: str) -> bool:
-    """As the platform writes it: True. Anything else is no."""
+    """Whether the platform has written True. Any other text means no."""
     return value.lower() == "true"
 
 
 def _quiet_hours(value: str) -> str:
-    from shared.times.instants import check_quiet_hours
+    from shared.times.quiet_hours import check_quiet_hours
 
     try:
         return check_quiet_hours(value)
@@ -192,7 +203,7 @@ def _quiet_hours(value: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Does this URL, or origin, lead to this machine alone?"""
+    """Whether this URL, or origin, leads to this machine."""
     return url_parts(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
@@ -206,7 +217,7 @@ def _origin(value: str) -> str:
 def _loopback_origin(value: str) -> str:
     if not is_loopback(value):
         raise ValueError(
-            "must be a loopback origin, such as http://127.0.0.1:4000: it is for the double alone"
+            "must be a loopback origin, such as http://127.0.0.1:4000: it is for the emulator alone"
         )
     return _origin(value)
 
@@ -225,10 +236,51 @@ def _setting(
     return field(default=default, repr=not secret, metadata=metadata)
 
 
+class _Reading:
+    """What one look at the environment gives: values by field, and what is wrong, by app setting."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.missing: list[str] = []
+        self.invalid: list[tuple[str, str]] = []
+        self.unresolved: list[tuple[str, str]] = []
+
+    def read(self, each: "Field[Any]", text: str) -> None:
+        """One app setting by itself."""
+        name, is_required = each.metadata["name"], each.default is MISSING
+        if not text:
+            if is_required:
+                self.missing.append(name)
+        elif text.casefold().startswith("@microsoft.keyvault("):
+            (self.invalid if is_required else self.unresolved).append((name, UNRESOLVED))
+        else:
+            try:
+                self.values[each.name] = each.metadata["parse"](text)
+            except ValueError as exc:
+                self.invalid.append((name, str(exc)))
+
+    def check_together(self) -> None:
+        """What one setting means for another."""
+        values = self.values
+        if "storage" not in values and "storage_account" not in values:
+            if ("AzureWebJobsStorage", UNRESOLVED) in self.unresolved:
+                self.invalid.append(("AzureWebJobsStorage", UNRESOLVED))
+            else:
+                self.missing.append("AzureWebJobsStorage")
+        if ("TWILIO_API_SECRET", UNRESOLVED) in self.unresolved:
+            values.pop("api_key", None)  # without its secret it cannot be used; the auth token does for REST
+        if ("api_key" in values) != ("api_secret" in values):
+            self.missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
+        music = urlsplit(values.get("hold_music", "")).hostname
+        ours = urlsplit(values.get("public_base_url", "")).hostname
+        if music and music != ours and music not in values.get("allowed_twiml_hosts", ()):
+            self.invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
+
+
 # eq=False: two readings are never compared, and a cold start does not pay for it.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
-    """One reading of the app settings, parsed. Fields without a default must be set."""
+    """The app settings as they were read once, parsed. A field without a default must be set."""
 
     account_sid: str = _setting("TWILIO_ACCOUNT_SID", _sid("AC"))
     auth_token: str = _setting("TWILIO_AUTH_TOKEN", secret=True)
@@ -243,7 +295,7 @@ class Settings:
     client_identity: str = _setting("CLIENT_IDENTITY", _identity, default="agent")
     client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _token_seconds, default=3600)
     app_service_authentication: bool = _setting("APP_SERVICE_AUTHENTICATION", _yes_or_no, default=False)
-    # Azure says so by itself, read-only ("Environment variables and app settings in Azure App Service").
+    # Azure sets it; nobody can change it ("Environment variables and app settings in Azure App Service").
     sign_in_is_on: bool = _setting("WEBSITE_AUTH_ENABLED", _is_true, default=False, platform=True)
     phone_url: str | None = _setting("PHONE_URL", _loopback_origin, default=None)
     storage: str | None = _setting("AzureWebJobsStorage", default=None, secret=True)
@@ -260,7 +312,7 @@ class Settings:
     daily_call_limit: int | None = _setting("DAILY_CALL_LIMIT", _positive, default=None)
     reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
     call_time_limit: int = _setting("CALL_TIME_LIMIT", _call_seconds, default=1800)
-    # What the call flows know of the company; an option whose setting is missing is left out of the menu.
+    # What call flows say about the company. An option of the menu whose setting is missing is left out.
     company_name: str | None = _setting("COMPANY_NAME", default=None)
     company_address: str | None = _setting("COMPANY_ADDRESS", default=None)
     owner_number: str | None = _setting("OWNER_NUMBER", _number, default=None)
@@ -276,76 +328,71 @@ class Settings:
     conference_rooms: tuple[tuple[str, str], ...] = _setting(
         "CONFERENCE_ROOMS", _rooms, default=(), secret=True
     )
+    # No setting: (name, what is wrong) of the optional ones whose Key Vault reference was not resolved.
+    unresolved: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read every setting, from `environ` or from the process and its .env file.
+        """Read every setting from `environ`, or from the environment and the .env file.
 
-        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong.
-        python-dotenv leaves the .env file alone where PYTHON_DOTENV_DISABLED is set, as the tests do.
+        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong. An
+        optional one whose Key Vault reference was not resolved counts as missing too, and is `unusable`.
+        python-dotenv does not read .env where PYTHON_DOTENV_DISABLED is set, as in the tests.
         """
         if environ is None:
-            if os.path.isfile(".env"):  # nowhere in Azure, where loading the reader is felt
+            if os.path.isfile(".env"):  # not in Azure, where importing python-dotenv would slow a cold start
                 from dotenv import load_dotenv
 
                 load_dotenv(".env")
             environ = os.environ
-        values: dict[str, Any] = {}
-        missing: list[str] = []
-        invalid: list[tuple[str, str]] = []
-        for each in fields(cls):
-            name = each.metadata["name"]
-            text = environ.get(name, "").strip()
-            if not text:
-                if each.default is MISSING:
-                    missing.append(name)
-                continue
-            try:
-                values[each.name] = each.metadata["parse"](text)
-            except ValueError as exc:
-                invalid.append((name, str(exc)))
-        if "storage" not in values and "storage_account" not in values:
-            missing.append("AzureWebJobsStorage")
-        if ("api_key" in values) != ("api_secret" in values):
-            missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
-        music = urlsplit(values.get("hold_music", "")).hostname
-        ours = urlsplit(values.get("public_base_url", "")).hostname
-        if music and music != ours and music not in values.get("allowed_twiml_hosts", ()):
-            invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
-        if missing or invalid:
-            raise SettingsError(tuple(missing), tuple(invalid))
-        if values.get("storage") == "UseDevelopmentStorage=true":
-            values["storage"] = AZURITE
-        return cls(**values)
+        reading = _Reading()
+        for each in _app_settings(cls):
+            reading.read(each, environ.get(each.metadata["name"], "").strip())
+        reading.check_together()
+        if reading.missing or reading.invalid:
+            raise SettingsError(tuple(reading.missing), tuple(reading.invalid))
+        if reading.values.get("storage") == "UseDevelopmentStorage=true":
+            reading.values["storage"] = AZURITE
+        return cls(**reading.values, unresolved=tuple(reading.unresolved))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every app setting that a person sets, as documented in the README's table."""
-        return tuple(each.metadata["name"] for each in fields(cls) if not each.metadata["platform"])
+        """Every app setting that a person sets, in the README's table."""
+        return tuple(each.metadata["name"] for each in _app_settings(cls) if not each.metadata["platform"])
+
+    @classmethod
+    def secret_names(cls) -> frozenset[str]:
+        """Those of them that are secrets: in Azure the vault has them, never the app settings themselves."""
+        return frozenset(each.metadata["name"] for each in _app_settings(cls) if not each.repr)
 
     @property
     def conference_time_limit(self) -> int:
-        """Seconds after which one who dialed into a conference is out of it.
+        """Seconds after which a guest who dialed into a conference is disconnected.
 
-        A meeting is no call of ours: its guests came by themselves, we ring nobody for it, and it may last.
+        It may be longer than CALL_TIME_LIMIT: guests of a meeting called us, and a meeting can take hours.
         """
         return max(MEETING, self.call_time_limit)
 
     @property
     def unusable(self) -> tuple[tuple[str, str], ...]:
-        """(name, what would be right) of what cannot take effect here, while all the rest works.
+        """(name, what would be right) of each setting that has no effect here. Everything else works.
 
-        While App Service's sign-in is off, anybody can send the header that says who has signed in.
+        While App Service's sign-in is off, anybody can send the header that names who has signed in.
         """
         if not self.app_service_authentication or self.sign_in_is_on:
-            return ()
+            return self.unresolved
         problem = (
             "is true, but App Service's sign-in is off here (WEBSITE_AUTH_ENABLED, which the platform sets, "
             "is not True): switch it on, or set this to false; until then no token is minted"
         )
-        return (("APP_SERVICE_AUTHENTICATION", problem),)
+        return (*self.unresolved, ("APP_SERVICE_AUTHENTICATION", problem))
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:
-        """The tokens that a webhook may be signed with: two while one is being rotated."""
+        """The tokens that may have signed a webhook: two while a token is being rotated."""
         return tuple(token for token in (self.auth_token, self.auth_token_secondary) if token)
+
+
+def _app_settings(cls: type[Settings]) -> "tuple[Field[Any], ...]":
+    """The fields that an app setting fills."""
+    return tuple(each for each in fields(cls) if each.metadata)

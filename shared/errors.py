@@ -10,6 +10,7 @@ SwitchboardError
 ├── Contended               someone else changed the row first (ETag), so read it again
 ├── Malformed               a row in storage is not as we write them: names its column
 ├── StorageAway             storage does not answer: nothing is known of the request, try again later
+│   └── OldStore            other code laid the tables out: a person must begin anew
 └── TwilioError             what Twilio answered, or that it did not
     ├── NotSent             the request never left, or was refused for now: may be repeated
     │   └── Throttled       429 or 20429: repeat later, slower
@@ -93,6 +94,10 @@ class Malformed(SwitchboardError):
 
 class StorageAway(SwitchboardError):
     """Storage did not answer, or answered 5xx. What was asked may or may not have been done."""
+
+
+class OldStore(StorageAway):
+    """The stored layout has another version than this code. No table is used until a person begins anew."""
 
 
 class TwilioError(SwitchboardError):

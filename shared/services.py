@@ -1,28 +1,27 @@
 """What the triggers work with, built from the settings on first use and kept for the life of the worker."""
 
-import json
-import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.errors import Conflict, InvalidRequest
-from shared.lazily import recipients, schedule
-
 if TYPE_CHECKING:
     from shared.bulk.jobs import BulkJobs
+    from shared.bulk.loader import Loader
+    from shared.calls.call import Call
     from shared.calls.dead_letters import DeadLetters
-    from shared.calls.ledger import CallLedger
     from shared.config import Settings
-    from shared.delivery.store import MessageStore
+    from shared.delivery.outbox import Outbox
+    from shared.delivery.store import Store
+    from shared.delivery.throttle import Slots
+    from shared.recipients.erasure import Places
+    from shared.recipients.timeline import Timeline
+    from shared.sms.message import Message
     from shared.sms.stats import Stats
     from shared.storage.blobs import Blobs
+    from shared.storage.queues import Queues
     from shared.storage.tables import Table, Tables
+    from shared.timer import GivenUp
     from shared.twilio_helper import Twilio
-    from shared.twiml.effects import Effect
-
-log = logging.getLogger(__name__)
 
 
 class Services:
@@ -54,19 +53,45 @@ class Services:
         return Tables.connect(self.settings)
 
     @cached_property
-    def messages(self) -> "MessageStore":
-        """The messages, and who has opted out."""
-        from shared.delivery.store import MessageStore
+    def slots(self) -> "Slots":
+        """How many requests may be under way at once, by all that this process sends."""
+        from shared.delivery.throttle import Slots
 
-        return MessageStore(self.tables.table("messages"), self.settings.erasure_key)
+        return Slots(self.settings.send_concurrency)
 
     @cached_property
-    def calls(self) -> "CallLedger":
-        """The calls."""
-        from shared.calls.ledger import CallLedger
-        from shared.storage.batching import Together
+    def messages(self) -> "Store[Message]":
+        """The texts, and who has opted out."""
+        from shared.delivery.store import Store
+        from shared.sms.message import Message
 
-        return CallLedger(Together(self.tables.table("calls")))
+        return Store(self.tables.table("messages"), Message, self.settings.erasure_key)
+
+    @cached_property
+    def calls(self) -> "Store[Call]":
+        """The calls."""
+        from shared.calls.call import Call
+        from shared.delivery.store import Store
+
+        return Store(self.tables.table("calls", batching=True), Call, self.settings.erasure_key)
+
+    @cached_property
+    def text_outbox(self) -> "Outbox[Message]":
+        """The texts on their way out."""
+        from shared.delivery.outbox import Outbox
+        from shared.sms.texts import Texts
+
+        texts = Texts(self.messages, self.twilio, self.settings)
+        return Outbox(self.messages, texts, self.settings, self.slots)
+
+    @cached_property
+    def call_outbox(self) -> "Outbox[Call]":
+        """The calls on their way out."""
+        from shared.calls.placing import Calls
+        from shared.delivery.outbox import Outbox
+
+        calls = Calls(self.messages, self.dead_letters, self.twilio, self.settings)
+        return Outbox(self.calls, calls, self.settings, self.slots)
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
@@ -89,10 +114,17 @@ class Services:
 
     @cached_property
     def bulk_jobs(self) -> "BulkJobs":
-        """The bulk loads."""
+        """The jobs of the bulk loads."""
         from shared.bulk.jobs import BulkJobs
 
         return BulkJobs(self.tables.table("bulk"))
+
+    @cached_property
+    def bulk_loader(self) -> "Loader":
+        """What loads a file."""
+        from shared.bulk.loader import Loader
+
+        return Loader(self.bulk_jobs, self.files, self.messages, self.settings)
 
     @cached_property
     def files(self) -> "Blobs":
@@ -101,32 +133,37 @@ class Services:
 
         return Blobs(self.settings, "bulk")
 
-    async def carry_out(self, effects: "Iterable[Effect]") -> list[str]:
-        """Do what a flow wants done besides its TwiML; the calls to place, as queue messages."""
-        from shared.twiml.effects import CallBack, OptIn, OptOut, Text
+    @cached_property
+    def queues(self) -> "Queues":
+        """The queues through the storage SDK."""
+        from shared.storage.queues import Queues
 
-        ring: list[str] = []
-        for effect in effects:
-            match effect:
-                case Text():
-                    request = {"to": effect.to, "body": effect.body, "idempotency_key": effect.id}
-                    try:
-                        await schedule.create(request, self.messages, self.settings, now=utcnow())
-                    except (InvalidRequest, Conflict) as exc:  # the caller is to hear the answer all the same
-                        log.error("a text that a call flow wants sent cannot be: %s", exc)
-                case CallBack():
-                    ring.append(json.dumps({"to": effect.to, "url": effect.url, "id": effect.id}))
-                case OptOut():
-                    await recipients.opt_out(self.messages, effect.address, now=utcnow(), source="asked for")
-                case OptIn():
-                    await recipients.opt_in(self.messages, effect.address)
-                case _:
-                    log.warning("a call flow warns: %s", effect.reason)
-        return ring
+        return Queues(self.settings)
+
+    @property
+    def given_up(self) -> "GivenUp":
+        """What the host gave up."""
+        from shared.timer import GivenUp
+
+        return GivenUp(self.queues, self.calls, self.dead_letters, self.bulk_jobs, self.files)
+
+    @property
+    def places(self) -> "Places":
+        """Everywhere that something about a person may be."""
+        from shared.recipients.erasure import Places
+
+        return Places(self.messages, self.calls, self.dead_letters, self.bulk_jobs, self.files)
+
+    @property
+    def timeline(self) -> "Timeline":
+        """What is known of one number."""
+        from shared.recipients.timeline import Timeline
+
+        return Timeline(self.messages, self.calls, self.twilio)
 
     async def close(self) -> None:
         """Close every connection that was opened."""
-        for name in ("twilio", "tables", "files"):
+        for name in ("twilio", "tables", "files", "queues"):
             if name in self.__dict__:
                 await self.__dict__[name].close()
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from azure.storage.blob import ResourceTypes, Services, generate_account_sas
 from azure.storage.queue import QueueClient
 
-from local import azurite, ports
+from local.launcher import azurite, ports
+from local.launcher.orphans import adopted
 
 _ACCOUNTS = tuple(f"account{number:03}" for number in range(400))
 
@@ -71,12 +72,13 @@ def running_azurite() -> Iterator[Azurite]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    try:
-        asyncio.run(_ready(process, where))
-        yield Azurite(where, where.connection_string())
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
+    with adopted(process.pid):
+        try:
+            asyncio.run(_ready(process, where))
+            yield Azurite(where, where.connection_string())
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
 
 
 async def _ready(process: subprocess.Popen[bytes], where: azurite.StoragePorts) -> None:

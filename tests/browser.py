@@ -14,6 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from local.launcher.orphans import adopted
+from tests.waiting import PATIENCE
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
     "--headless=new",
@@ -27,6 +30,16 @@ _FLAGS = (
     "--no-first-run",
     "--remote-debugging-port=0",
 )
+_MOVED = float(os.environ.get("FAKETIME", "0"))
+"""Seconds by which tests/any_day.py has moved the clock. Chromium hangs under libfaketime, so it runs without
+it, and its pages are told the moved time."""
+_MOVED_DATE = f"""
+globalThis.Date = new Proxy(Date, {{
+    construct: (real, given, made) =>
+        Reflect.construct(real, given.length ? given : [real.now() + {_MOVED * 1000:.0f}], made),
+    get: (real, name) => name === "now" ? () => real.now() + {_MOVED * 1000:.0f} : Reflect.get(real, name),
+}});
+"""
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None and os.environ.get("CI") != "true",
     reason="no Chromium on PATH (chromium, chromium-browser or google-chrome)",
@@ -66,7 +79,7 @@ class Page:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        event = await asyncio.wait_for(answer, 30)
+        event = await asyncio.wait_for(answer, PATIENCE)
         if "error" in event:
             raise RuntimeError(event["error"]["message"])
         result: dict[str, Any] = event["result"]
@@ -96,7 +109,7 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    async def until(self, expression: str, timeout: float = 20) -> None:
+    async def until(self, expression: str, timeout: float = PATIENCE) -> None:
         """Wait until the expression is truthy. Raises TimeoutError that names it."""
         try:
             async with asyncio.timeout(timeout):
@@ -127,29 +140,34 @@ async def open_page(profile: Path, flags: Sequence[str] = ()) -> AsyncIterator[P
         *flags,
         f"--user-data-dir={profile}",
         "about:blank",
+        env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD" or not _MOVED},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
-    try:
-        port = await _port(profile / "DevToolsActivePort")
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                tabs = await answer.json()
-            address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-            async with session.ws_connect(address, max_msg_size=0) as socket:
-                page = Page(socket)
-                for domain in ("Page", "Runtime", "Log"):
-                    await page.send(f"{domain}.enable")
-                yield page
-                await page.close()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+    with adopted(process.pid):
+        try:
+            port = await _port(profile / "DevToolsActivePort")
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                    tabs = await answer.json()
+                address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
+                async with session.ws_connect(address, max_msg_size=0) as socket:
+                    page = Page(socket)
+                    for domain in ("Page", "Runtime", "Log"):
+                        await page.send(f"{domain}.enable")
+                    if _MOVED:
+                        await page.send("Page.addScriptToEvaluateOnNewDocument", source=_MOVED_DATE)
+                    yield page
+                    await page.close()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
 
 
 async def _port(path: Path) -> int:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             lines = await asyncio.to_thread(_lines, path)
             if lines:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.host.worker import Worker
-from local.phone.calls import StatusCallback
-from local.phone.senders import InProcess
-from local.phone.testing import Number, Phone
-from local.phone.web import Target
+from local.phone.testing import Phone, VoiceNumber
+from local.phone.transports import InProcess
+from local.twilio.carrier.exchange.leg import StatusCallback
+from local.twilio.carrier.exchange.web_requests import Target
 from shared.config import Settings
 
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
@@ -20,7 +20,7 @@ OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
 def app_phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
     """A phone whose number +12025550100 is answered by the indexed app, as Twilio would be told to."""
     public = os.environ["PUBLIC_BASE_URL"]
-    number = Number(
+    number = VoiceNumber(
         Target(f"{public}/api/voice"),
         callback=StatusCallback(f"{public}/api/voice/status"),
     )

@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from local.host.worker import Worker
 from local.phone.testing import Phone
-from local.twilio import Double, Options, Pace
-from local.twilio.core import Exchange
+from local.twilio import Emulator, Options, Pace
+from local.twilio.carrier.backend import RestRequest
 from shared.services import Services
 from tests import calling, offline, openapi
 from tests.app import App, connected
@@ -36,21 +36,21 @@ def azurite() -> Iterator[Azurite]:
 
 
 @pytest.fixture(scope="session")
-def running_double() -> Iterator[Double]:
-    """One Twilio double for the session, at a quick pace; tests take `double`."""
-    with Double(Options(pace=Pace(step=0.01, talk=0.02))) as double:
-        yield double
+def running_emulator() -> Iterator[Emulator]:
+    """One Twilio emulator for the session, at a quick pace; tests take `emulator`."""
+    with Emulator(Options(pace=Pace(step=0.01, talk=0.02))) as emulator:
+        yield emulator
 
 
 @pytest.fixture
-def double(running_double: Double) -> Iterator[Double]:
-    """The Twilio double, as new. Every exchange with it must fit Twilio's own OpenAPI description."""
-    exchanges: list[Exchange] = []
-    running_double.reset()
-    running_double.on_exchange(exchanges.append)
-    yield running_double
-    running_double.on_exchange(None)
-    running_double.reset()
+def emulator(running_emulator: Emulator) -> Iterator[Emulator]:
+    """The Twilio emulator, as new. Every exchange with it must fit Twilio's own OpenAPI description."""
+    exchanges: list[RestRequest] = []
+    running_emulator.reset()
+    running_emulator.on_rest_request(exchanges.append)
+    yield running_emulator
+    running_emulator.on_rest_request(None)
+    running_emulator.reset()
     assert not openapi.problems(exchanges)
 
 
@@ -77,18 +77,18 @@ def front(running_front: Front) -> Iterator[Front]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
-    """What the triggers work with: empty storage, the Twilio double, `front` at PUBLIC_BASE_URL."""
+async def services(azurite: Azurite, emulator: Emulator, front: Front) -> AsyncIterator[Services]:
+    """What the triggers work with: empty storage, the Twilio emulator, `front` at PUBLIC_BASE_URL."""
     storage_account = azurite.fresh_account()
     made = Services(
-        settings(AzureWebJobsStorage=storage_account, TWILIO_BASE_URL=double.url, PUBLIC_BASE_URL=front.url)
+        settings(AzureWebJobsStorage=storage_account, TWILIO_BASE_URL=emulator.url, PUBLIC_BASE_URL=front.url)
     )
     yield made
     await made.close()
 
 
 @pytest_asyncio.fixture(scope="session")
-async def worker(azurite: Azurite, running_double: Double, running_front: Front) -> AsyncIterator[Worker]:
+async def worker(azurite: Azurite, running_emulator: Emulator, running_front: Front) -> AsyncIterator[Worker]:
     """The real function_app.py, indexed by Microsoft's worker library in this process.
 
     An app can be indexed once a process: nobody else may call its get_functions().
@@ -97,7 +97,7 @@ async def worker(azurite: Azurite, running_double: Double, running_front: Front)
         "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "TWILIO_AUTH_TOKEN": "twilio_test_auth_token",
         "TWILIO_FROM_NUMBER": "+12025550100",
-        "TWILIO_BASE_URL": running_double.url,
+        "TWILIO_BASE_URL": running_emulator.url,
         "PUBLIC_BASE_URL": running_front.url,
         "SMS_SCHEDULE": "0 0 0 1 1 *",
         "AzureWebJobsStorage": azurite.fresh_account(),
@@ -122,8 +122,8 @@ def phone(worker: Worker, loop: asyncio.AbstractEventLoop) -> Phone:
 
 
 @pytest_asyncio.fixture
-async def app(worker: Worker, double: Double, front: Front) -> AsyncIterator[App]:  # noqa: ARG001 - it needs both
-    """The whole app: its API and queues through the worker, Twilio's double behind it."""
+async def app(worker: Worker, emulator: Emulator, front: Front) -> AsyncIterator[App]:  # noqa: ARG001 - it needs both
+    """The whole app: its API and queues through the worker, Twilio's emulator behind it."""
     made = connected(worker)
     yield made
     await made.stored.close()

@@ -1,22 +1,21 @@
-"""Call flows without a server: form fields in, parsed TwiML and effects out."""
+"""Runs call flows without a server: form fields in, parsed TwiML and effects out."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from shared.config import Settings
 from shared.errors import NotFound
-from shared.twiml.effects import Effect
-from shared.twiml.reply import Reply
+from shared.twiml.reply import Effect, Reply
 from shared.twiml.request import TwilioRequest
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import menu, outbound, softphone, steps, twimlets
+from tests import clock
 
 PUBLIC = "https://switchboard.example.com"
 OURS, CALLER, ANNA, BEN, OWNER = (f"+1202555010{digit}" for digit in range(5))
-NOW = datetime(2030, 1, 31, 14, 5, tzinfo=UTC)  # a Thursday
+NOW = clock.NOW.replace(year=2008, month=1, day=31, hour=14, minute=5)  # a Thursday
 CALL_SID = "CA" + "1" * 32
 RECORDING_SID = "RE" + "2" * 32
 REQUIRED = {
@@ -48,7 +47,7 @@ def company(**environ: str) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request was answered, as Twilio would read it."""
+    """The answer to one request, as Twilio reads it."""
 
     twiml: ET.Element
     effects: tuple[Effect, ...]
@@ -112,22 +111,22 @@ def ask(
 def route(path: list[str], asked: TwilioRequest, known: Settings, say: str) -> Reply:
     match path:
         case ["voice"]:
-            return voice.greeting(asked, known)
+            return menu.greeting(asked, known)
         case ["voice", "client"]:
-            return voice.client(asked, known)
+            return softphone.client(asked, known)
         case ["voice", "step", "outbound"]:
-            return voice.outbound(asked, known, say)
+            return outbound.outbound(asked, known, say)
         case ["voice", "step", name]:
-            return voice.step(name, asked, known)
+            return steps.step(name, asked, known)
         case ["twimlets", name]:
             return twimlets.twimlet(name, asked, known)
     raise AssertionError(path)
 
 
 def walk(known: Settings, url: str, form: Mapping[str, str], key: str = "") -> Iterator[str]:
-    """The URLs that a call fetches whose caller presses `key` at every Gather, or never any.
+    """The URLs that a call fetches if its caller presses `key` at every Gather, or never any key.
 
-    Nobody answers a Dial, nothing is recorded, and the line is full. A page that is not there ends it.
+    Nobody answers a Dial, nothing is recorded, and the queue is full. An unknown step ends the call.
     """
     pending: list[tuple[str, dict[str, str]]] = [(url, {})]
     while pending:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from local.azurite import StoragePorts
+from local.launcher.azurite import StoragePorts
 
 
 @asynccontextmanager

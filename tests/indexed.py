@@ -1,20 +1,21 @@
-"""The index of rare ends against the messages themselves, after whatever a test did to them."""
+"""The index of rare ends against the texts or calls themselves, after whatever a test did to them."""
 
+from shared.delivery.record import Delivery
 from shared.delivery.states import RARE
-from shared.delivery.store import END, PARTITIONS, MessageStore
-from shared.sms.message import Message
+from shared.delivery.store import Store
+from shared.storage.rows import END
 
 
-async def astray(store: MessageStore) -> set[tuple[str, str]]:
+async def astray[T: Delivery](store: Store[T]) -> set[tuple[str, str]]:
     """(state, id) that the index has and should not have, or has not and should have."""
     index: set[tuple[str, str]] = set()
     ended: set[tuple[str, str]] = set()
-    for partition in PARTITIONS:
+    for partition in store.partitions:
         for row in await store.table.read(partition, "x|", "x|" + END, limit=100_000):
-            _, state, message_id = row.key.split("|")
-            index.add((state, message_id))
+            _, state, item_id = row.key.split("|")
+            index.add((state, item_id))
         for row in await store.table.read(partition, "m|", "m|" + END, limit=100_000):
-            message = Message.from_row(row)
-            if message.state in RARE:
-                ended.add((message.state.value, message.id))
+            item = store.record.from_row(row)
+            if item.state in RARE:
+                ended.add((item.state.value, item.id))
     return index ^ ended

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import ports
-from local.azurite import StoragePorts
+from local.launcher import ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.orphans import adopted
 from tests.host.process import ROOT, environment
 
 
 @dataclass(frozen=True, slots=True)
 class LaptopPorts:
-    """Where one laptop edition listens."""
+    """The ports of one laptop edition."""
 
     port: int
     storage_port: int
@@ -46,7 +47,7 @@ class LaptopPorts:
 
 
 class Laptop:
-    """A laptop edition that is starting or running, and what it has printed."""
+    """A laptop edition that starts or runs, and its output so far."""
 
     def __init__(self, process: asyncio.subprocess.Process, where: LaptopPorts, data: Path) -> None:
         self.process = process
@@ -57,7 +58,7 @@ class Laptop:
         self._reading = asyncio.create_task(self._read())
 
     async def printed(self, pattern: str) -> re.Match[str]:
-        """Wait for it. Raises AssertionError with the output if the process ended without it."""
+        """Wait until the output matches. Raises AssertionError if the process ends before."""
         while True:
             if found := re.search(pattern, self.output):
                 return found
@@ -71,7 +72,7 @@ class Laptop:
         await self.printed("Ctrl-C stops everything")
 
     async def ended(self) -> int:
-        """The exit code, once the whole output is read."""
+        """Wait for the end and read the whole output. Returns the exit code."""
         await self._reading
         return await self.process.wait()
 
@@ -81,7 +82,7 @@ class Laptop:
         return await self.ended()
 
     async def command(self, *arguments: str) -> tuple[int, str]:
-        """`python -m local ARGUMENTS` against this one: its exit code and what it printed."""
+        """Run `python -m local ARGUMENTS` for this edition. Returns its exit code and its output."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "local", "--data", str(self.data), *arguments),
             cwd=ROOT,
@@ -89,7 +90,8 @@ class Laptop:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await process.communicate()
+        with adopted(process.pid):
+            output, _ = await process.communicate()
         return process.returncode or 0, output.decode()
 
     def nothing_listens(self) -> bool:
@@ -110,23 +112,24 @@ async def started(
     options: Sequence[str] | None = None,
     where: LaptopPorts | None = None,
 ) -> AsyncIterator[Laptop]:
-    """Start it; it is stopped at the end. options: the ports' unless given."""
+    """Start a laptop edition, and stop it at the end. options: by default those of the ports."""
     where = where or LaptopPorts.free()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "local", "--app-dir", str(app_dir), "--data", str(data)),
+        *(sys.executable, "-m", "local", "--data", str(data)),
         *(where.options if options is None else options),
         cwd=ROOT,
-        env={**environment(environ), "COLUMNS": "120"},
+        env={**environment(environ), "SWITCHBOARD_APP_DIR": str(app_dir), "COLUMNS": "120"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
     laptop = Laptop(process, where, data)
-    try:
-        yield laptop
-    finally:
-        await laptop.stop()
+    with adopted(process.pid):
+        try:
+            yield laptop
+        finally:
+            await laptop.stop()
 
 
 @asynccontextmanager
@@ -137,7 +140,7 @@ async def running(
     options: Sequence[str] | None = None,
     where: LaptopPorts | None = None,
 ) -> AsyncIterator[Laptop]:
-    """The same, once its panel is there."""
+    """Start a laptop edition and wait until it shows its banner."""
     async with started(app_dir, data, environ, options, where) as laptop:
         await laptop.ready()
         yield laptop

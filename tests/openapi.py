@@ -1,4 +1,4 @@
-"""Twilio's own OpenAPI description as a judge of what the double is asked and what it answers.
+"""Twilio's own OpenAPI description as a judge of what the emulator is asked and what it answers.
 
 The description is in the npm package @twilio-alpha/mcp. A request that is refused with 4xx need not fit it;
 every other request and every answer must.
@@ -20,7 +20,7 @@ from openapi_schema_validator import OAS30ReadValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from local.twilio.core import Exchange
+from local.twilio.carrier.backend import RestRequest
 
 SPECS = Path(__file__).parent.parent / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json"
 _BASE = "urn:twilio"
@@ -90,7 +90,7 @@ class Description:
             self._paths.append((re.compile(pattern), item))
         self._matched: dict[tuple[str, str], Operation | None] = {}
 
-    def problems(self, exchange: Exchange) -> list[str]:
+    def problems(self, exchange: RestRequest) -> list[str]:
         """What is wrong with one exchange, as sentences; none when it fits."""
         operation = self._operation(exchange.method, exchange.path)
         if operation is None:
@@ -126,7 +126,7 @@ class Description:
                 )
         return None
 
-    def _request(self, operation: Operation, exchange: Exchange) -> Iterable[str]:
+    def _request(self, operation: Operation, exchange: RestRequest) -> Iterable[str]:
         yield from self._parameters("query", operation.query, exchange.query)
         if exchange.method != "POST":
             return
@@ -156,7 +156,7 @@ class Description:
                 yield f"{where}: {name} is given {len(given)} times"
             yield from self._errors(f"{where}: {name}", schema, _cast(given[-1], schema))
 
-    def _answer(self, operation: Operation, exchange: Exchange) -> Iterable[str]:
+    def _answer(self, operation: Operation, exchange: RestRequest) -> Iterable[str]:
         status = exchange.status
         if status is None:
             return
@@ -222,16 +222,17 @@ def _cast(text: str, schema: Mapping[str, Any]) -> Any:
     return text
 
 
-def exchanges_at(url: str) -> list[Exchange]:
-    """The last exchanges of a double that runs as a process of its own."""
-    answer = requests.get(f"{url}/double/exchanges", timeout=60)
+def exchanges_at(url: str) -> list[RestRequest]:
+    """The last REST requests to an emulator that runs as a process of its own."""
+    answer = requests.get(f"{url}/emulator/exchanges", timeout=60)
     return [
-        Exchange(**{**each, "at": datetime.fromisoformat(each["at"])}) for each in answer.json()["exchanges"]
+        RestRequest(**{**each, "at": datetime.fromisoformat(each["at"])})
+        for each in answer.json()["exchanges"]
     ]
 
 
 _NEWER = {"/v1/Keys": "twilio_iam_v1.json", "/v1/Services": "twilio_messaging_v1.json"}
-"""What the double has besides api.twilio.com's, by the start of its path."""
+"""What the emulator has besides api.twilio.com's, by the start of its path."""
 
 _described = functools.cache(Description)
 
@@ -243,6 +244,6 @@ def description(path: str) -> Description:
     )
 
 
-def problems(exchanges: Iterable[Exchange]) -> list[str]:
+def problems(exchanges: Iterable[RestRequest]) -> list[str]:
     """What is wrong with any of these exchanges."""
     return [problem for exchange in exchanges for problem in description(exchange.path).problems(exchange)]

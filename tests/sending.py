@@ -2,23 +2,22 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.delivery import drain
 from shared.delivery.sender import Report
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.sms.message import Message, new_id
-from shared.web import webhook
+from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""Passed in as the time. What is compared with Twilio's own clock takes the real time."""
 
 
 def person(number: int) -> str:
@@ -31,12 +30,12 @@ async def keep(services: Services, count: int = 1, *, due: datetime = NOW, **cha
     for number in range(1, count + 1):
         to = changes.get("to", person(number))
         message = Message(id=new_id(to, due), to=to, body=f"hello {number}", due=due, created=due)
-        kept.append(await services.messages.create(replace(message, **changes)))
+        kept.append(await schedule.keep(replace(message, **changes), services.messages))
     return kept
 
 
 async def drained(services: Services, now: datetime = NOW, seconds: float = 60) -> Report:
-    return await drain.drain(services.messages, services.twilio, services.settings, now=now, seconds=seconds)
+    return await drain.drain(services.text_outbox, now=now, seconds=seconds)
 
 
 async def states(services: Services) -> Counter[str]:
@@ -44,7 +43,7 @@ async def states(services: Services) -> Counter[str]:
     found, token = Counter[str](), ""
     while True:
         page = await services.messages.page(token=token, limit=200)
-        found.update(message.state.value for message in page.messages)
+        found.update(message.state.value for message in page.items)
         token = page.token
         if not token:
             return found
@@ -57,19 +56,19 @@ async def fates(services: Services) -> Counter[str]:
     return Counter({**found, "left": left})
 
 
-def sent_twice(double: Double) -> list[str]:
+def sent_twice(emulator: Emulator) -> list[str]:
     """The callbacks' ids, which are our messages' ids, of which Twilio accepted more than one message."""
-    ids = Counter(each["sid"] for each in double.ledger()["messages"])
-    bodies = Counter((each["to"], each["body"]) for each in double.ledger()["messages"])
+    ids = Counter(each["sid"] for each in emulator.ledger()["messages"])
+    bodies = Counter((each["to"], each["body"]) for each in emulator.ledger()["messages"])
     return [str(each) for each, number in [*ids.items(), *bodies.items()] if number > 1]
 
 
-async def as_twilio_says(services: Services, double: Double) -> None:
+async def as_twilio_says(services: Services, emulator: Emulator) -> None:
     """Every message that Twilio accepted is one of ours, under its SID; and none was accepted twice."""
-    assert sent_twice(double) == []
+    assert sent_twice(emulator) == []
     page = await services.messages.page(limit=200)
-    ours = {message.sid: (message.to, message.body) for message in page.messages if message.sid}
-    truth = {each["sid"]: (each["to"], each["body"]) for each in double.ledger()["messages"]}
+    ours = {message.sid: (message.to, message.body) for message in page.items if message.sid}
+    truth = {each["sid"]: (each["to"], each["body"]) for each in emulator.ledger()["messages"]}
     assert ours == truth
 
 
@@ -77,14 +76,15 @@ def listen(front: Front, services: Services) -> None:
     """Let Twilio's status callbacks reach these services."""
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await webhook.record(req, services, lambda got: schedule.reported(got, services.messages))
+        outbox = services.text_outbox
+        return await webhooks.record(req, services, lambda got: sms_status.reported(got, outbox))
 
     front.handle = handle
 
 
 async def waiting(services: Services, message: Message, now: datetime = NOW) -> bool:
     """Is it among what is due by then?"""
-    rows = await services.messages.agenda(message.partition, now)
+    rows = await services.messages.due(message.partition, now)
     return f"m|{message.id}" in {row.key.split("|", 2)[2] for row in rows}
 
 

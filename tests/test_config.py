@@ -156,3 +156,67 @@ def test_a_wrong_setting_of_the_call_flows_says_what_would_be_right(
     ((wrong, why),) = caught.value.invalid
     assert wrong == name
     assert problem in why
+
+
+# Key Vault references.
+
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://vault-abc.vault.azure.net/secrets/X/0123456789abcdef)"
+
+
+def test_a_required_setting_whose_reference_was_not_resolved_is_invalid() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**MINIMAL, "TWILIO_AUTH_TOKEN": REFERENCE})
+
+    ((name, problem),) = caught.value.invalid
+    assert name == "TWILIO_AUTH_TOKEN"
+    assert "Key Vault Secrets User" in problem
+    assert "vault-abc" not in str(caught.value)
+
+
+def test_so_is_storage_where_nothing_else_says_where_it_is() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**MINIMAL, "AzureWebJobsStorage": REFERENCE})
+    assert [name for name, _ in caught.value.invalid] == ["AzureWebJobsStorage"]
+    assert caught.value.missing == ()
+
+    found = Settings.from_env(
+        {**MINIMAL, "AzureWebJobsStorage": REFERENCE, "AzureWebJobsStorage__accountName": "example"}
+    )
+    assert found.storage is None
+
+
+@pytest.mark.parametrize(
+    "reference", [REFERENCE, REFERENCE.lower(), "@Microsoft.KeyVault(VaultName=v;SecretName=s)"]
+)
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("TWILIO_AUTH_TOKEN_SECONDARY", "auth_token_secondary"),
+        ("TWILIO_API_SECRET", "api_secret"),
+        ("ERASURE_KEY", "erasure_key"),
+        ("CONFERENCE_ROOMS", "conference_rooms"),
+        ("COMPANY_NAME", "company_name"),
+    ],
+)
+def test_an_optional_one_is_off_and_said_to_be(name: str, field: str, reference: str) -> None:
+    found = Settings.from_env({**MINIMAL, name: reference})
+
+    assert not getattr(found, field)
+    ((unusable, problem),) = found.unusable
+    assert unusable == name
+    assert "that Azure has not resolved" in problem
+    assert found.auth_tokens == ("twilio_test_auth_token",)
+
+
+def test_an_api_key_without_its_secret_is_not_used() -> None:
+    found = Settings.from_env({**MINIMAL, "TWILIO_API_KEY": "SK" + "0" * 32, "TWILIO_API_SECRET": REFERENCE})
+
+    assert (found.api_key, found.api_secret) == (None, None)
+    assert [name for name, _ in found.unusable] == ["TWILIO_API_SECRET"]
+
+
+def test_what_only_mentions_a_reference_is_a_value() -> None:
+    found = Settings.from_env({**MINIMAL, "COMPANY_NAME": f"we use {REFERENCE}"})
+
+    assert found.company_name == f"we use {REFERENCE}"
+    assert found.unusable == ()

@@ -1,8 +1,10 @@
 """function_app.py: a table of contents that is indexed without settings, and each of whose entries runs."""
 
+import ast
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +58,7 @@ HTTP = {
 QUEUES = {
     "drain_sms": "sms-drain",
     "place_outbound_call": "outbound-calls",
-    "bury_outbound_call": "outbound-calls-poison",
+    "bulk_load": "bulk-load",
 }
 OPEN = {name for name, (_, _, level) in HTTP.items() if level == "ANONYMOUS"}
 
@@ -108,6 +110,22 @@ async def test_health_names_a_sign_in_that_is_off_and_the_rest_works(app: App) -
     assert "TWILIO_API_KEY" in refused["error"]["message"]
 
 
+REFERENCE = "@Microsoft.KeyVault(SecretUri=https://vault.example.com/secrets/X)"
+
+
+async def test_health_names_a_secret_that_was_not_resolved_and_the_rest_works(app: App) -> None:
+    with calling.settings_with(ERASURE_KEY=REFERENCE, TWILIO_API_SECRET=REFERENCE):
+        status, health = await app.get("health")
+        erased, refused = await app.post("recipient_erase", {"to": "+12025550101"})
+        token, unsigned = await app.post("token_mint", {})
+        listed, _ = await app.get("message_list")
+    assert (status, health["status"], health["missing"]) == (200, "degraded", [])
+    assert [each.partition(" ")[0] for each in health["invalid"]] == ["TWILIO_API_SECRET", "ERASURE_KEY"]
+    assert (erased, token, listed) == (503, 503, 200)
+    assert "ERASURE_KEY" in refused["error"]["message"]
+    assert "TWILIO_API_SECRET is a Key Vault reference" in unsigned["error"]["message"]
+
+
 async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
     answer = (await worker.http("call_list")).answer
     assert answer is not None
@@ -117,7 +135,22 @@ async def test_an_answer_is_json_that_nobody_caches(worker: Worker) -> None:
 
 async def test_a_queue_message_without_a_shape_breaks_nothing(worker: Worker) -> None:
     await worker.queue("place_outbound_call", QueuedMessage("not JSON", id="odd-1"))
-    await worker.queue("bury_outbound_call", QueuedMessage("not JSON", id="odd-2"))
+    await worker.queue("drain_sms", QueuedMessage("not JSON", id="odd-2"))
+
+
+def test_one_invocation_looks_at_the_clock_once() -> None:
+    """Each trigger asks utcnow at most once, and passes the time on; nothing else in shared/ does."""
+    source = (ROOT / "function_app.py").read_text()
+    for trigger in ast.parse(source).body:
+        if isinstance(trigger, ast.AsyncFunctionDef):
+            assert ast.unparse(trigger).count("utcnow()") <= 1, trigger.name
+    reads = re.compile(r"datetime\.now\(|utcnow\(\)|time\.time\(")
+    found = {
+        str(each.relative_to(ROOT))
+        for each in (ROOT / "shared").rglob("*.py")
+        if reads.search(each.read_text())
+    }
+    assert found == {"shared/services.py"}
 
 
 def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -186,12 +219,15 @@ print(sorted(name for name in sys.modules if name.startswith("shared.")))
 """
 
 
+LOADED = str(
+    [f"shared.{name}" for name in ("config", "errors", "phone_numbers", "services", "web", "web.api")]
+)
+
+
 def test_indexing_the_app_loads_nothing_that_is_put_off() -> None:
     """The worker library looks at all that function_app holds, which is enough to load a LazyLoader's."""
     ran = python(INDEXED)
-    assert ran.stdout.splitlines()[-1:] == ["['shared.errors', 'shared.lazily', 'shared.services']"], (
-        ran.stderr
-    )
+    assert ran.stdout.splitlines()[-1:] == [LOADED], ran.stderr
 
 
 WITHOUT_SETTINGS = """

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import azure.functions as func
 import pytest
 
-from local.twilio import Double
-from shared.calls import placing as calls
-from shared.delivery import drain
+from local.twilio import Emulator
+from shared import timer
+from shared.calls import placing
+from shared.calls import status as call_status
 from shared.services import Services
-from shared.sms import replies as messaging
-from shared.sms import schedule
-from shared.web import webhook
+from shared.sms import status as sms_status
+from tests import webhooks
 from tests.front import Front
 from tests.sending import keep, person
 
@@ -27,52 +27,55 @@ SECRETS = ("twilio_test_auth_token", "AccountKey", "SharedKey")
 def listen(front: Front, services: Services) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         if "/voice/status" in req.url:
-            return await webhook.record(req, services, lambda got: calls.reported(got, services.calls))
+            calls = services.call_outbox
+            return await webhooks.record(req, services, lambda got: call_status.reported(got, calls))
         if "/sms/status" in req.url:
-            return await webhook.record(req, services, lambda got: schedule.reported(got, services.messages))
+            texts = services.text_outbox
+            return await webhooks.record(req, services, lambda got: sms_status.reported(got, texts))
         if "/sms" in req.url:
-            return await webhook.reply(
-                req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-            )
+            return await webhooks.text(req, services)
         return func.HttpResponse("<Response/>", mimetype="text/xml")
 
     front.handle = handle
 
 
 async def test_logs_hold_ids_and_nothing_personal(
-    services: Services, double: Double, front: Front, caplog: pytest.LogCaptureFixture
+    services: Services, emulator: Emulator, front: Front, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     listen(front, services)
-    double.configure_number(sms_url=f"{front.url}/api/sms")
+    emulator.configure_number(sms_url=f"{front.url}/api/sms")
     now = datetime.now(UTC)
     codes = {1: 21610, 2: 21606, 3: 21211, 4: 20429, 5: 63007, 6: 21265, 7: 20003}
     for number, code in codes.items():
         status = {20003: 401, 20429: 429}.get(code, 400)
-        double.plan(kind="error", code=code, status=status, to=person(number))
-    double.plan(kind="lost", to=person(8))
-    double.plan(kind="lost", to=person(9), accepted=False)
-    double.plan(kind="outcome", outcome="undelivered", code=30005, to=person(10))
+        emulator.plan(kind="error", code=code, status=status, to=person(number))
+    emulator.plan(kind="lost", to=person(8))
+    emulator.plan(kind="lost", to=person(9), accepted=False)
+    emulator.plan(kind="outcome", outcome="undelivered", code=30005, to=person(10))
     await keep(services, 12, body=BODY, due=now)
     for minutes in (0, 1, 3, 6, 90):
-        await drain.tick(services, now=now + timedelta(minutes=minutes))
-    with double.away():
+        await timer.tick(services.text_outbox, services.call_outbox, now=now + timedelta(minutes=minutes))
+    with emulator.away():
         await keep(services, 4, body=BODY, due=now)
-        await drain.tick(services, now=now + timedelta(minutes=91))
+        await timer.tick(services.text_outbox, services.call_outbox, now=now + timedelta(minutes=91))
     for number, refused in enumerate((None, 21216, 21210, 20500), 1):
         if refused:
-            double.plan(kind="error", code=refused, status=500 if refused == 20500 else 400, resource="calls")
+            emulator.plan(
+                kind="error", code=refused, status=500 if refused == 20500 else 400, resource="calls"
+            )
         asked = {"to": person(number + 20), "say": BODY, "id": f"call-{number}"}
-        await calls.place(json.dumps(asked).encode(), "q", services, now=now)
-    await calls.place(
-        json.dumps({"to": person(1), "say": BODY, "url": BODY}).encode(), "q", services, now=now
-    )
+        await placing.place(
+            json.dumps(asked).encode(), "q", services.call_outbox, services.dead_letters, now=now
+        )
+    wrong = json.dumps({"to": person(1), "say": BODY, "url": BODY}).encode()
+    await placing.place(wrong, "q", services.call_outbox, services.dead_letters, now=now)
     for body in (BODY, "STOP", "START", "STATUS"):
-        await double.inbound_message_async(person(12), "+12025550100", body)
+        await emulator.inbound_message_async(person(12), "+12025550100", body)
     forged = func.HttpRequest("POST", f"{front.url}/api/sms?To=%2B12025550112", headers={}, body=b"")
     assert front.handle is not None
     assert (await front.handle(forged)).status_code == 403
-    await double.settle_async()
+    await emulator.settle_async()
     await asyncio.sleep(0)
     lines = [each for each in caplog.records if each.name.startswith(OURS)]
     text = "\n".join(f"{each.name} {each.getMessage()} {each.exc_text or ''}" for each in lines)

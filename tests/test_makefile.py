@@ -86,13 +86,28 @@ def test_a_node_that_is_too_old_or_missing_is_one_clear_line(project: Path, tool
     code, lines = make(project, tools, "setup")
     assert code == 2
     assert len(lines) == 1
-    assert lines[0].startswith("Switchboard needs Node 20 or later; found: ")
+    assert lines[0].startswith("Switchboard needs Node 22 or later; found: ")
     stand_in(tools, "node", 'test "$1" = --version && echo v18.19.0 && exit 0; exit 1')
-    assert make(project, tools, "setup")[1] == ["Switchboard needs Node 20 or later; found: v18.19.0"]
+    assert make(project, tools, "setup")[1] == ["Switchboard needs Node 22 or later; found: v18.19.0"]
     stand_in(tools, "node", "exit 0")
     assert make(project, tools, "setup")[1] == [
         "Switchboard needs npm, which comes with Node; it is not on PATH"
     ]
+
+
+def test_node_20_still_runs_with_a_warning(project: Path, tools: Path) -> None:
+    ready(project, ".venv")
+    ready(project, ".venv/checkov")
+    version_20 = 'case "$2" in *"< 22"*) exit 1;; esac; test "$1" = --version && echo v20.19.0; exit 0'
+    stand_in(tools, "node", version_20)
+    stand_in(tools, "npm", 'mkdir -p node_modules; echo "npm $1"')
+    (tools / "mkdir").symlink_to(str(shutil.which("mkdir")))
+
+    code, lines = make(project, tools, "node_modules/.ready")
+
+    assert code == 0
+    assert "npm ci" in lines
+    assert "Node v20.19.0 runs for now, but Azurite declares Node 22: install that" in lines
 
 
 def test_a_second_set_up_does_nothing(project: Path, tools: Path) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from twilio.rest import Client
 
-from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Double
-from local.twilio.core import Exchange
+from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
+from local.twilio.carrier.backend import RestRequest
 from tests import openapi
 
 
 @pytest.fixture
-def created(double: Double) -> Exchange:
-    """A good creation of a message, as the double recorded it."""
+def created(emulator: Emulator) -> RestRequest:
+    """A good creation of a message, as the emulator recorded it."""
     client = Client(ACCOUNT_SID, AUTH_TOKEN)
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     client.messages.create(to="+12025550101", from_=NUMBER, body="hello")
-    (exchange,) = double.exchanges()
+    (exchange,) = emulator.rest_requests()
     assert openapi.problems([exchange]) == []
     return exchange
 
@@ -34,7 +34,7 @@ def created(double: Double) -> Exchange:
         ("To=%2B12025550101&SmartEncoded=perhaps", "'perhaps' is not of type 'boolean'"),
     ],
 )
-def test_a_request_that_does_not_fit_is_found(created: Exchange, form: str, problem: str) -> None:
+def test_a_request_that_does_not_fit_is_found(created: RestRequest, form: str, problem: str) -> None:
     assert any(problem in each for each in openapi.problems([replace(created, form=form)]))
     lost = replace(created, form=form, status=None, answer="")
     assert any(problem in each for each in openapi.problems([lost]))
@@ -53,14 +53,14 @@ def test_a_request_that_does_not_fit_is_found(created: Exchange, form: str, prob
     ],
 )
 def test_an_answer_that_does_not_fit_is_found(
-    created: Exchange, change: dict[str, Any], problem: str
+    created: RestRequest, change: dict[str, Any], problem: str
 ) -> None:
     body = {**json.loads(created.answer), **change}
     answer = json.dumps({name: value for name, value in body.items() if value is not ...})
     assert any(problem in each for each in openapi.problems([replace(created, answer=answer)]))
 
 
-def test_other_misfits_are_found(created: Exchange) -> None:
+def test_other_misfits_are_found(created: RestRequest) -> None:
     for wrong, problem in (
         (replace(created, status=202), "202 is not one of 201"),
         (replace(created, path=created.path.replace("Messages", "Letters")), "not in the description"),

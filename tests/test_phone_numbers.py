@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shared import phone_numbers
 from shared.errors import InvalidRequest
-from shared.voice import context as voice_call
+from shared.voice.context import WITHHELD
 from tests.flows import settings
 
 
@@ -63,7 +63,7 @@ def test_toll_fraud_ranges_are_refused_even_in_allowed_countries(number: str, wh
 
 
 def test_what_stands_for_a_withheld_number_is_refused() -> None:
-    assert not any(phone_numbers.allowed(number, settings()) for number in voice_call.WITHHELD)
+    assert not any(phone_numbers.allowed(number, settings()) for number in WITHHELD)
 
 
 def test_shared_cost_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""shared/twilio_helper.py: every request has a time limit, and each answer its class."""
+"""shared/twilio_helper.py: every request has a time limit, and every answer of Twilio's has a class."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,11 @@ import azure.functions as func
 import pytest
 import pytest_asyncio
 
-from local.ports import free_ports
-from local.twilio import Double
-from shared import errors, twilio_helper
-from shared.twilio_helper import Twilio, meaning
+from local.launcher.ports import free_ports
+from local.twilio import Emulator
+from shared import errors, twilio_client
+from shared.twilio_errors import meaning
+from shared.twilio_helper import Twilio
 from tests.front import Front
 from tests.listener import Answer, Listener
 from tests.settings import settings
@@ -20,8 +21,8 @@ CALLBACK = "http://127.0.0.1:9/api/sms/status"
 
 
 @pytest_asyncio.fixture
-async def twilio(double: Double) -> AsyncIterator[Twilio]:
-    made = Twilio(settings(TWILIO_BASE_URL=double.url))
+async def twilio(emulator: Emulator) -> AsyncIterator[Twilio]:
+    made = Twilio(settings(TWILIO_BASE_URL=emulator.url))
     yield made
     await made.close()
 
@@ -32,24 +33,24 @@ async def refusal(twilio: Twilio, **changes: str) -> errors.TwilioError:
     return caught.value
 
 
-async def test_a_message_is_accepted_under_a_sid(twilio: Twilio, double: Double) -> None:
+async def test_a_message_is_accepted_under_a_sid(twilio: Twilio, emulator: Emulator) -> None:
     sent = await twilio.send_sms(to=PERSON, body="hello", status_callback=CALLBACK)
-    assert sent.sid == double.ledger()["messages"][0]["sid"]
+    assert sent.sid == emulator.ledger()["messages"][0]["sid"]
     assert (sent.status, sent.to, sent.body) == ("queued", PERSON, "hello")
     assert sent.created is not None
     assert sent.created.tzinfo is not None
 
 
-async def test_a_message_may_go_through_a_messaging_service(twilio: Twilio, double: Double) -> None:
+async def test_a_message_may_go_through_a_messaging_service(twilio: Twilio, emulator: Emulator) -> None:
     error = await refusal(twilio, sender="MG" + "1" * 32)
-    assert "MessagingServiceSid=MG1" in double.exchanges()[-1].form
+    assert "MessagingServiceSid=MG1" in emulator.rest_requests()[-1].form
     assert error.code == 21701
 
 
-async def test_whatsapp_is_sent_from_our_number_on_whatsapp(twilio: Twilio, double: Double) -> None:
+async def test_whatsapp_is_sent_from_our_number_on_whatsapp(twilio: Twilio, emulator: Emulator) -> None:
     sent = await twilio.send_sms(to=f"whatsapp:{PERSON}", body="hello", status_callback=CALLBACK)
     assert sent.to == f"whatsapp:{PERSON}"
-    assert double.messages()[0]["from"] == "whatsapp:+12025550100"
+    assert emulator.messages()[0]["from"] == "whatsapp:+12025550100"
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,13 @@ async def test_whatsapp_is_sent_from_our_number_on_whatsapp(twilio: Twilio, doub
     ],
 )
 async def test_an_error_code_means_its_class(
-    twilio: Twilio, double: Double, code: int, status: int, kind: type[errors.TwilioError]
+    twilio: Twilio, emulator: Emulator, code: int, status: int, kind: type[errors.TwilioError]
 ) -> None:
-    double.plan(kind="error", code=code, status=status)
+    emulator.plan(kind="error", code=code, status=status)
     error = await refusal(twilio)
     assert type(error) is kind
     assert (error.code, error.status) == (code, status)
-    assert double.ledger()["messages"] == []
+    assert emulator.ledger()["messages"] == []
 
 
 async def test_an_unreachable_twilio_was_sent_nothing() -> None:
@@ -87,17 +88,17 @@ async def test_an_unreachable_twilio_was_sent_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", ["lost", "reset", "server_error"])
-async def test_a_broken_answer_leaves_it_uncertain(twilio: Twilio, double: Double, kind: str) -> None:
-    double.plan(kind=kind)
+async def test_a_broken_answer_leaves_it_uncertain(twilio: Twilio, emulator: Emulator, kind: str) -> None:
+    emulator.plan(kind=kind)
     assert type(await refusal(twilio)) is errors.Uncertain
-    assert len(double.ledger()["messages"]) == 1
+    assert len(emulator.ledger()["messages"]) == 1
 
 
 async def test_a_silent_twilio_is_given_up_within_the_time_limit(
-    twilio: Twilio, double: Double, monkeypatch: pytest.MonkeyPatch
+    twilio: Twilio, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_helper, "TIMEOUT", 0.3)
-    double.plan(kind="timeout")
+    monkeypatch.setattr(twilio_client, "TIMEOUT", 0.3)
+    emulator.plan(kind="timeout")
     async with asyncio.timeout(10):
         assert type(await refusal(twilio)) is errors.Uncertain
 
@@ -113,50 +114,50 @@ async def test_an_answer_that_cannot_be_read_leaves_it_uncertain(front: Front, b
     await twilio.close()
 
 
-async def test_a_refused_list_has_its_code_and_class(twilio: Twilio, double: Double) -> None:
-    double.faults(credentials_refused=True)
+async def test_a_refused_list_has_its_code_and_class(twilio: Twilio, emulator: Emulator) -> None:
+    emulator.faults(credentials_refused=True)
     with pytest.raises(errors.BadCredentials) as caught:
         await twilio.messages_to(PERSON)
     assert (caught.value.code, caught.value.status) == (20003, 401)
 
 
-async def test_the_list_finds_a_message_while_it_is_queued(twilio: Twilio, double: Double) -> None:
-    double.pace(step=60)
+async def test_the_list_finds_a_message_while_it_is_queued(twilio: Twilio, emulator: Emulator) -> None:
+    emulator.pace(step=60)
     sent = await twilio.send_sms(to=PERSON, body="hello", status_callback=CALLBACK)
     assert [each.sid for each in await twilio.messages_to(PERSON)] == [sent.sid]
     assert await twilio.messages_to("+12025550102") == []
 
 
-async def test_only_what_the_api_sent_is_listed(twilio: Twilio, double: Double, front: Front) -> None:
+async def test_only_what_the_api_sent_is_listed(twilio: Twilio, emulator: Emulator, front: Front) -> None:
     async def twiml(_: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse("<Response><Message>hello</Message></Response>", mimetype="text/xml")
 
     front.handle = twiml
-    double.configure_number(sms_url=front.url)
-    await double.inbound_message_async(PERSON, "+12025550100", "hi")
-    assert len(double.messages(PERSON)) == 1
+    emulator.configure_number(sms_url=front.url)
+    await emulator.inbound_message_async(PERSON, "+12025550100", "hi")
+    assert len(emulator.messages(PERSON)) == 1
     assert await twilio.messages_to(PERSON) == []
 
 
-async def test_a_call_is_placed(twilio: Twilio, double: Double) -> None:
+async def test_a_call_is_placed(twilio: Twilio, emulator: Emulator) -> None:
     sent = await twilio.place_call(to=PERSON, status_callback=CALLBACK, twiml="<Response/>", time_limit=60)
-    assert sent.sid == double.ledger()["calls"][0]["sid"]
+    assert sent.sid == emulator.ledger()["calls"][0]["sid"]
     assert [each.sid for each in await twilio.calls_to(PERSON)] == [sent.sid]
 
 
-async def test_the_api_key_is_used_where_there_is_one(double: Double) -> None:
-    key = {"TWILIO_API_KEY": "SK" + "a" * 32, "TWILIO_API_SECRET": "not known to the double"}
-    twilio = Twilio(settings(TWILIO_BASE_URL=double.url, **key))
+async def test_the_api_key_is_used_where_there_is_one(emulator: Emulator) -> None:
+    key = {"TWILIO_API_KEY": "SK" + "a" * 32, "TWILIO_API_SECRET": "not known to the emulator"}
+    twilio = Twilio(settings(TWILIO_BASE_URL=emulator.url, **key))
     assert type(await refusal(twilio)) is errors.BadCredentials
     await twilio.close()
 
 
 async def test_region_and_edge_do_not_change_where_the_double_is(
-    double: Double, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWILIO_REGION", "ie1")
     monkeypatch.setenv("TWILIO_EDGE", "dublin")
-    twilio = Twilio(settings(TWILIO_BASE_URL=double.url))
+    twilio = Twilio(settings(TWILIO_BASE_URL=emulator.url))
     assert (await twilio.send_sms(to=PERSON, body="hello", status_callback=CALLBACK)).sid
     await twilio.close()
 
@@ -169,11 +170,11 @@ def test_twilios_own_words_lose_their_numbers() -> None:
 
 
 async def test_a_callback_that_we_could_not_take_comes_again(
-    twilio: Twilio, double: Double, listener: Listener
+    twilio: Twilio, emulator: Emulator, listener: Listener
 ) -> None:
     listener.answers["/status"] = Answer(status=503)
     sent = await twilio.send_sms(to="+12025550101", body="Hi", status_callback=f"{listener.url}/status")
-    await double.settle_async()
+    await emulator.settle_async()
     asked = [request for request in listener.requests if request.form["MessageSid"] == sent.sid]
     assert [request.form["MessageStatus"] for request in asked].count("delivered") == 4
     assert all(request.is_signed("twilio_test_auth_token") for request in asked)

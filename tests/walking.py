@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.host.worker import Worker
-from local.phone.senders import InProcess
-from local.phone.testing import Line, Number, Phone
-from local.phone.web import Target
+from local.phone.testing import Line, Phone, VoiceNumber
+from local.phone.transports import InProcess
+from local.twilio.carrier.exchange.web_requests import Target
 from shared.services import Services
 from tests.settings import settings
 
@@ -34,7 +34,7 @@ class Company:
         self.worker = worker
         self.loop = loop
         self.wire = InProcess(worker, loop.run_until_complete)
-        self.phone = Phone(self.wire, {OURS: Number(Target(f"{ORIGIN}/api/voice"))})
+        self.phone = Phone(self.wire, {OURS: VoiceNumber(Target(f"{ORIGIN}/api/voice"))})
 
     def twimlet(self, name: str, parameters: str = "", caller: str = CALLER) -> Line:
         """Call a number whose VoiceUrl is a Twimlet; `parameters` as in a URL."""

@@ -1,6 +1,6 @@
-"""A telephone for TwiML: it walks calls as Twilio documents them, offline, on a clock of its own.
+"""A telephone that walks TwiML: it carries out the TwiML of a call as Twilio documents it, without a network.
 
-The exchange and the interpreter do no I/O: they say which requests to make and take the answers, so the
-same code runs under a test's fake clock and behind the handsets on the screen. Where Twilio's documentation
-gives a rule, the module that holds the rule names the page.
+The exchange and the interpreter do no I/O. They say which requests to make, and take the answers. So the same
+code runs on a test's clock and behind the handsets on the screen. A module that has a rule of Twilio's
+documentation names the page.
 """

@@ -1,19 +1,19 @@
 """The phone for tests: a real application, handsets in Python, and a clock that takes no time.
 
-    phone = Phone(send, {"+12025550100": Number(Target("http://127.0.0.1:7071/api/voice"))})
+    phone = Phone(send, {"+12025550100": VoiceNumber(Target("http://127.0.0.1:7071/api/voice"))})
     call = phone.dial("+12025550100")
     call.hears("Welcome")
     call.press("1")
 
-What is said takes time on the clock by itself; waiting for somebody does not pass unless the test says so
-(`silence`, `wait`). A failed expectation prints the transcript of every call.
+While something is said, the clock runs by itself. While a call waits for somebody, it runs only when the test
+says so (`silence`, `wait`). A failed expectation prints the transcript of every call.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from local.phone.calls import Call, MachineDetection, Pickup, RecordingRequest, StatusCallback
-from local.phone.events import (
+from local.phone.walker import walk_twiml
+from local.twilio.carrier.exchange.events import (
     Answered,
     Event,
     Heard,
@@ -25,21 +25,23 @@ from local.phone.events import (
     Said,
     Texted,
 )
-from local.phone.exchange import ACCOUNT_SID, Exchange
-from local.phone.notices import Notice
-from local.phone.recordings import Recording
-from local.phone.scripts import Receive, Wait
-from local.phone.web import Answer, Target, WebRequest
+from local.twilio.carrier.exchange.exchange import Exchange, IncomingCall
+from local.twilio.carrier.exchange.leg import Leg, MachineDetection, RecordingRequest, StatusCallback
+from local.twilio.carrier.exchange.recordings import CallRecording
+from local.twilio.carrier.exchange.ringing import OutgoingCall
+from local.twilio.carrier.exchange.signals import Pickup, Wait
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest
+from local.twilio.model.errors import Notice
+from local.twilio.model.options import ACCOUNT_SID, AUTH_TOKEN
 
-AUTH_TOKEN = "twilio_test_auth_token"  # noqa: S105  the well-known account's, and no secret
-MOST_STEPS = 20_000  # of a clock that runs by itself; past it, something never ends
+MOST_STEPS = 20_000  # steps of a clock that runs by itself; more of them mean that a call never ends
 
 type Send = Callable[[WebRequest, Mapping[str, str]], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """What a phone number of the account is configured with, as an IncomingPhoneNumber is."""
+class VoiceNumber:
+    """The voice settings of a phone number of the account, as of an IncomingPhoneNumber."""
 
     voice: Target
     fallback: Target | None = None
@@ -49,23 +51,25 @@ class Number:
 class Phone:
     """Handsets, and the exchange between them.
 
-    send: makes one request with its headers (X-Twilio-Signature among them) and gives what came of it.
-    numbers: the account's numbers; a call to one goes to its application, any other rings a handset.
+    send: makes one request with these headers, which have X-Twilio-Signature, and returns the answer.
+    numbers: the account's numbers. A call to one of them goes to its application; any other number is a
+    handset's. events: everything that has happened, in order.
     """
 
     def __init__(
         self,
         send: Send,
-        numbers: Mapping[str, Number] | None = None,
+        numbers: Mapping[str, VoiceNumber] | None = None,
         *,
         auth_token: str = AUTH_TOKEN,
         account_sid: str = ACCOUNT_SID,
-        exchange: Exchange | None = None,
     ) -> None:
         self.send = send
         self.numbers = dict(numbers or {})
         self.auth_token = auth_token
-        self.exchange = exchange or Exchange(account_sid=account_sid, numbers=self.numbers)
+        self.exchange = Exchange(walk_twiml, account_sid=account_sid, numbers=self.numbers)
+        self.events: list[Event] = []
+        self.exchange.listeners.append(self.events.append)
         self._lines: dict[str, Line] = {}
 
     # Calls
@@ -77,50 +81,50 @@ class Phone:
             raise LookupError(
                 f"{to} is not a number of this phone; it has {', '.join(self.numbers) or 'none'}"
             )
-        call = self.exchange.call_in(
-            from_,
-            to,
-            number.voice,
+        call = IncomingCall(
+            from_=from_,
+            to=to,
+            application=number.voice,
             fallback=number.fallback,
             callback=number.callback,
             forwarded_from=forwarded_from,
         )
-        return self._line(call)
+        return self._line(self.exchange.call_in(call))
 
     def dial_application(
         self, url: str, *, method: str = "POST", from_: str = "client:tester", to: str = "", **extra: str
     ) -> "Line":
         """Call a TwiML application by its URL, as a softphone does; `extra` are its own parameters."""
-        return self._line(self.exchange.call_in(from_, to, Target(url, method), extra=extra))
+        call = IncomingCall(from_=from_, to=to, application=Target(url, method), extra=extra)
+        return self._line(self.exchange.call_in(call))
 
     def place(
         self,
         to: str,
         *,
-        from_: str = "+12025550100",
         url: str | None = None,
-        method: str = "POST",
         twiml: str | None = None,
+        from_: str = "+12025550100",
         callback: StatusCallback | None = None,
         detection: MachineDetection | None = None,
         recorded: RecordingRequest | None = None,
         timeout: float = 60,
     ) -> "Line":
-        """A call that REST creates: the handset `to` rings."""
-        call = self.exchange.call_out(
-            from_,
-            to,
-            Target(url, method, twiml=twiml),
+        """REST creates a call: the handset `to` rings."""
+        call = OutgoingCall(
+            from_=from_,
+            to=to,
+            application=Target(url, twiml=twiml),
             callback=callback,
             detection=detection,
             recorded=recorded,
             timeout=timeout,
         )
-        return self._line(call)
+        return self._line(self.exchange.call_out(call))
 
     def rings(self, address: str) -> "Line":
         """The call that rings at this handset: a number, client:NAME or a SIP address."""
-        for call in self.exchange.calls.values():
+        for call in self.exchange.legs.values():
             if call.party == address and call.direction != "inbound" and call.status == "ringing":
                 return self._line(call)
         raise self.problem(f"{address} does not ring")
@@ -128,10 +132,10 @@ class Phone:
     def is_ringing(self, address: str) -> bool:
         return any(
             call.party == address and call.direction != "inbound" and call.status == "ringing"
-            for call in self.exchange.calls.values()
+            for call in self.exchange.legs.values()
         )
 
-    def _line(self, call: Call) -> "Line":
+    def _line(self, call: Leg) -> "Line":
         line = self._lines.setdefault(call.sid, Line(self, call))
         self.settle()
         return line
@@ -139,7 +143,7 @@ class Phone:
     # Time
 
     def settle(self) -> None:
-        """Make the requests that are due and let speech take its time, until somebody has to act."""
+        """Make the requests that are due and let time pass for speech, until somebody has to act."""
         for _ in range(MOST_STEPS):
             self._make_requests()
             due = self.exchange.next_timer(Wait.SOUND)
@@ -149,7 +153,7 @@ class Phone:
         raise self.problem("the calls go on and on by themselves")
 
     def wait(self, seconds: float) -> None:
-        """Let this much time pass, whatever falls due."""
+        """Let this many seconds pass, with all that falls due in them."""
         until = self.exchange.now + seconds
         for _ in range(MOST_STEPS):
             self._make_requests()
@@ -161,7 +165,7 @@ class Phone:
         self.settle()
 
     def step(self, until: float) -> bool:
-        """Let time pass to the next thing heard, hold music included; False if there is none by then."""
+        """Let time pass until something is heard, hold music included; False if nothing is heard by then."""
         self._make_requests()
         due = self.exchange.next_timer(Wait.SOUND, Wait.BACKGROUND)
         if due is None or due > until:
@@ -180,41 +184,41 @@ class Phone:
     @property
     def requests(self) -> list[WebRequest]:
         """Every request made so far."""
-        return [each.request for each in self.exchange.events if isinstance(each, Requested)]
+        return [each.request for each in self.events if isinstance(each, Requested)]
 
     @property
     def texts(self) -> list[Texted]:
         """Every message that an <Sms> sent."""
-        return [each for each in self.exchange.events if isinstance(each, Texted)]
+        return [each for each in self.events if isinstance(each, Texted)]
 
     @property
-    def recordings(self) -> list[Recording]:
+    def recordings(self) -> list[CallRecording]:
         return list(self.exchange.recordings.values())
 
     @property
     def notices(self) -> list[Notice]:
-        """Every warning and error so far: an application without any is a good one."""
-        return [notice for event in self.exchange.events for notice in _notices(event)]
+        """Every warning and error so far. A good application causes none."""
+        return [notice for event in self.events for notice in _notices(event)]
 
     def transcript(self) -> str:
         """All calls, in the order things happened."""
-        names = {sid: f"{call.party:<14}" for sid, call in self.exchange.calls.items()}
+        names = {sid: f"{call.party:<14}" for sid, call in self.exchange.legs.items()}
         lines = []
-        for event in self.exchange.events:
+        for event in self.events:
             text = str(event)
             if text:
                 lines += [f"{event.at:8.1f}  {names[event.call_sid]} {line}" for line in text.splitlines()]
         return "\n".join(lines)
 
     def problem(self, what: str) -> AssertionError:
-        """A failed expectation, with what led to it."""
+        """A failed expectation, with the transcript that led to it."""
         return AssertionError(f"{what}\n\n{self.transcript() or '(no call yet)'}")
 
 
 class Line:
     """One call at one handset. Actions return the line, so that they can be chained."""
 
-    def __init__(self, phone: Phone, call: Call) -> None:
+    def __init__(self, phone: Phone, call: Leg) -> None:
         self.phone = phone
         self.call = call
         self._heard = 0
@@ -228,17 +232,17 @@ class Line:
         return self._settle()
 
     def says(self, text: str) -> "Line":
-        """Say something to whoever, or whatever, listens."""
+        """Say something to the application, or to the people on the line."""
         self._must_be_on()
         self.phone.exchange.speak(self.call, text)
         return self._settle()
 
     def silence(self) -> "Line":
-        """Do nothing until what waits for this caller gives up: a <Gather>, a recording, a ringing time."""
-        blocked = self.call.blocked
-        if not isinstance(blocked, Receive) or blocked.until is None:
+        """Do nothing until the <Gather>, the recording or the ringing that waits for this caller gives up."""
+        until = self.phone.exchange.waits_until(self.call)
+        if until is None:
             raise self.phone.problem("this call waits for nobody, or without end")
-        self.phone.wait(max(blocked.until - self.phone.exchange.now, 0.0))
+        self.phone.wait(max(until - self.phone.exchange.now, 0.0))
         return self
 
     def wait(self, seconds: float) -> "Line":
@@ -255,7 +259,7 @@ class Line:
         return self._pick_up(Pickup())
 
     def answer_as_machine(self, greeting: float = 6.0) -> "Line":
-        """An answering machine picks up: it talks for so many seconds, then beeps and records."""
+        """An answering machine picks up: it talks for `greeting` seconds, then beeps and records."""
         return self._pick_up(Pickup(machine=True, greeting=greeting))
 
     def _pick_up(self, pickup: Pickup) -> "Line":
@@ -265,7 +269,7 @@ class Line:
         return self._settle()
 
     def decline(self) -> "Line":
-        """Refuse while it rings: busy."""
+        """Refuse the ringing call: busy."""
         self.phone.exchange.turn_down(self.call, "busy")
         return self._settle()
 
@@ -285,9 +289,9 @@ class Line:
     # What the person notices
 
     def hears(self, text: str, *, within: float = 300.0) -> "Line":
-        """Something with this text is said, played or heard from others, after what was asked for before.
+        """Something with this text is said or played, after the text that was looked for before.
 
-        Upper and lower case are the same. Where only hold music goes on, `within` seconds of it pass.
+        Upper and lower case are the same. Hold music goes on for up to `within` seconds.
         """
         until = self.phone.exchange.now + within
         while True:
@@ -299,7 +303,7 @@ class Line:
                 raise self.phone.problem(f"{self.call.party} does not hear {text!r}")
 
     def does_not_hear(self, text: str) -> "Line":
-        """Nothing with this text so far, in the whole call."""
+        """Nothing with this text has been said or played so far, in the whole call."""
         if any(_matches(each, text) for each in self._events()):
             raise self.phone.problem(f"{self.call.party} hears {text!r}")
         return self
@@ -309,7 +313,7 @@ class Line:
         return next((i for i in range(self._heard, len(events)) if _matches(events[i], text)), None)
 
     def _events(self) -> list[Event]:
-        return [each for each in self.phone.exchange.events if each.call_sid == self.call.sid]
+        return [each for each in self.phone.events if each.call_sid == self.call.sid]
 
     def is_over(self, status: str = "completed") -> "Line":
         """The call has ended with this status."""
@@ -336,7 +340,7 @@ class Line:
 
     @property
     def left_on_machine(self) -> list[str]:
-        """What an answering machine recorded: the texts that began after its beep."""
+        """What the answering machine recorded: the texts that began after its beep."""
         beep = self.call.beep_at
         if beep is None:
             raise self.phone.problem(f"no machine answered at {self.call.party}")

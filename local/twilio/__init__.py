@@ -1,24 +1,26 @@
-"""Our own double of Twilio, one for the laptop edition, the tests, the fault table and the bench.
+"""Our own emulator of Twilio, one for the laptop edition, the tests, the fault table and the bench.
 
-`Double` runs it inside a process; `python -m local.twilio` runs it as one.
+`Emulator` runs it inside a process; `python -m local.emulator` runs it as a process of its own.
 """
 
-from local.twilio.double import Double
-from local.twilio.legs import CallRunner, DefaultRunner, Leg, Redirect, Ring
-from local.twilio.options import ACCOUNT_SID, AUTH_TOKEN, NUMBER, MessagingService, Number, Options, Pace
+from local.twilio.in_thread import Emulator
+from local.twilio.model.options import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    NUMBER,
+    MessagingService,
+    Number,
+    Options,
+    Pace,
+)
 
 __all__ = [
     "ACCOUNT_SID",
     "AUTH_TOKEN",
     "NUMBER",
-    "CallRunner",
-    "DefaultRunner",
-    "Double",
-    "Leg",
+    "Emulator",
     "MessagingService",
     "Number",
     "Options",
     "Pace",
-    "Redirect",
-    "Ring",
 ]

@@ -1,8 +1,9 @@
-"""Whom an erasure takes out of the files that are not loaded yet, and what a load then does with their rows.
+"""Erase a person from the files that are not loaded yet.
 
-First each unfinished job names the person by their hash: no piece of its file that is begun from then on
-makes a message to them. Then the rows go from the file, unless a load has it in hand: that one looks again
-behind each piece, erases what slipped into it, and removes the file at its end.
+First every unfinished job gets the name that stands for the person: a batch that begins after that makes no
+message to them. Then the file is written anew without the person's rows, unless a worker is loading it. That
+worker looks for erased persons after each batch, erases the messages that it made to them meanwhile, and
+removes the file when the load ends.
 """
 
 import asyncio
@@ -11,77 +12,83 @@ import re
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from shared import errors, phone_numbers
-from shared.bulk import file as bulk_file
-from shared.bulk.file import FileRow
+from shared.bulk.file import FileRow, without
 from shared.bulk.jobs import RUNNING
 
 if TYPE_CHECKING:
-    from shared.services import Services
+    from shared.bulk.jobs import BulkJobs
+    from shared.storage.blobs import Blobs
+
+TRIES = 8
 
 
-async def erase(recipient: str, name: str, services: "Services", *, now: datetime) -> list[str]:
-    """Take a person out of every unfinished load; the ids of those under way that name them.
+async def erase(recipient: str, name: str, jobs: "BulkJobs", files: "Blobs", *, now: datetime) -> list[str]:
+    """Erase a person from every unfinished load; the ids of the loads under way whose files name them.
 
-    For these the erasure is to be repeated once they have ended: what one of them stored while this went on
-    may have been sent. name: what stands for the person (message_store.pseudonym).
+    The erasure must be repeated once these have ended: a message that one of them made meanwhile may have
+    been sent. name: stands for the person from now on (delivery.store.pseudonym).
     """
-    jobs = services.bulk_jobs
     under_way = []
     for job_id in await jobs.unfinished():
         await jobs.erase(job_id, name, now=now)
-        if await _in_hand(job_id, recipient, name, services):
+        if await _is_being_loaded(job_id, recipient, name, jobs, files):
             under_way.append(job_id)
     return under_way
 
 
-async def _in_hand(job_id: str, recipient: str, name: str, services: "Services") -> bool:
-    """Rewrite a file without one person, or say that it names them and is being loaded."""
-    jobs, files, theirs = services.bulk_jobs, services.files, _theirs(recipient)
-    for _ in range(8):
+async def _is_being_loaded(job_id: str, recipient: str, name: str, jobs: "BulkJobs", files: "Blobs") -> bool:
+    """Write a file anew without one person. True where it names them and is being loaded: it stays then."""
+    for _ in range(TRIES):
         with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as left:
             try:
                 version = await files.read(job_id, file)
-            except errors.NotFound:
-                return False
-            job = await jobs.get(job_id)
-            file.seek(0)
-            digest, found = hashlib.sha256(), 0
-            try:
-                for count, (piece, is_theirs) in enumerate(
-                    bulk_file.without(file, job.content_type, theirs, name)
-                ):
-                    found += is_theirs
-                    digest.update(piece)
-                    left.write(piece)
-                    if count % 100 == 0:
-                        await asyncio.sleep(0)  # others have their turn
-            except errors.InvalidRequest:
-                return False  # no file of rows: its check says so, and it goes
+                job = await jobs.get(job_id)
+                digest, found = await _copy_without(file, left, job.content_type, recipient, name)
+            except (errors.NotFound, errors.InvalidRequest):
+                return False  # there is no file, or one without rows: its check fails it, and it goes
             if not found or job.state in RUNNING:
-                return bool(found)
-            await jobs.take(job_id, digest.hexdigest())
+                return found
+            await jobs.allow_file(job_id, digest)
             try:
                 await files.replace(job_id, left, version.etag)
             except errors.Contended:
-                continue  # someone else was erased from it, or it is loaded
+                continue  # another person was erased from it meanwhile, or it was loaded
             return False
     raise errors.Contended(f"the file of {job_id} keeps changing")
 
 
-def _theirs(recipient: str) -> Callable[[FileRow, str], bool]:
-    """Is a row to this recipient, however the number is written?
+async def _copy_without(
+    file: IO[bytes], left: IO[bytes], content_type: str, recipient: str, name: str
+) -> tuple[str, bool]:
+    """Copy a file without the rows of a person; the copy's SHA-256, and whether there were such rows."""
+    file.seek(0)
+    digest, found, is_theirs = hashlib.sha256(), False, _is_row_of(recipient)
+    for count, (piece, theirs) in enumerate(without(file, content_type, is_theirs, name)):
+        found = found or theirs
+        digest.update(piece)
+        left.write(piece)
+        if count % 100 == 0:
+            await asyncio.sleep(0)  # let the event loop do its other work
+    return digest.hexdigest(), found
 
-    What cannot be read goes by the digits of its text: none of it is ever sent, so one too many is no harm.
+
+def _is_row_of(recipient: str) -> Callable[[FileRow, str], bool]:
+    """Tells whether a row is to this recipient, however the number is written in it.
+
+    A row that cannot be read is theirs if its text has the digits of their number. That may be one row too
+    many, but such a row never becomes a message.
     """
     channel, _, number = recipient.rpartition(":")
     channel += ":" if channel else ""
-    tail = number[-4:]  # nobody is parsed whose last digits are others; a (0) may stand before these
+    tail = number[
+        -4:
+    ]  # parsing is slow, so only what ends in these digits is parsed; a (0) stands before them
     national = _national(number)
 
-    def theirs(row: FileRow, text: str) -> bool:
+    def is_theirs(row: FileRow, text: str) -> bool:
         if row.problem and national in _digits(text):
             return True
         to = row.values.get("to")
@@ -92,7 +99,7 @@ def _theirs(recipient: str) -> Callable[[FileRow, str], bool]:
         except errors.InvalidRequest:
             return False
 
-    return theirs
+    return is_theirs
 
 
 def _digits(text: str) -> str:
@@ -100,7 +107,7 @@ def _digits(text: str) -> str:
 
 
 def _national(number: str) -> str:
-    """The digits of a number in E.164 behind its country code, which is often left out."""
+    """The digits of an E.164 number after its country code, which people often leave out."""
     import phonenumbers
 
     return phonenumbers.national_significant_number(phonenumbers.parse(number))

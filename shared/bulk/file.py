@@ -1,7 +1,7 @@
 """The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated.
 
-Bytes that are not UTF-8 are half surrogate pairs in a CSV row's text (PEP 383), so that it can be written
-as it was. Such a row has a problem: nothing of it is stored.
+In the text of a CSV row, a byte that is not UTF-8 stands as half a surrogate pair (PEP 383), so that the row
+can be written again byte by byte. Such a row has a problem, and becomes no message.
 """
 
 import csv
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from shared.errors import InvalidRequest
-from shared.sms.message import FIELDS
+from shared.sms.request import FIELDS
 
 MOST_ROWS = 100_000
 COLUMNS = FIELDS - {"idempotency_key"}
@@ -24,14 +24,14 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One row. number: as a spreadsheet counts, the header being row 1 of a CSV file."""
+    """One row. number: from 1 on, as a spreadsheet counts: the header of a CSV file is row 1."""
 
     number: int
     values: Mapping[str, Any]
     problem: str = ""
 
     def request(self) -> dict[str, Any]:
-        """The message that this row asks for; `{name}` in its body stands for the column of that name.
+        """The request for this row's message. `{name}` in the body stands for the column of that name.
 
         Raises InvalidRequest.
         """
@@ -46,38 +46,32 @@ class FileRow:
 
 
 def rows(file: IO[bytes], content_type: str) -> Generator[FileRow]:
-    """Every row of the file, one at a time. Raises InvalidRequest for a file that has no rows at all."""
-    return _csv(file) if content_type == CSV else _ndjson(file)
+    """Every row that is not blank. Raises InvalidRequest where the first row of a CSV file is wrong."""
+    for row, _, _ in _parts(file, content_type, ""):
+        if row:
+            yield row
 
 
 def without(
     file: IO[bytes], content_type: str, theirs: Callable[[FileRow, str], bool], name: str
 ) -> Generator[tuple[bytes, bool]]:
-    """The file piece by piece, and whether the piece stands for a row that was `theirs`.
+    """The file piece by piece, and whether each piece replaces a row that is `theirs`.
 
-    Of such a row nothing is left but its place, with `name` as its `to`: the rows behind it keep their
-    numbers, and every other row its bytes. theirs: sees each row, and its text.
+    Such a row is replaced by one that has only `name` as its `to`, so the rows after it keep their numbers.
+    Every other row keeps its bytes. theirs: gets each row, and its text. Raises InvalidRequest, as above.
     """
-    parts = _csv_parts(file, name) if content_type == CSV else _ndjson_parts(file, name)
-    for row, text, instead in parts:
-        is_theirs = theirs(row, text)
+    for row, text, instead in _parts(file, content_type, name):
+        is_theirs = row is not None and theirs(row, text)
         yield (instead if is_theirs else text).encode(errors="surrogateescape"), is_theirs
 
 
-def _csv(file: IO[bytes]) -> Generator[FileRow]:
-    text = _text(file)
-    try:
-        _, delimiter, header = _header(text)
-        for row in _records(text, delimiter, header):
-            if row.values or row.problem:
-                yield row
-    finally:
-        text.detach()
+def _parts(file: IO[bytes], content_type: str, name: str) -> Generator[tuple[FileRow | None, str, str]]:
+    """Each row, its text, and the text that replaces it. The row is None for a header and a blank row."""
+    return _csv(file, name) if content_type == CSV else _ndjson(file, name)
 
 
-def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
-    """Each row, blank ones and the header included, with its text, and what stands for it without it."""
-    text, read = _text(file), list[str]()
+def _csv(file: IO[bytes], name: str) -> Generator[tuple[FileRow | None, str, str]]:
+    text, read = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=""), list[str]()
 
     def lines() -> Generator[str]:
         for line in text:
@@ -86,7 +80,7 @@ def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]
 
     try:
         first, delimiter, header = _header(text)
-        yield FileRow(1, {}), first, first
+        yield None, first, first
         instead = delimiter.join(name if column == "to" else "" for column in header) + "\n"
         for row in _records(lines(), delimiter, header):
             yield row, "".join(read), instead
@@ -95,15 +89,12 @@ def _csv_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]
         text.detach()
 
 
-def _text(file: IO[bytes]) -> io.TextIOWrapper:
-    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
 def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
     """The first line, the delimiter, and the columns' names."""
     first = text.readline()
     delimiter = max(",;\t", key=first.count)
-    readable = first.encode(errors="surrogateescape").decode(errors="replace")  # names are shown
+    # The names are shown to people, so they must be text that can be written.
+    readable = first.encode(errors="surrogateescape").decode(errors="replace")
     try:
         names = next(csv.reader([readable], delimiter=delimiter), [])
     except csv.Error as exc:
@@ -117,8 +108,8 @@ def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
     return first, delimiter, header
 
 
-def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow]:
-    """Each row behind the header; a blank one has no values."""
+def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow | None]:
+    """Each row after the header."""
     number, reader = 1, csv.reader(lines, delimiter=delimiter)
     while True:
         number += 1
@@ -129,7 +120,7 @@ def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generat
         except csv.Error as exc:
             yield FileRow(number, {}, f"is not CSV: {exc}")
             continue
-        yield _csv_row(number, header, cells) if any(map(str.strip, cells)) else FileRow(number, {})
+        yield _csv_row(number, header, cells) if any(map(str.strip, cells)) else None
 
 
 def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
@@ -139,7 +130,7 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
     for name in COLUMNS & values.keys():
         values[name] = values[name].strip() if name != "body" else values[name]
         if not values[name]:
-            values[name] = None  # an empty cell is a column not given
+            values[name] = None  # an empty cell means that the column is not given
     if values.get("media_urls"):
         values["media_urls"] = values["media_urls"].split()
     if (values.get("expires_after") or "").isdecimal():
@@ -148,23 +139,19 @@ def _csv_row(number: int, header: list[str], cells: list[str]) -> FileRow:
     return FileRow(number, values, problem)
 
 
-def _ndjson(file: IO[bytes]) -> Generator[FileRow]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield _ndjson_row(number, line)
-
-
-def _ndjson_parts(file: IO[bytes], name: str) -> Generator[tuple[FileRow, str, str]]:
+def _ndjson(file: IO[bytes], name: str) -> Generator[tuple[FileRow | None, str, str]]:
     instead = json.dumps({"to": name}) + "\n"
     for number, line in enumerate(file, 1):
-        row = _ndjson_row(number, line) if line.strip() else FileRow(number, {})
+        row = _ndjson_row(number, line) if line.strip() else None
         yield row, line.decode(errors="surrogateescape"), instead
 
 
 def _ndjson_row(number: int, line: bytes) -> FileRow:
     try:
         value = json.loads(line)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # fails for half a surrogate pair, which cannot be stored
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):

@@ -1,8 +1,12 @@
-"""The jobs of bulk loads in the table `bulk`: how far each has come, which rows are wrong, who is erased.
+"""The jobs of bulk loads in the table `bulk`. Each job has a partition, with these row keys:
 
-One partition holds all of a job: its row `job`, `e|ROW` for each error that is kept, `bad` for the rows that
-the check refused, `z|NAME` for a person who was erased while it was unfinished (message_store.pseudonym), and
-`d|DIGEST` for each file that may lie there since. The partition `open` names the jobs that are unfinished.
+job         the job: its state, and how far it has come
+e|ROW       an error of one row of the file; the first 1,000 are kept
+bad         which rows the check refused
+z|NAME      a person who was erased while the job was unfinished (delivery.store.pseudonym)
+d|DIGEST    the SHA-256 of the file after such an erasure
+
+The partition `open` has a row for each job whose file may still be there.
 """
 
 import base64
@@ -10,23 +14,26 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.delivery.store import END, Rows
 from shared.errors import Contended, NotFound
-from shared.storage.rows import TRANSACTION_LIMIT, Delete, Insert, Merge, Put, Row, moment, stamp
+from shared.storage.rows import END, TRANSACTION_LIMIT, Delete, Insert, Merge, Put, Row, Rows, moment, stamp
+
+if TYPE_CHECKING:
+    from shared.storage.blobs import Blobs
 
 MOST_ERRORS = 1000
-"""Errors that are kept; all are counted."""
+"""Errors of one job that are kept. All are counted."""
 ENDED = frozenset({"done", "failed", "discarded"})
-"""States in which nobody needs the file any more."""
+"""States of a load that has ended: its file goes."""
 RUNNING = frozenset({"checking", "loading"})
+QUEUE = "bulk-load"
 OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """What is wrong with a row. row: as bulk_file.FileRow counts."""
+    """What is wrong with a row. row: its number, as file.FileRow counts."""
 
     row: int
     column: str
@@ -35,9 +42,10 @@ class RowError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One file. rows: how many it has, once checked; done_rows: how many were seen to by the load.
+    """The load of one file.
 
-    state: queued, checking, loading, done or failed; stopped, where a person has it go on; discarded.
+    state: queued, checking, loading, done, failed; stopped until a person resumes it; discarded by a person.
+    rows: how many the file has, known after the check. done_rows: how many the load has handled.
     error_count: rows that did not become messages.
     """
 
@@ -56,7 +64,7 @@ class Job:
     etag: str = field(default="", compare=False, repr=False)
 
     def columns(self) -> dict[str, Any]:
-        """Its columns."""
+        """The columns of its row."""
         names = Job.__dataclass_fields__.keys() - {"id", "etag"}
         return {**{name: getattr(self, name) for name in names}, "created": stamp(self.created)}
 
@@ -66,29 +74,6 @@ class Job:
             name: getattr(self, name) for name in ("id", "state", "rows", "checked", "loaded", "error_count")
         }
         return {**shown, "reason": self.reason or None, "created_at": stamp(self.created)}
-
-
-class Places:
-    """Some rows of a file, each by its place from 0 on: a bit a row, so that one column holds them."""
-
-    def __init__(self, bits: bytes = b"") -> None:
-        self._bits = bytearray(bits)
-
-    def add(self, place: int) -> None:
-        """Put a row among them."""
-        self._bits.extend(bytes(max(0, place // 8 + 1 - len(self._bits))))
-        self._bits[place // 8] |= 1 << place % 8
-
-    def __contains__(self, place: int) -> bool:
-        return place // 8 < len(self._bits) and bool(self._bits[place // 8] & 1 << place % 8)
-
-    def to_text(self) -> str:
-        """At most 17,000 characters for 100,000 rows."""
-        return base64.b64encode(zlib.compress(bytes(self._bits))).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> "Places":
-        return cls(zlib.decompress(base64.b64decode(text)))
 
 
 class BulkJobs:
@@ -111,18 +96,18 @@ class BulkJobs:
         await self._table.commit(job.id, [Insert("job", job.columns())])
 
     async def save(self, job: Job) -> Job:
-        """Write how far it has come. Raises Contended where someone else wrote since it was read."""
+        """Write the job. Raises Contended where another worker has written it since it was read."""
         try:
             (etag,) = await self._table.commit(job.id, [Merge("job", job.columns(), job.etag)])
         except Contended:
             present = await self.get(job.id)
             if present != job:
                 raise
-            return present  # our own write: it landed, its answer was lost, and it was repeated
+            return present  # this is our own write: its answer was lost, and the SDK repeated it
         return replace(job, etag=etag)
 
     async def note(self, job: Job, errors: list[RowError]) -> None:
-        """Keep errors, as many as are kept beside those that the job has counted already."""
+        """Keep these errors, up to MOST_ERRORS together with those that the job has counted before."""
         errors = errors[: max(0, MOST_ERRORS - job.error_count)]
         for start in range(0, len(errors), TRANSACTION_LIMIT):
             found = errors[start : start + TRANSACTION_LIMIT]
@@ -132,64 +117,68 @@ class BulkJobs:
             )
 
     async def errors(self, job_id: str) -> list[Row]:
-        """The errors that were kept, by row."""
+        """The errors that were kept, in the order of their rows."""
         return await self._table.read(job_id, "e|", "e|" + END, limit=MOST_ERRORS)
 
     async def forget_errors(self, job_id: str) -> None:
-        """Before a check: what an earlier one found that was cut off."""
+        """Delete the errors that an earlier check left, one that did not end."""
         while found := await self._table.read(job_id, "e|", "e|" + END, limit=TRANSACTION_LIMIT):
-            try:
+            with suppress(Contended):  # another check has deleted some of them: read again
                 await self._table.commit(job_id, [Delete(row.key) for row in found])
-            except (
-                Contended
-            ):  # another check of the file forgot some of them: a transaction is all or nothing
-                for row in found:
-                    with suppress(Contended):
-                        await self._table.commit(job_id, [Delete(row.key)])
 
-    async def refuse(self, job_id: str, places: Places) -> None:
-        """Keep which rows the check found wrong."""
-        await self._table.commit(job_id, [Put("bad", {"rows": places.to_text()})])
+    async def refuse(self, job_id: str, refused: bytes) -> None:
+        """Keep which rows the check refused: one byte for each row, 1 or 0.
 
-    async def refused(self, job_id: str) -> Places:
-        """The rows that the check found wrong."""
+        100,000 rows make 20,000 characters at most: a column holds 32,768.
+        """
+        text = base64.b64encode(zlib.compress(refused)).decode()
+        await self._table.commit(job_id, [Put("bad", {"rows": text})])
+
+    async def refused(self, job_id: str) -> bytes:
+        """What `refuse` kept."""
         row = await self._table.get(job_id, "bad")
-        return Places.from_text(row.text("rows")) if row else Places()
+        return zlib.decompress(base64.b64decode(row.text("rows"))) if row else b""
 
     async def open(self, job_id: str) -> None:
-        """Name it among the unfinished, before its file is written."""
+        """Enter the job in the partition `open`, before its file is written."""
         await self._table.commit(OPEN, [Put(job_id, {})])
 
     async def close(self, job_id: str) -> None:
-        """It has ended and its file is gone."""
+        """Take the job out of the partition `open`: it has ended, and its file is gone."""
         with suppress(Contended):
             await self._table.commit(OPEN, [Delete(job_id)])
 
     async def unfinished(self) -> list[str]:
-        """The jobs whose file may be there; few, since a file goes with the end of its load."""
-        found, after = list[str](), " "
-        while rows := await self._table.read(OPEN, after, END, limit=1000):
-            after = rows[-1].key
-            found += [row.key for row in rows]
-        return found
+        """The ids of the jobs whose file may be there. They are few: a file goes when its load ends."""
+        return [row.key for row in await self._all(OPEN, " ", END)]
 
     async def erase(self, job_id: str, name: str, *, now: datetime) -> None:
-        """From here on its load makes no message to the person whom this name stands for."""
+        """From now on the job's load makes no message to the person for whom this name stands."""
         await self._table.commit(job_id, [Put(f"z|{name}", {"at": stamp(now)})])
 
     async def erased(self, job_id: str) -> dict[str, datetime]:
-        """Who was erased while it was unfinished, and when."""
-        found: dict[str, datetime] = {}
-        after = "z|"
-        while rows := await self._table.read(job_id, after, "z|" + END, limit=1000):
-            after = rows[-1].key
-            found |= {row.key[2:]: moment(row.text("at")) for row in rows}
-        return found
+        """Who was erased while the job was unfinished, by the name that stands for them, and when."""
+        rows = await self._all(job_id, "z|", "z|" + END)
+        return {row.key[2:]: moment(row.text("at")) for row in rows}
 
-    async def take(self, job_id: str, digest: str) -> None:
-        """A file with this digest (SHA-256) is the job's own too: its file without someone who was erased."""
+    async def allow_file(self, job_id: str, digest: str) -> None:
+        """Allow another file for the job: its own without the rows of an erased person. digest: SHA-256."""
         await self._table.commit(job_id, [Put(f"d|{digest}", {})])
 
-    async def takes(self, job: Job, digest: str) -> bool:
-        """Is a file with this digest the one that was accepted, or what erasures left of it?"""
+    async def allows_file(self, job: Job, digest: str) -> bool:
+        """Whether a file with this digest is the one that was accepted, or what erasures left of it."""
         return digest == job.digest or await self._table.get(job.id, f"d|{digest}") is not None
+
+    async def _all(self, partition: str, low: str, high: str) -> list[Row]:
+        """Every row with low < key < high."""
+        found = list[Row]()
+        while rows := await self._table.read(partition, low, high, limit=1000):
+            low = rows[-1].key
+            found += rows
+        return found
+
+
+async def clear_away(job_id: str, jobs: BulkJobs, files: "Blobs") -> None:
+    """Remove the file of a load that has ended."""
+    await files.remove(job_id)
+    await jobs.close(job_id)

@@ -1,37 +1,41 @@
-"""How the messages of a bulk load come into storage: many in a transaction, and none to who has opted out."""
+"""Write the messages of a bulk load: many in a transaction, and suppressed where the person has opted out."""
 
 import asyncio
-from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 
-from shared.delivery.states import State
-from shared.delivery.store import OPTED_OUT, PARTITIONS, MessageStore, creation
+from shared.delivery.states import OPTED_OUT, State
+from shared.delivery.store import Store, creation
 from shared.errors import Contended
-from shared.sms import opt_outs as recipients
+from shared.sms import opt_outs
 from shared.sms.message import Message
+from shared.storage.partitions import PARTITIONS
 from shared.storage.rows import TRANSACTION_LIMIT, Write
 
-LOOK_AGAIN = 240.0
-"""Seconds for which a reading of the opt-outs holds: less than a STOP's marker stands (recipients.RACE)."""
+READ_AGAIN = 240.0
+"""Seconds after which the opt-outs are read again: less than a STOP's marker stands (timings.STOP_RACE)."""
+
+type _Batch = tuple[str, list[list[Write]]]
+"""A partition, and the writes of each message in one transaction."""
 
 
 class OptOuts:
-    """Who has opted out, by a range read of each partition, repeated while the load goes on."""
+    """Who has opted out, by a range read of each partition. It is read again while a long load goes on."""
 
-    def __init__(self, store: MessageStore) -> None:
+    def __init__(self, store: Store[Message]) -> None:
         self._store = store
         self._known: set[str] = set()
-        self._at = -LOOK_AGAIN
+        self._read_at = -READ_AGAIN
 
     async def applied(self, messages: list[Message]) -> list[Message]:
-        """The messages, those to them suppressed."""
-        if monotonic() - self._at > LOOK_AGAIN:
-            self._at = monotonic()
+        """The messages, suppressed where the recipient has opted out."""
+        if monotonic() - self._read_at > READ_AGAIN:
+            self._read_at = monotonic()
             self._known = set()
             for partition in PARTITIONS:
-                self._known |= await recipients.opted_out_in(self._store, partition)
+                self._known |= await opt_outs.opted_out_in(self._store, partition)
         return [
             replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if self._has(each.to) else each
             for each in messages
@@ -41,33 +45,37 @@ class OptOuts:
         return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
 
 
-async def keep(messages: list[Message], store: MessageStore, *, at_once: int) -> None:
-    """Store new messages, so many transactions at once; what is there already stays as it is."""
-    by_partition: dict[str, list[Message]] = defaultdict(list)
-    for each in messages:
-        by_partition[each.partition].append(each)
-    size = TRANSACTION_LIMIT // 3
-    batches = [
-        (partition, group[start : start + size])
-        for partition, group in by_partition.items()
-        for start in range(0, len(group), size)
-    ]
-    waiting = iter(batches)
+async def write(messages: list[Message], store: Store[Message], *, at_once: int) -> None:
+    """Write new messages, with up to `at_once` transactions under way. One that is there stays as it is."""
+    waiting = iter(list(_batches(messages)))
 
     async def worker() -> None:
         for partition, batch in waiting:
-            await _create(store, partition, batch)
+            await _commit(store, partition, batch)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(worker())
 
 
-async def _create(store: MessageStore, partition: str, batch: list[Message]) -> None:
-    writes: list[Write] = [write for each in batch for write in creation(each)]
+def _batches(messages: Iterable[Message]) -> Iterable[_Batch]:
+    """Transactions for these messages, each as large as storage takes it."""
+    filling: dict[str, list[list[Write]]] = {}
+    for message in messages:
+        writes = creation(message)
+        batch = filling.setdefault(message.partition, [])
+        if sum(map(len, batch)) + len(writes) > TRANSACTION_LIMIT:
+            yield message.partition, batch
+            batch = filling[message.partition] = []
+        batch.append(writes)
+    yield from filling.items()
+
+
+async def _commit(store: Store[Message], partition: str, batch: list[list[Write]]) -> None:
     try:
-        await store.table.commit(partition, writes)
-    except Contended:  # some of it was stored before a crash: one at a time, as each is one transaction
-        for each in batch:
+        await store.table.commit(partition, [write for writes in batch for write in writes])
+    except Contended:
+        # A load that died has written some of them. Each message on its own is one transaction.
+        for writes in batch:
             with suppress(Contended):
-                await store.table.commit(partition, creation(each))
+                await store.table.commit(partition, writes)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.calls import request as outbound
-from shared.delivery.store import END, Rows
+from shared.calls.request import decode
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
-from shared.storage.rows import Delete, Insert, Merge, Row, moment, stamp
+from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, moment, stamp
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class DeadLetter:
     def queue_message(self) -> str:
         """The message to put back on the queue, under the id it had. Raises Conflict."""
         try:
-            request = outbound.decode(self.body.encode())
+            request = decode(self.body.encode())
         except InvalidRequest as exc:
             raise Conflict(f"it cannot be replayed: {exc}") from exc
         return json.dumps({**request, "id": request.get("id") or self.call_id}, ensure_ascii=False)
@@ -58,11 +57,23 @@ class DeadLetters:
     def __init__(self, table: Rows) -> None:
         self._table = table
 
-    async def add(self, raw: bytes, reason: str, *, call_id: str, queue: str, now: datetime) -> None:
-        """Keep what was given up; the same message at the same time only once."""
+    async def add(
+        self, raw: bytes, reason: str, *, call_id: str, queue: str, now: datetime, to: str = ""
+    ) -> None:
+        """Keep what was given up; the same message at the same time only once.
+
+        to: whom it is about, where that is known, so that an erasure finds it.
+        """
         body = raw.decode("utf-8", "replace")[:KEPT]
         newest_first = 10**14 - int(now.timestamp() * 1000)
-        values = {"call_id": call_id, "queue": queue, "reason": reason, "body": body, "died": stamp(now)}
+        values = {
+            "call_id": call_id,
+            "queue": queue,
+            "reason": reason,
+            "body": body,
+            "died": stamp(now),
+            "to": to,
+        }
         try:
             await self._table.commit(PARTITION, [Insert(f"{newest_first}-{call_id}", values)])
         except Contended:
@@ -95,8 +106,10 @@ class DeadLetters:
         while rows := await self._table.read(PARTITION, after, END, limit=200):
             after = rows[-1].key
             for row in rows:
-                if number in row.text("body"):
-                    await self._table.commit(PARTITION, [Merge(row.key, {"body": "", "reason": "erased"})])
+                if number == row.text("to") or number in row.text("body"):
+                    await self._table.commit(
+                        PARTITION, [Merge(row.key, {"body": "", "to": "", "reason": "erased"})]
+                    )
                     count += 1
         return count
 

@@ -3,17 +3,17 @@
 import base64
 import binascii
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from shared import phone_numbers
+from shared.calls.call import Call
 from shared.config import Settings
 from shared.errors import InvalidRequest
 from shared.twiml import rules as twiml_rules
 
-ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 MAX_SAY = 4000
 DETECTION = ("Enable", "DetectMessageEnd")
 
@@ -56,7 +56,7 @@ class CallRequest:
             )
         if len(texts["say"]) > MAX_SAY:
             raise InvalidRequest("say", f"must be at most {MAX_SAY:,} characters")
-        if texts["id"] and not ID.fullmatch(texts["id"]):
+        if texts["id"] and not Call.is_id(texts["id"]):
             raise InvalidRequest("id", "must be 1 to 100 of letters, digits, and . _ : -")
         detection = request.get("machine_detection") or ""
         if detection and detection not in DETECTION:
@@ -87,6 +87,21 @@ class CallRequest:
 
 
 FIELDS = ("to", "say", "url", "twiml", "from", "id", "machine_detection", "timeout", "time_limit", "record")
+
+
+def message_id(raw: bytes, metadata_id: str) -> str:
+    """The id of a queue message that names none: the host's, unless the sender could have written that one.
+
+    The host lays a JSON body's top-level fields over the trigger's metadata, whatever their case
+    (azure-webjobs-sdk, BindingDataProvider), and what is written there may not fit a row key.
+    """
+    try:
+        fields = {name.lower() for name in decode(raw)}
+    except InvalidRequest:
+        fields = set()
+    if "id" not in fields and Call.is_id(metadata_id):
+        return metadata_id
+    return sha256(raw).hexdigest()[:32]
 
 
 def decode(raw: bytes) -> dict[str, Any]:

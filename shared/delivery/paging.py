@@ -1,37 +1,77 @@
-"""A page of rows out of every partition, in one order, however few of those stored belong in it.
+"""A page of a list out of every partition, in one order, however many are stored.
 
-Each partition's range is read from its beginning, of a list by state only so far, and merged up to where all
-of them were read: what a page costs is bounded, whatever is stored, and its token leads on from there.
+Each partition's range is read from its beginning, and merged up to where all of them were read. What a page
+costs is bounded, whatever is stored: of a list by state only so many rows are looked at, so a page may be
+short, or even empty, and still have a token that leads on from there.
 """
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
-from shared.delivery.states import State
-from shared.storage.rows import Row
-
-if TYPE_CHECKING:
-    from shared.delivery.store import Rows
+from shared.delivery import keys
+from shared.delivery.record import Delivery
+from shared.delivery.states import RARE, WAITING, State
+from shared.storage.partitions import shard_names
+from shared.storage.rows import END, Row, Rows, stamp
 
 MOST = 500
 """Rows of one partition that a page looks at: sixteen times as many take a second or less."""
 
 
-async def merged(
-    table: "Rows",
-    prefixes: Mapping[str, str],
-    low: str,
-    high: str,
+async def page(
+    table: Rows,
+    record: type[Delivery],
     *,
     state: State | None,
+    after: datetime | None,
+    before: datetime | None,
+    token: str,
     limit: int,
+) -> tuple[list[Row], str]:
+    """The rows of at most `limit` texts or calls, and the token of the next page, or "".
+
+    What waits is listed by when it is due, soonest first. Texts are listed by when they were first due,
+    oldest first; calls by when they were accepted, the last first, and `after` is when they were accepted.
+    """
+    is_indexed = record.by_person or state in WAITING | RARE
+    return await _merged(
+        table,
+        {partition: _prefix(record, state, partition) for partition in shard_names(record.shards)},
+        *_range(record, state, after, before, token),
+        state=state if is_indexed else None,
+        limit=limit,
+    )
+
+
+def _prefix(record: type[Delivery], state: State | None, partition: str) -> str:
+    """What the keys of a list begin with, before what they are sorted by."""
+    if state in WAITING:
+        return keys.DUE
+    own = partition if record.by_person else ""
+    if state in RARE:
+        return keys.ends(state) + own
+    return keys.RECORDS + own if record.by_person else keys.ACCEPTED
+
+
+def _range(
+    record: type[Delivery], state: State | None, after: datetime | None, before: datetime | None, token: str
+) -> tuple[str, str]:
+    """What follows the prefix of a key lies between these two."""
+    if not record.by_person and state not in WAITING:
+        high = keys.accepted(after, "").removeprefix(keys.ACCEPTED) if after and state is None else END
+        return token, high
+    time = stamp if state in WAITING else keys.first_due
+    return token or (time(after) if after else ""), time(before) if before else END
+
+
+async def _merged(
+    table: Rows, prefixes: Mapping[str, str], low: str, high: str, *, state: State | None, limit: int
 ) -> tuple[list[Row], str]:
     """At most `limit` rows, and the token that the next ones begin behind, or "" where there are no more.
 
-    prefixes: by partition, what a row's key begins with. What follows it is the order, and lies between `low`
-    and `high`. state: only rows in this one, which are given with their state alone.
+    prefixes: by partition. state: only rows in this one, which are given with their state alone.
     """
     ranges = [_Range(table, partition, prefix, low, high, state) for partition, prefix in prefixes.items()]
     for most in (limit + 1, MOST - limit - 1):
@@ -49,7 +89,7 @@ class _Range:
     """What lies between two keys of one partition, read piece by piece. found: what belongs in the list."""
 
     def __init__(
-        self, table: "Rows", partition: str, prefix: str, low: str, high: str, state: State | None
+        self, table: Rows, partition: str, prefix: str, low: str, high: str, state: State | None
     ) -> None:
         self.found: list[tuple[str, Row]] = []
         self.reached, self.ended = low, False
@@ -76,8 +116,8 @@ class _Range:
 def _place(order: str) -> str:
     """How far a range was read, to be in a token: TIME|KIND|... of what is due ends behind all of its kind.
 
-    Only messages are listed, so none is passed over; but of a STOP a number would follow.
+    Only texts and calls are listed, so none is passed over; but of a STOP an address would follow.
     """
     time, _, rest = order.partition("|")
     kind, _, _ = rest.partition("|")
-    return order if kind in ("", "m") else f"{time}|{kind}||"
+    return order if kind != keys.STOP else f"{time}|{kind}||"

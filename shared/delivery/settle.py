@@ -1,282 +1,259 @@
-"""Settle what was left in doubt: leases that ran out, answers that never came, STOPs that raced a creation.
+"""Settle what was left in doubt: leases that ran out, answers that never came, ends that no callback told.
 
-A drain comes across these in the same range read as the messages that are due, and across what was sent some
-time ago, to ask Twilio after what no callback has told the end of.
+This is the drain's housekeeping, which comes after what is due.
 """
 
 import asyncio
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from shared import errors
-from shared.delivery.states import State, advance, from_twilio
-from shared.delivery.store import MessageStore
-from shared.sms import opt_outs as recipients
-from shared.sms.message import Message
-from shared.storage.rows import Delete, Insert, Put, Row, Write, moment, stamp
-from shared.twilio_helper import Sent, Twilio, meaning
+from shared.delivery import keys, outcome
+from shared.delivery.outbox import Known, Listed, Outbox
+from shared.delivery.record import Delivery
+from shared.delivery.states import UNDER_WAY, State, advance, from_twilio
+from shared.delivery.timings import BLIND, FIRST_LOOK, GRACE, SKEW
+from shared.storage.rows import Delete, Row, Write
 
 log = logging.getLogger(__name__)
 
-FIRST_LOOK = timedelta(seconds=60)
-GRACE = timedelta(minutes=5)
-"""After posting; an acceptance that Twilio lists neither at the first look nor after this is not found."""
-BLIND = timedelta(hours=1)
-"""How long looking up may fail before a person is asked."""
-SKEW = timedelta(minutes=6)
-"""How far Twilio's clock and ours may differ."""
-ASK_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
-"""When Twilio is asked after a message without an end; then the carrier is taken to tell none."""
-NOT_FOUND = 20404
-UNDER_WAY = frozenset({State.SUBMITTED, State.SENT})
 
+@dataclass(slots=True)
+class Settling[T: Delivery]:
+    """The housekeeping of one drain. answers: whether Twilio answers; where not, it is asked no more.
 
-def look_up(message: Message, at: datetime) -> Write:
-    """The write that has a message of unknown fate looked up, not before `at`."""
-    return Insert(f"q|{stamp(at)}|u|{message.id}", {"to": message.to})
+    over: whether time is up. report: items by the state that a look-up found.
+    """
 
+    outbox: Outbox[T]
+    now: datetime
+    over: Callable[[], bool]
+    report: Counter[str]
+    answers: bool = True
+    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _has_answered: bool = False
 
-def ask_after(key: str, ids: Iterable[str], now: datetime, asked: int = 0) -> list[Write]:
-    """The write that has Twilio asked after sent messages, all of one partition; none after the last time."""
-    ids = list(ids)
-    if not ids or asked >= len(ASK_AFTER):
-        return []
-    values = {"ids": json.dumps(ids), "asked": asked}
-    return [Put(f"q|{stamp(now + ASK_AFTER[asked])}|f|{key}", values)]
+    async def partition(self, partition: str) -> None:
+        """Settle what has its time in one partition, oldest first, until time is up."""
+        after = ""
+        while not self.over():
+            rows = await self.outbox.store.housekeeping(partition, self.now, after=after)
+            if not rows:
+                return
+            after = rows[-1].key
+            await self._rows(partition, rows)
 
-
-async def settle(
-    store: MessageStore, partition: str, rows: Sequence[Row], *, now: datetime
-) -> frozenset[str]:
-    """Settle leases that ran out and STOPs; the recipients that must not be sent to meanwhile."""
-    stopped: set[str] = set()
-    for row in rows:
-        match row.key.split("|")[2]:
-            case "l":
-                with _left_as_it_is():
-                    await _lease_ran_out(store, partition, row, now)
-            case "s":
-                recipient = row.key.rpartition("|")[2]
-                if not await store.opted_out(recipient):  # START came since
-                    await _try(store, partition, [Delete(row.key, row.etag)])
-                    continue
-                stopped.add(recipient)
-                if now >= moment(row.text("until")):
+    async def _rows(self, partition: str, rows: Sequence[Row]) -> None:
+        look_ups: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            match keys.kind(row.key):
+                case keys.LEASE:
                     with _left_as_it_is():
-                        await recipients.suppress_all(store, recipient, now=now)
-                        await _try(store, partition, [Delete(row.key, row.etag)])
-    return frozenset(stopped)
-
-
-async def ask_twilio(
-    store: MessageStore,
-    twilio: Twilio,
-    partition: str,
-    rows: Sequence[Row],
-    *,
-    now: datetime,
-    report: Counter[str],
-    over: Callable[[], bool],
-    answers: bool = True,
-) -> bool:
-    """Look up what is of unknown fate, and ask after what has no end yet, until time is `over`.
-
-    answers: does Twilio? Where it does not, it is not asked, and the messages wait. The same, afterwards.
-    """
-    doubtful: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.key.split("|")[2] == "u":
-            doubtful[row.text("to")].append(row)
-    for recipient, unknown in doubtful.items():
-        if over():
-            return answers
-        with _left_as_it_is():
-            answers = await _look_up(
-                store, twilio, partition, recipient, unknown, now=now, report=report, answers=answers
-            )
-    for row in rows:
-        if row.key.split("|")[2] == "f" and answers and not over():
+                        await self._lease_ran_out(partition, row)
+                case keys.LOOK_UP:
+                    look_ups[row.text("to")].append(row)
+        for recipient, unknown in look_ups.items():
+            if self.over():
+                return
             with _left_as_it_is():
-                answers = await _ask_after(store, twilio, partition, row, now)
-    return answers
+                await self._look_up(partition, recipient, unknown)
+        for row in rows:
+            if keys.kind(row.key) == keys.ASK_AFTER and self.answers and not self.over():
+                with _left_as_it_is():
+                    await self._ask_after(partition, row)
 
+    # Leases
 
-@contextmanager
-def _left_as_it_is() -> Iterator[None]:
-    """Where a message cannot be read, what is to be settled of it stays until its row is mended."""
-    try:
-        yield
-    except errors.Malformed as exc:
-        log.error("not settled: %s", exc)
+    async def _lease_ran_out(self, partition: str, row: Row) -> None:
+        """Its drain died: what it had claimed, and whose outcome is not written, may have left."""
+        attempt = keys.last(row.key)
+        found = await self.outbox.store.every(json.loads(row.text("ids")))
+        mine = [each for each in found if each.attempt == attempt]
+        for item in mine:
+            if item.state is State.POSTING:
+                unknown = replace(item, state=State.UNKNOWN, updated=self.now, reason="its sender died")
+                await self._settle(item, unknown, outcome.look_up(unknown, self.now))
+        await self._commit(partition, [Delete(row.key), *outcome.ask_after(attempt, mine, self.now)])
 
+    # Look-ups
 
-async def _lease_ran_out(store: MessageStore, partition: str, row: Row, now: datetime) -> None:
-    """Its drain died: whatever it had claimed and not written off may have left."""
-    attempt = row.key.rpartition("|")[2]
-    messages = [each for each in await store.each(json.loads(row.text("ids"))) if each.attempt == attempt]
-    for message in messages:
-        if message.state is State.POSTING:
-            unknown = replace(message, state=State.UNKNOWN, updated=now, reason="its sender died")
-            await _try(store, partition, store.put(message, unknown), look_up(unknown, now))
-    under_way = [each.id for each in messages if each.state in UNDER_WAY]
-    await _try(store, partition, [Delete(row.key)], ask_after(attempt, under_way, now))
+    async def _look_up(self, partition: str, recipient: str, rows: Sequence[Row]) -> None:
+        """Find one recipient's items of unknown fate in Twilio's list, one SID to one item."""
+        doubtful = await self._still_in_doubt(partition, rows)
+        if not doubtful:
+            return
+        since = min(item.posted for _, item in doubtful if item.posted) - SKEW
+        listed = await self._listed(recipient, since, doubtful[0][1]) if self.answers else None
+        if listed is None:
+            for row, item in doubtful:
+                await self._again(row, item, "it could not be looked up", counts=False)
+            return
+        kin = await self.outbox.store.recent(recipient, since=since) if listed else []
+        taken = {each.sid for each in kin}
+        for row, item in doubtful:
+            if sid := await self._match(row, item, listed, kin, taken):
+                taken.add(sid)
 
+    async def _still_in_doubt(self, partition: str, rows: Sequence[Row]) -> list[tuple[Row, T]]:
+        """Those whose fate is still unknown. The others were settled meanwhile, and their rows go."""
+        found = {item.id: item for item in await self.outbox.store.every(keys.last(r.key) for r in rows)}
+        doubtful: list[tuple[Row, T]] = []
+        for row in rows:
+            item = found.get(keys.last(row.key))
+            if item and item.state is State.UNKNOWN and item.posted:
+                doubtful.append((row, item))
+                continue
+            further = outcome.ask_after(item.id, [item], self.now) if item else []
+            await self._commit(partition, [Delete(row.key, row.etag), *further])
+        return doubtful
 
-async def _look_up(
-    store: MessageStore,
-    twilio: Twilio,
-    partition: str,
-    recipient: str,
-    rows: Sequence[Row],
-    *,
-    now: datetime,
-    report: Counter[str],
-    answers: bool,
-) -> bool:
-    """Find one recipient's messages of unknown fate in Twilio's list, one SID to one message.
-
-    False where the list is not to be had.
-    """
-    found = {message.id: message for message in await store.each(r.key.rpartition("|")[2] for r in rows)}
-    doubtful: list[tuple[Row, Message]] = []
-    for row in rows:
-        message = found.get(row.key.rpartition("|")[2])
-        if message and message.state is State.UNKNOWN and message.posted:
-            doubtful.append((row, message))
-            continue
-        # A callback has settled it, or its sender, late.
-        under_way = [message.id] if message and message.state in UNDER_WAY else []
-        further = ask_after(row.key.rpartition("|")[2], under_way, now)
-        await _try(store, partition, [Delete(row.key, row.etag)], further)
-    if not doubtful:
-        return answers
-    since = min(message.posted for _, message in doubtful if message.posted) - SKEW
-    listed: list[Sent] | None = None
-    if answers:
+    async def _listed(self, recipient: str, since: datetime, first: T) -> Sequence[Listed] | None:
         try:
-            listed = await twilio.messages_to(recipient, since=since)
+            return await self._ask(lambda: self.outbox.kind.listed(recipient, since=since))
         except errors.TwilioError as exc:
-            log.warning("message %s cannot be looked up yet: %s", doubtful[0][1].id, exc)
-    if listed is None:
-        for row, message in doubtful:
-            await _again(store, partition, row, message, now, "it could not be looked up", counts=False)
-        return False
-    kin = await store.recent(recipient, since=since) if listed else []
-    posting = {message.body for message in kin if message.state is State.POSTING}
-    taken = {message.sid for message in kin}
-    for row, message in doubtful:
-        alike = [each for each in listed if _is_it(message, each) and each.sid not in taken]
-        if not alike:
-            await _again(store, partition, row, message, now, "Twilio does not list it")
-        elif message.body in posting:  # what is listed may be that one's, whose SID is not written yet
-            await _again(store, partition, row, message, now, "another like it is being sent", counts=False)
-        else:
-            sent = min(alike, key=partial(_apart, message))
-            taken.add(sent.sid)
-            state = advance(State.UNKNOWN, from_twilio(sent.status) or State.SUBMITTED)
-            settled = replace(message, state=state, sid=sent.sid, looked_up=True, updated=now, reason="")
-            further = ask_after(message.id, [message.id] if state in UNDER_WAY else [], now)
-            if await _try(store, partition, store.put(message, settled), Delete(row.key, row.etag), further):
-                report[state.value] += 1
-    return True
+            log.warning("%s %s cannot be looked up yet: %s", first.what, first.id, exc)
+            return None
+
+    async def _ask[A](self, question: Callable[[], Awaitable[A]]) -> A | None:
+        """Ask Twilio; None where it has failed to answer before. The first question is asked alone.
+
+        So a Twilio that is away is asked once, and one that answers is asked for many at a time.
+        """
+        if self._has_answered and self.answers:
+            return await self._answer(question)
+        async with self._first:
+            return await self._answer(question) if self.answers else None
+
+    async def _answer[A](self, question: Callable[[], Awaitable[A]]) -> A:
+        try:
+            answer = await question()
+        except errors.TwilioError:
+            self.answers = False
+            raise
+        self._has_answered = True
+        return answer
+
+    async def _match(
+        self, row: Row, item: T, listed: Sequence[Listed], kin: Sequence[T], taken: set[str]
+    ) -> str:
+        """Give an item the nearest entry of the list that is nobody else's; its SID, or "" for none."""
+        kind = self.outbox.kind
+        near = [each for each in listed if kind.could_be(item, each) and _apart(item, each) <= SKEW]
+        free = sorted((each for each in near if each.sid not in taken), key=lambda each: _apart(item, each))
+        if not free:
+            await self._again(row, item, "Twilio does not list it")
+            return ""
+        if any(each.state is State.POSTING and kind.are_alike(item, each) for each in kin):
+            # What is listed may be that one, whose SID is not written yet.
+            await self._again(row, item, "another like it is being sent", counts=False)
+            return ""
+        for entry in free:
+            if await self.outbox.store.reserve_sid(entry.sid, item):
+                await self._found(row, item, entry)
+                return entry.sid
+        await self._again(row, item, "Twilio does not list it")
+        return ""
+
+    async def _found(self, row: Row, item: T, entry: Listed) -> None:
+        state = advance(State.UNKNOWN, from_twilio(entry.status) or State.SUBMITTED)
+        settled = replace(
+            item, state=state, sid=entry.sid, looked_up=True, updated=self.now, reason="", code=0
+        )
+        further = outcome.ask_after(item.id, [settled], self.now)
+        if await self._settle(item, settled, Delete(row.key, row.etag), *further):
+            self.report[state.value] += 1
+
+    async def _again(self, row: Row, item: T, why: str, *, counts: bool = True) -> None:
+        """Look again later; after two empty looks past the grace period only a person can say more."""
+        assert item.posted is not None  # noqa: S101 - only what was posted is looked up
+        now, age = self.now, self.now - item.posted
+        looks = item.looks + 1 if counts else item.looks
+        gone = Delete(row.key, row.etag)
+        if (looks >= 2 and age >= GRACE) if counts else age >= BLIND:
+            log.error("%s %s is unresolved: %s", item.what, item.id, why)
+            ended = replace(item, state=State.UNRESOLVED, looks=looks, updated=now, reason=why)
+            await self._settle(item, ended, gone)
+            return
+        later = max(now + FIRST_LOOK, item.posted + GRACE) if counts else now + FIRST_LOOK
+        looked = replace(item, looks=looks, updated=now, reason=why)
+        await self._settle(item, looked, gone, outcome.look_up(looked, later))
+
+    # What no callback has told the end of
+
+    async def _ask_after(self, partition: str, row: Row) -> None:
+        """Ask Twilio after the items of one row."""
+        items = await self.outbox.store.every(json.loads(row.text("ids")))
+        asked = int(row.values.get("asked") or 0) + 1
+        try:
+            told = await asyncio.gather(*(self._told(each) for each in items if each.sid))
+        except errors.TwilioError as exc:
+            log.warning("%ss cannot be asked after yet: %s", self.outbox.store.record.what, exc)
+        if not self.answers:
+            return
+        further = outcome.ask_after(keys.last(row.key), told, self.now, asked)
+        await self._commit(partition, [Delete(row.key, row.etag), *further])
+
+    async def _told(self, item: T) -> T:
+        if item.state not in UNDER_WAY:
+            return item
+        known = await self._ask(lambda: self.outbox.kind.fetch(item.sid))
+        if known is None:  # deleted there, or not answered
+            return item
+        told = _with(item, known, self.now)
+        if told.state is not item.state:
+            await self._settle(item, told)
+        return told
+
+    async def _settle(self, item: T, new: T, *further: Write) -> bool:
+        return await self._commit(item.partition, [*self.outbox.store.put(item, new), *further])
+
+    async def _commit(self, partition: str, writes: Sequence[Write]) -> bool:
+        """Commit; False where someone else settled it first."""
+        try:
+            await self.outbox.store.table.commit(partition, writes)
+        except errors.Contended:
+            return False
+        return True
 
 
-def _is_it(message: Message, sent: Sent) -> bool:
-    """Could this be the one? The same text, taken by Twilio about when we posted it."""
-    return sent.body.strip() == message.body.strip() and _apart(message, sent) <= SKEW
-
-
-def _apart(message: Message, sent: Sent) -> timedelta:
-    """How long after the one was posted the other was taken, or before, as clocks differ."""
-    if message.posted is None or sent.created is None:
-        return timedelta.max
-    return abs(sent.created - message.posted)
-
-
-async def disown(store: MessageStore, owner: Message, *, now: datetime) -> None:
-    """A callback says whose SID this is: a message like it that a look-up gave it to is in doubt again."""
+async def disown[T: Delivery](outbox: Outbox[T], owner: T, *, now: datetime) -> None:
+    """A callback says whose SID this is: an item that a look-up gave it to is in doubt again."""
     assert owner.posted  # noqa: S101 - it was sent
-    kin: list[Message] = []
+    settling = Settling(outbox, now, lambda: False, Counter())
+    kin: list[T] = []
     with _left_as_it_is():
-        kin = await store.recent(owner.to, since=owner.posted - 2 * SKEW)
+        kin = await outbox.store.recent(owner.to, since=owner.posted - 2 * SKEW)
     for each in kin:
         if each.sid == owner.sid and each.id != owner.id and each.looked_up:
             reason = "what Twilio lists was another one like it"
             doubted = replace(each, state=State.UNKNOWN, sid="", looked_up=False, updated=now, reason=reason)
-            await _try(store, each.partition, store.put(each, doubted), look_up(doubted, now))
+            await settling._settle(each, doubted, outcome.look_up(doubted, now))
 
 
-async def _ask_after(store: MessageStore, twilio: Twilio, partition: str, row: Row, now: datetime) -> bool:
-    """Ask after the messages of one row. False where Twilio does not answer."""
-    messages = await store.each(json.loads(row.text("ids")))
-    asked = int(row.values.get("asked") or 0) + 1
-    try:
-        news = await asyncio.gather(
-            *(_news(store, twilio, each, now) for each in messages if each.state in UNDER_WAY and each.sid)
-        )
-    except errors.TwilioError as exc:
-        log.warning("messages cannot be asked after yet: %s", exc)
-        return False
-    without_end = [each.id for each in news if each.state in UNDER_WAY]
-    key = row.key.rpartition("|")[2]
-    await _try(store, partition, [Delete(row.key, row.etag)], ask_after(key, without_end, now, asked))
-    return True
-
-
-async def _news(store: MessageStore, twilio: Twilio, message: Message, now: datetime) -> Message:
-    try:
-        known = await twilio.message(message.sid)
-    except errors.Refused as exc:
-        if exc.code == NOT_FOUND:  # deleted there
-            return message
-        raise
-    state = advance(message.state, from_twilio(str(known.status)) or message.state)
-    if state is message.state:
-        return message
-    code = int(known.error_code or 0)
-    told = replace(message, state=state, code=code, reason=meaning(code) if code else "", updated=now)
-    await _try(store, message.partition, store.put(message, told))
-    return told
-
-
-async def _again(
-    store: MessageStore,
-    partition: str,
-    row: Row,
-    message: Message,
-    now: datetime,
-    why: str,
-    *,
-    counts: bool = True,
-) -> None:
-    """Look again later; after two empty looks past the grace period nobody can say but a person."""
-    assert message.posted is not None  # noqa: S101 - only what was posted is looked up
-    age = now - message.posted
-    looks = message.looks + 1 if counts else message.looks
-    given_up = (looks >= 2 and age >= GRACE) if counts else age >= BLIND
-    if given_up:
-        log.error("message %s is unresolved: %s", message.id, why)
-        ended = replace(message, state=State.UNRESOLVED, looks=looks, updated=now, reason=why)
-        await _try(store, partition, store.put(message, ended), Delete(row.key, row.etag))
-        return
-    later = max(now + FIRST_LOOK, message.posted + GRACE) if counts else now + FIRST_LOOK
-    looked = replace(message, looks=looks, updated=now, reason=why)
-    await _try(
-        store, partition, store.put(message, looked), Delete(row.key, row.etag), look_up(looked, later)
+def _with[T: Delivery](item: T, known: Known, now: datetime) -> T:
+    """The item with what Twilio knows of it."""
+    state = advance(item.state, known.state or item.state)
+    return replace(
+        item, state=state, code=known.code, reason=known.reason, updated=now, **dict(known.changes)
     )
 
 
-async def _try(store: MessageStore, partition: str, *writes: Write | Sequence[Write]) -> bool:
-    """Commit, unless someone else settled it first."""
-    flat = [each for write in writes for each in ([write] if not isinstance(write, Sequence) else write)]
+def _apart(item: Delivery, entry: Listed) -> timedelta:
+    """How much time lies between our POST and the entry, either way: clocks differ."""
+    if item.posted is None or entry.created is None:
+        return timedelta.max
+    return abs(entry.created - item.posted)
+
+
+@contextmanager
+def _left_as_it_is() -> Iterator[None]:
+    """Where a row cannot be read, what is to be settled of it stays until the row is mended."""
     try:
-        await store.table.commit(partition, flat)
-    except errors.Contended:
-        return False
-    return True
+        yield
+    except errors.Malformed as exc:
+        log.error("not settled: %s", exc)

@@ -1,6 +1,6 @@
-"""The states of a message or a call, and which may follow which. The one table of legal transitions.
+"""The states of a text or a call, and which may follow which: the one table of transitions.
 
-A claim and the word that the request is about to leave are one atomic write (waiting -> posting), so there is
+A claim and the note that the request is about to leave are one atomic write (waiting -> posting). So there is
 no state in which a row is taken and neither due nor accounted for.
 """
 
@@ -11,13 +11,13 @@ from shared.storage.rows import stamp
 
 
 class State(StrEnum):
-    """What has become of a message or a call."""
+    """What has become of a text or a call."""
 
     PENDING = "pending"  # waits for its time
     DEFERRED = "deferred"  # quiet hours: waits for its new time
     HELD = "held"  # our configuration or a limit: waits, with the reason
     POSTING = "posting"  # claimed; the request to Twilio may have left
-    UNKNOWN = "unknown"  # the answer never came; being looked up
+    UNKNOWN = "unknown"  # the answer never came; it is being looked up
     SUBMITTED = "submitted"  # Twilio has it, under a SID
     SENT = "sent"
     DELIVERED = "delivered"
@@ -38,24 +38,28 @@ class State(StrEnum):
 S = State
 
 WAITING = frozenset({S.PENDING, S.DEFERRED, S.HELD})
-"""In the index of what is due; may be edited and canceled."""
+"""Among what is due; may be edited and canceled."""
 IN_DOUBT = frozenset({S.POSTING, S.UNKNOWN, S.UNRESOLVED})
 """The request may have left: never repeated by itself."""
 RARE = frozenset({S.FAILED, S.UNDELIVERED, S.CANCELED, S.EXPIRED, S.SUPPRESSED, S.UNRESOLVED})
-"""Ends that few messages come to: those in each are in an index of their own, to be listed among millions."""
+"""Ends that few come to: those in each are in an index of their own, to be listed among millions."""
+UNDER_WAY = frozenset({S.SUBMITTED, S.SENT, S.RINGING, S.IN_PROGRESS})
+"""Twilio has it, and a further report is to come."""
+OPTED_OUT = "the recipient has opted out"
+"""The reason of what is suppressed."""
 
 _REPORTED = {S.SENT, S.DELIVERED, S.READ, S.UNDELIVERED, S.FAILED, S.RINGING, S.IN_PROGRESS, S.COMPLETED}
 _REPORTED |= {S.BUSY, S.NO_ANSWER, S.CANCELED}
 
 TRANSITIONS: dict[State, frozenset[State]] = {
+    # reported while it waits: it had left before, and a person had it resent
     **{
         state: frozenset({*WAITING, S.POSTING, S.CANCELED, S.EXPIRED, S.SUPPRESSED, S.SUBMITTED, *_REPORTED})
         for state in WAITING
     },
-    # reported while it waits: it had left before, and a person had it resent
     # back to waiting only where the request certainly did not leave, or was refused for now
     S.POSTING: frozenset({*WAITING, S.UNKNOWN, S.SUBMITTED, S.SUPPRESSED, *_REPORTED}),
-    # suppressed: its sender, late, says that it was refused
+    # suppressed: its sender learns late that Twilio refused it
     S.UNKNOWN: frozenset({S.SUBMITTED, S.UNRESOLVED, S.SUPPRESSED, *_REPORTED}),
     S.UNRESOLVED: frozenset({S.SUBMITTED, S.PENDING, *_REPORTED}),  # pending: a person resends
     S.SUBMITTED: frozenset(_REPORTED),
@@ -70,10 +74,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.NO_ANSWER: frozenset(),
     S.FAILED: frozenset({S.DELIVERED, S.READ, S.PENDING}),  # pending: a call that never left is replayed
     S.CANCELED: frozenset(),
-    S.EXPIRED: frozenset(),
+    S.EXPIRED: frozenset({S.PENDING}),  # the same
     S.SUPPRESSED: frozenset(),
 }
-"""A carrier's late word beats its early one: a message reported undelivered may still be delivered."""
+"""A carrier's late report beats its early one: what was reported undelivered may still be delivered."""
 
 _FROM_TWILIO = {
     "accepted": S.SUBMITTED,

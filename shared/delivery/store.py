@@ -1,20 +1,8 @@
-"""The messages in their table, laid out so that every look-up is a point or a range read.
+"""The table of texts, or of calls: every read and write of it is here, each atomic on its own.
 
-One partition holds all that concerns a recipient (message.shard), so that what belongs together changes in
-one transaction. The row keys in it:
-
-m|ID                    the message
-q|TIME|m|ID             what is due when: waiting messages only, each with all that a send needs
-q|TIME|l|ATTEMPT        the lease of a batch that is being sent, until TIME
-q|TIME|u|ID             a message of unknown fate, to be looked up at TIME
-q|TIME|f|ATTEMPT        messages that were sent, to be asked after at TIME where no callback told their end
-q|TIME|s|RECIPIENT      a STOP that came at TIME, until nothing can race with it any more
-t|RECIPIENT|TIME|ID     the messages of a recipient by due time; an earlier place of a message may stay
-x|STATE|ID              what came to a rare end (states.RARE), such as failed; or is unresolved
-o|RECIPIENT             an opt-out
-n|RECIPIENT|DAY         how many were sent to a recipient that day, where a limit is set (daily_limit.py)
-n|RECIPIENT|DAY|ID      that it counts a message of another partition
-n|NUMBER|DAY|calls      how many calls were placed to a number that day, and ...|ID that it counts a call
+Every look-up is a point or a range read; keys.py has the layout. Texts lie in their recipient's partition, so
+that they change in one transaction with the opt-out and the counts of that person. Calls lie by their id, so
+that one id is entered once; what concerns a person is then spread over all partitions.
 """
 
 import asyncio
@@ -24,129 +12,140 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
-from shared.delivery import paging as listing
+from shared.delivery import keys
+from shared.delivery.record import Delivery
 from shared.delivery.states import RARE, WAITING, State
+from shared.delivery.timings import LATE
 from shared.errors import Conflict, Contended, Malformed, NotFound, StorageAway
-from shared.sms.message import SHARDS, Message, is_id, shard
-from shared.storage.rows import Delete, Insert, Merge, Put, Row, Write, stamp
+from shared.storage.partitions import shard_names
+from shared.storage.rows import END, Delete, Insert, Merge, Put, Row, Rows, Write, stamp
 
 log = logging.getLogger(__name__)
 
-PARTITIONS = tuple(f"{number:02x}" for number in range(SHARDS))
-LATE = timedelta(days=1)
-"""A message that leaves so long after it was first due is entered in its recipient's list again."""
-OPTED_OUT = "the recipient has opted out"
-END = "~"
-"""Sorts behind everything that a row key may hold."""
 
-
-def pseudonym(erasure_key: str, recipient: str) -> str:
-    """What stands for an erased recipient: - and 40 hexadecimal digits (HMAC-SHA-256)."""
-    return "-" + hmac.new(erasure_key.encode(), recipient.encode(), sha256).hexdigest()[:40]
-
-
-class Rows(Protocol):
-    """A table, as shared/storage/tables.py has it."""
-
-    async def get(self, partition: str, key: str) -> Row | None: ...
-    async def read(
-        self,
-        partition: str,
-        low: str,
-        high: str,
-        *,
-        limit: int,
-        select: Sequence[str] = (),
-    ) -> list[Row]: ...
-    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
+def pseudonym(erasure_key: str, person: str) -> str:
+    """What stands for an erased person: - and 40 hexadecimal digits (HMAC-SHA-256)."""
+    return "-" + hmac.new(erasure_key.encode(), person.encode(), sha256).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some messages, and the token that the next ones begin behind, or ""."""
+class Page[T: Delivery]:
+    """Some of a list, and the token that the next page begins behind, or ""."""
 
-    messages: tuple[Message, ...]
+    name: str
+    items: tuple[T, ...]
     token: str = ""
 
     def view(self) -> dict[str, Any]:
         """As the API shows it."""
-        return {"messages": [message.view() for message in self.messages], "token": self.token or None}
+        return {self.name: [item.view() for item in self.items], "token": self.token or None}
 
 
-class MessageStore:
-    """Every read and write of messages, each atomic on its own."""
+class Store[T: Delivery]:
+    """Texts or calls in their table."""
 
-    def __init__(self, table: Rows, erasure_key: str | None = None) -> None:
+    def __init__(self, table: Rows, record: type[T], erasure_key: str | None = None) -> None:
         self.table = table
+        self.record = record
+        self.partitions = shard_names(record.shards)
         self._erasure_key = erasure_key
 
-    async def create(self, message: Message, key: str = "", fingerprint: str = "") -> Message:
-        """Keep a new message; it is due from here on, or suppressed where its recipient has opted out.
+    # Where a person's rows are
 
-        With an idempotency key the same content answers the same message. Raises Conflict for other content.
-        The key's row comes first: a crash behind it leaves a key that the repeated request completes.
+    def names(self, person: str) -> list[str]:
+        """What a person may be called in rows: the address, and the hash that is left after an erasure."""
+        return [person, *([pseudonym(self._erasure_key, person)] if self._erasure_key else [])]
+
+    def places_of(self, person: str) -> Sequence[str]:
+        """The partitions that a person's conversation may be in."""
+        return [self.record.home_of(person)] if self.record.by_person else self.partitions
+
+    # One text or call
+
+    async def reserve(self, key: str, item: T, fingerprint: str) -> T:
+        """The item under the id that this idempotency key stands for. Raises Conflict for other content.
+
+        The key's row comes before the item: after a crash in between, the repeated request completes it.
         """
-        if key:
-            message = replace(message, id=await self._reserve(message, key, fingerprint))
-        if await self.opted_out(message.to):
-            message = replace(message, state=State.SUPPRESSED, reason=OPTED_OUT)
-        try:
-            await self.table.commit(message.partition, creation(message))
-        except Contended:
-            pass  # it is there already: the same key
-        except StorageAway:
-            with suppress(NotFound):  # it may be there: the write landed, and its answer was lost
-                return await self.get(message.id)
-            raise
-        made = await self.get(message.id)
-        if made.state in WAITING and await self.opted_out(made.to):
-            # A STOP came in between, and may have looked before the message was there.
-            with suppress(Contended):
-                return await self.change(made, replace(made, state=State.SUPPRESSED, reason=OPTED_OUT))
-        return made
-
-    async def _reserve(self, message: Message, key: str, fingerprint: str) -> str:
-        digest = sha256(key.encode()).hexdigest()
-        partition, row_key = f"k{digest[:2]}", f"k|{digest}"
-        values = {"message": message.id, "fingerprint": fingerprint}
+        partition, row_key = keys.idempotency(key)
+        values = {"message": item.id, "fingerprint": fingerprint}
         try:
             await self.table.commit(partition, [Insert(row_key, values)])
         except Contended:
             row = await self.table.get(partition, row_key)
             if row is None or row.text("fingerprint") != fingerprint:
                 raise Conflict("idempotency_key was used before with other content") from None
-            return row.text("message")
-        return message.id
+            return replace(item, id=row.text("message"))
+        return item
 
-    async def get(self, message_id: str) -> Message:
-        """The message by its id. Raises NotFound."""
-        row = await self.table.get(message_id[:2], f"m|{message_id}") if is_id(message_id) else None
-        if row is None:
-            raise NotFound("there is no message by that id")
-        return Message.from_row(row)
+    async def add(self, item: T) -> T:
+        """Enter a new one. Raises Contended where its id is there already."""
+        etags = await self.table.commit(item.partition, creation(item))
+        return replace(item, etag=etags[0])
 
-    async def change(self, message: Message, new: Message) -> Message:
-        """Replace a message, and its place among what is due. Raises Contended where it has changed."""
-        etags = await self.table.commit(message.partition, [*self.put(message, new), *_moved(message, new)])
+    async def enter(self, item: T) -> T:
+        """Enter one, unless it is there already; what is there then."""
+        try:
+            await self.table.commit(item.partition, creation(item))
+        except Contended:
+            pass
+        except StorageAway:
+            with suppress(NotFound):  # the write may have landed, and its answer was lost
+                return await self.get(item.id)
+            raise
+        return await self.get(item.id)
+
+    async def find(self, item_id: str) -> T | None:
+        """By its id, or None. Raises Malformed."""
+        if not self.record.is_id(item_id):
+            return None
+        row = await self.table.get(self.record.partition_of(item_id), keys.record(item_id))
+        return self.record.from_row(row) if row else None
+
+    async def get(self, item_id: str) -> T:
+        """By its id. Raises NotFound, or Malformed."""
+        found = await self.find(item_id)
+        if found is None:
+            raise NotFound(f"there is no {self.record.what} by that id")
+        return found
+
+    async def change(self, present: T, new: T, *extra: Write) -> T:
+        """Replace one, and its copy among what is due. Raises Contended where it has changed meanwhile."""
+        writes = [*self.put(present, new), *_moved(present, new), *extra]
+        etags = await self.table.commit(present.partition, writes)
         return replace(new, etag=etags[0])
 
-    async def agenda(self, partition: str, now: datetime, *, after: str = "", limit: int = 200) -> list[Row]:
-        """What is due in one partition, oldest first: messages, leases, look-ups, STOPs; behind `after`."""
-        return await self.table.read(partition, after or "q|", f"q|{stamp(now)}|{END}", limit=limit)
+    def put(self, present: T, new: T) -> list[Write]:
+        """The writes that replace one that has not changed; not its copy among what is due."""
+        return [Put(keys.record(new.id), new.columns(), present.etag), *indexed(present.state, new)]
 
-    async def leave(self, partition: str, row: Row, new: Message, following: Message | None = None) -> None:
-        """Move a due message on without sending it. `row` is its place among what is due, and the guard.
+    # What is due
 
-        following: the next of its series, which comes into being with it.
+    async def due(self, partition: str, now: datetime, *, after: str = "", limit: int = 200) -> list[Row]:
+        """What is due in a partition, oldest first, and the STOPs that still count; behind `after`."""
+        high = keys.until(keys.DUE, now)
+        return await self.table.read(partition, after or keys.DUE, high, limit=limit)
+
+    async def housekeeping(
+        self, partition: str, now: datetime, *, after: str = "", limit: int = 200
+    ) -> list[Row]:
+        """The leases, look-ups and questions to Twilio whose time has come, oldest first; behind `after`."""
+        high = keys.until(keys.HOUSEKEEPING, now)
+        return await self.table.read(partition, after or keys.HOUSEKEEPING, high, limit=limit)
+
+    async def move_on(self, partition: str, row: Row, new: T, following: T | None = None) -> None:
+        """Move what is due on without sending it. `row` is its copy among what is due, and the guard.
+
+        following: the next occurrence of its series, which is created with it.
         """
-        writes: list[Write] = [Delete(row.key, row.etag), Put(f"m|{new.id}", new.columns())]
+        writes: list[Write] = [Delete(row.key, row.etag), Put(keys.record(new.id), new.columns())]
         writes += indexed(None, new)
         if new.state in WAITING:
-            writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
+            writes.append(waiting(new))
         if new.state is State.DEFERRED:
             await self.enlist(new)
         if following:
@@ -162,39 +161,48 @@ class MessageStore:
         now: datetime,
         lease: datetime,
         extra: Sequence[Write] = (),
-    ) -> list[Message]:
-        """Take due messages and write that their requests may leave now, in one transaction.
+    ) -> list[T]:
+        """Take what is due and note that its requests may leave now, in one transaction.
 
         Raises Contended, and takes none, where another drain, an edit, a cancel or a STOP was quicker.
         """
-        messages = [Message.from_row(row) for row in rows]
-        writes: list[Write] = [
-            Put(f"q|{stamp(lease)}|l|{attempt}", {"ids": json.dumps([m.id for m in messages])})
-        ]
+        taken = [claimed(self.record.from_row(row), attempt, now) for row in rows]
+        writes: list[Write] = [_lease(lease, attempt, taken)]
         writes += [Delete(row.key, row.etag) for row in rows]
-        taken = [
-            replace(
-                message,
-                state=State.POSTING,
-                attempt=attempt,
-                attempts=message.attempts + 1,
-                posted=now,
-                updated=now,
-                retry=None,
-                reason="",
-                code=0,
-                followed=bool(message.repeat),
-            )
-            for message in messages
-        ]
         first = len(writes)
-        for message in taken:
-            columns = ("state", "attempt", "attempts", "posted", "updated", "followed")
+        for item in taken:
+            names = ("state", "attempt", "attempts", "posted", "updated", "followed")
             cleared = {"retry": "", "reason": "", "code": 0}
-            writes.append(Merge(f"m|{message.id}", {**cleared, **_only(message, columns)}))
-        writes += [Put(_place(message, now), {}) for message in taken if is_late(message, now)]
+            columns = item.columns()
+            known = {name: columns[name] for name in names if name in columns}
+            writes.append(Merge(keys.record(item.id), {**cleared, **known}))
+        writes += [
+            Put(keys.place(item.person, now, item.id), {}) for item in taken if self.is_late(item, now)
+        ]
         etags = await self.table.commit(partition, [*writes, *extra])
-        return [replace(message, etag=etags[first + n]) for n, message in enumerate(taken)]
+        return [replace(item, etag=etags[first + n]) for n, item in enumerate(taken)]
+
+    async def claim_one(
+        self, present: T | None, item: T, attempt: str, *, now: datetime, lease: datetime
+    ) -> T:
+        """Enter and claim one in a single transaction, or claim it as it is stored. Raises Contended.
+
+        present: how it is stored and waits, or None where it is new. item: what it is to be.
+        """
+        taken = claimed(item, attempt, now)
+        if present is None:
+            writes = creation(taken)
+        else:
+            writes = [*self.put(present, taken), Delete(keys.due(present.next, present.id))]
+        etags = await self.table.commit(taken.partition, [*writes, _lease(lease, attempt, [taken])])
+        return replace(taken, etag=etags[0])
+
+    def is_late(self, item: T, now: datetime) -> bool:
+        """Does it leave so late that its person's conversation would not be searched for it?"""
+        here = bool(item.person) and item.place_partition == item.partition
+        return here and now - item.listed_at > LATE
+
+    # Lists
 
     async def page(
         self,
@@ -204,151 +212,185 @@ class MessageStore:
         before: datetime | None = None,
         token: str = "",
         limit: int = 50,
-    ) -> Page:
-        """Messages by time, oldest first: a range read of each partition, merged.
+    ) -> Page[T]:
+        """Some of all, or of those in one state, in the order that paging.py says."""
+        from shared.delivery import paging
 
-        What waits is listed by when it is due; anything else by when it was first due, which its id says.
-        A page may be short, or even empty, and still have a token: so much and no more is read for it.
-        """
-        time = stamp if state in WAITING else due_key
-        rows, following = await listing.merged(
-            self.table,
-            {partition: _prefix(state, partition) for partition in PARTITIONS},
-            token or (time(after) if after else ""),
-            time(before) if before else END,
-            state=state,
-            limit=limit,
+        rows, following = await paging.page(
+            self.table, self.record, state=state, after=after, before=before, token=token, limit=limit
         )
-        if state is None:
-            return Page(tuple(readable(rows)), following)
-        found = await self.many(row.key.rpartition("|")[2] for row in rows)
-        return Page(tuple(each for each in found if each.state is state), following)
+        if state is None and self.record.by_person:  # these rows are the records themselves
+            return self._page(self.read(rows), following)
+        found = await self.readable(keys.last(row.key) for row in rows)
+        return self._page((each for each in found if state is None or each.state is state), following)
+
+    def _page(self, items: Iterable[T], token: str) -> Page[T]:
+        return Page(f"{self.record.what}s", tuple(items), token)
 
     async def to(
-        self, recipient: str, *, since: datetime | None = None, token: str = "", limit: int = 50
-    ) -> Page:
-        """The messages of one recipient, by due time."""
-        prefix, partition = f"t|{recipient}|", shard(recipient)
-        after = token or prefix + (stamp(since) if since else "")
-        rows = await self.table.read(partition, after, prefix + END, limit=limit + 1)
+        self, person: str, *, since: datetime | None = None, token: str = "", limit: int = 50
+    ) -> Page[T]:
+        """Those to one person, by due time."""
+        rows = await self.conversation(person, since=since, after=token, most=limit + 1)
         places = {row.key for row in rows[:limit]}
-        found = await self.many(dict.fromkeys(row.key.rpartition("|")[2] for row in rows[:limit]))
-        shown = tuple(message for message in found if _place(message) in places)
-        return Page(shown, rows[limit - 1].key if len(rows) > limit else "")
+        found = await self.readable(dict.fromkeys(keys.last(row.key) for row in rows[:limit]))
+        shown = (item for item in found if keys.place(item.person, item.due, item.id) in places)
+        return self._page(shown, rows[limit - 1].key if len(rows) > limit else "")
 
-    async def enlist(self, message: Message) -> None:
-        """Enter a message in its recipient's list where it may be missing: its due time or recipient is new.
+    async def conversation(
+        self,
+        person: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: str = "",
+        most: int | None = None,
+    ) -> list[Row]:
+        """The places of a person's conversation in time, from `since` on and before `until`.
 
-        Before the message itself changes, so that a STOP finds it; a place that leads nowhere does no harm.
+        most: no more than the first so many. A place may be an old one: its item was moved since.
         """
-        place = Insert(_place(message), {"state": message.state.value})
-        with suppress(Contended):
-            await self.table.commit(shard(message.to), [place])
+        prefix = keys.conversation(person)
+        low = after or prefix + (stamp(since) if since else "")
+        high = prefix + (stamp(until) if until else END)
 
-    async def many(self, ids: Iterable[str]) -> list[Message]:
-        """The messages by these ids; one that is not there, or cannot be read, is left out."""
-        return list(readable(await self.rows(ids)))
+        async def read(partition: str) -> list[Row]:
+            found, begin = list[Row](), low
+            while rows := await self.table.read(
+                partition, begin, high, limit=min(most or 1000, 1000), select=["state"]
+            ):
+                found += rows
+                begin = rows[-1].key
+                if most and len(found) >= most:
+                    break
+            return found
 
-    async def each(self, ids: Iterable[str]) -> list[Message]:
-        """The same for what must not be passed over. Raises Malformed for one that cannot be read."""
-        return [Message.from_row(row) for row in await self.rows(ids)]
+        parts = await asyncio.gather(*map(read, self.places_of(person)))
+        rows = sorted((row for part in parts for row in part), key=lambda row: row.key)
+        return rows[:most] if most else rows
+
+    async def enlist(self, item: T) -> None:
+        """Enter one in its person's conversation where it may be missing: its due time or person is new.
+
+        Before the item itself changes, so that a STOP finds it. A place that leads nowhere is harmless.
+        """
+        if item.person:
+            place = Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value})
+            with suppress(Contended):
+                await self.table.commit(item.place_partition, [place])
+
+    async def list_elsewhere(self, item: T, at: datetime) -> None:
+        """Enter one in its person's conversation where that lies in another partition, as after an edit."""
+        if item.person and item.place_partition != item.partition:
+            place = Put(keys.place(item.person, at, item.id), {})
+            await self.table.commit(item.place_partition, [place])
+
+    async def readable(self, ids: Iterable[str]) -> list[T]:
+        """Those by these ids, for a list: one that is not there, or cannot be read, is left out."""
+        return list(self.read(await self.rows(ids)))
+
+    async def every(self, ids: Iterable[str]) -> list[T]:
+        """The same where none may be passed over. Raises Malformed for one that cannot be read."""
+        return [self.record.from_row(row) for row in await self.rows(ids)]
 
     async def rows(self, ids: Iterable[str]) -> list[Row]:
         """Their rows as they are."""
-        rows = await asyncio.gather(*(self.table.get(each[:2], f"m|{each}") for each in ids))
+        rows = await asyncio.gather(
+            *(self.table.get(self.record.partition_of(each), keys.record(each)) for each in ids)
+        )
         return [row for row in rows if row]
 
-    async def recent(self, recipient: str, *, since: datetime) -> list[Message]:
-        """The messages of this recipient that can have left since then. Raises Malformed."""
-        prefix = f"t|{recipient}|"
-        after, ids = prefix + stamp(since - LATE), dict[str, None]()
-        while rows := await self.table.read(shard(recipient), after, prefix + END, limit=1000):
-            after = rows[-1].key
-            ids |= dict.fromkeys(row.key.rpartition("|")[2] for row in rows)
-        return await self.each(ids)
+    def read(self, rows: Iterable[Row]) -> Iterator[T]:
+        """What stands in rows of a list: one that cannot be read is told in the log, and hides no other."""
+        for row in rows:
+            try:
+                yield self.record.from_row(row)
+            except Malformed as exc:
+                log.error("left out of a list: %s", exc)
 
-    async def list_elsewhere(self, message: Message, at: datetime) -> None:
-        """Enter it in its recipient's list where that lies in another partition, as it may after an edit."""
-        if shard(message.to) != message.partition:
-            await self.table.commit(shard(message.to), [Put(_place(message, at), {})])
+    async def recent(self, person: str, *, since: datetime) -> list[T]:
+        """Those to this person that can have left since then. Raises Malformed."""
+        rows = await self.conversation(person, since=since - LATE)
+        return await self.every(dict.fromkeys(keys.last(row.key) for row in rows))
 
-    def put(self, message: Message, new: Message) -> list[Write]:
-        """The writes that replace a message that does not wait, if it has not changed since it was read."""
-        return [Put(f"m|{new.id}", new.columns(), message.etag), *indexed(message.state, new)]
+    # Opt-outs, and SIDs
 
-    async def opted_out(self, recipient: str) -> bool:
-        """Has this recipient said STOP? It is known also of one that was erased since."""
-        names = self.names(recipient)
-        found = await asyncio.gather(*(self.table.get(shard(recipient), f"o|{name}") for name in names))
-        return any(found)
+    async def opted_out(self, person: str) -> bool:
+        """Has this person opted out? It is known also of one that was erased since."""
+        return await self.opt_out_row(person) is not None
 
-    def names(self, recipient: str) -> list[str]:
-        """What a recipient may be called in rows: the address, and the hash that is left after an erasure."""
-        return [recipient, *([pseudonym(self._erasure_key, recipient)] if self._erasure_key else [])]
+    async def opt_out_row(self, person: str) -> Row | None:
+        """The row of a person's opt-out, under whichever name, or None."""
+        partition = self.record.home_of(person)
+        reads = (self.table.get(partition, keys.opt_out(name)) for name in self.names(person))
+        return next((row for row in await asyncio.gather(*reads) if row), None)
 
-
-def readable(rows: Iterable[Row]) -> Iterator[Message]:
-    """The messages in rows of a list: one that cannot be read is told in the log, and hides no other."""
-    for row in rows:
+    async def reserve_sid(self, sid: str, item: T) -> bool:
+        """Make a SID that a look-up found this one's own. False where a look-up gave it to another."""
+        partition, key = keys.sid(sid)
         try:
-            yield Message.from_row(row)
-        except Malformed as exc:
-            log.error("left out of a list: %s", exc)
+            await self.table.commit(partition, [Insert(key, {"id": item.id})])
+        except Contended:
+            row = await self.table.get(partition, key)
+            if row is None or row.text("id") == item.id:
+                return row is not None
+            other = await self.find(row.text("id"))
+            if other and other.sid in ("", sid):
+                return False
+            await self.table.commit(partition, [Put(key, {"id": item.id}, row.etag)])  # it has another by now
+        return True
 
 
-def indexed(before: State | None, message: Message) -> list[Write]:
+def claimed[T: Delivery](item: T, attempt: str, now: datetime) -> T:
+    """It as a claim leaves it: its request may leave from now on."""
+    return replace(
+        item,
+        state=State.POSTING,
+        attempt=attempt,
+        attempts=item.attempts + 1,
+        posted=now,
+        updated=now,
+        retry=None,
+        reason="",
+        code=0,
+        followed=bool(item.repeat),
+    )
+
+
+def creation(item: Delivery) -> list[Write]:
+    """The writes that make one: its row, its places in the lists, its copy among what is due."""
+    writes: list[Write] = [Insert(keys.record(item.id), item.columns())]
+    writes.append(Insert(keys.accepted(item.created, item.id), {}))
+    if item.person and item.place_partition == item.partition:
+        writes.append(Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value}))
+    if item.state in WAITING:
+        writes.append(waiting(item))
+    return [*writes, *indexed(None, item)]
+
+
+def waiting(item: Delivery) -> Write:
+    """The copy among what is due of one that waits."""
+    return Insert(keys.due(item.next, item.id), item.columns())
+
+
+def indexed(before: State | None, item: Delivery) -> list[Write]:
     """The writes that go with a change of state: out of the index of one rare end, into that of another."""
-    after, writes = message.state, list[Write]()
+    after, writes = item.state, list[Write]()
     if before in RARE and before is not after:
-        writes.append(Delete(f"x|{before}|{message.id}"))
+        writes.append(Delete(keys.end(before, item.id)))
     if after in RARE and before is not after:
-        writes.append(Put(f"x|{after}|{message.id}", {"state": after.value}))
+        writes.append(Put(keys.end(after, item.id), {"state": after.value}))
     return writes
 
 
-def creation(message: Message) -> list[Write]:
-    """The writes that make a message: its row, its places in its recipient's list and by its state."""
-    columns = message.columns()
-    writes: list[Write] = [Insert(f"m|{message.id}", columns)]
-    if shard(message.to) == message.partition:
-        writes.append(Insert(_place(message), {"state": message.state.value}))
-    if message.state in WAITING:
-        writes.append(Insert(f"q|{stamp(message.next)}|m|{message.id}", columns))
-    return [*writes, *indexed(None, message)]
+def _lease(until: datetime, attempt: str, taken: Sequence[Delivery]) -> Write:
+    return Put(keys.lease(until, attempt), {"ids": json.dumps([item.id for item in taken])})
 
 
-def _prefix(state: State | None, partition: str) -> str:
-    """What the keys begin with in which messages in this state are listed, before what they are sorted by."""
-    if state in WAITING:
-        return "q|"
-    return f"x|{state}|{partition}" if state in RARE else f"m|{partition}"
-
-
-def is_late(message: Message, now: datetime) -> bool:
-    """Does it leave so late that its recipient's list, if it is here, would not be searched for it?"""
-    return now - message.listed > LATE and shard(message.to) == message.partition
-
-
-def _place(message: Message, at: datetime | None = None) -> str:
-    return f"t|{message.to}|{stamp(at or message.due)}|{message.id}"
-
-
-def _moved(old: Message, new: Message) -> list[Write]:
-    writes: list[Write] = []
-    if old.state in WAITING:
-        writes.append(Delete(f"q|{stamp(old.next)}|m|{old.id}"))
-    if new.state in WAITING:
-        writes.append(Insert(f"q|{stamp(new.next)}|m|{new.id}", new.columns()))
-    if old.state in WAITING and new.state in WAITING and old.next == new.next:
-        writes = [Put(f"q|{stamp(new.next)}|m|{new.id}", new.columns())]
-    return writes
-
-
-def _only(message: Message, names: Sequence[str]) -> dict[str, Any]:
-    columns = message.columns()
-    return {name: columns[name] for name in names if name in columns}
-
-
-def due_key(moment: datetime) -> str:
-    """The part of an id that says when its message was first due."""
-    return f"{int(moment.timestamp() * 1000):011x}"
+def _moved(present: Delivery, new: Delivery) -> list[Write]:
+    """The writes that move its copy among what is due."""
+    was, will = present.state in WAITING, new.state in WAITING
+    if was and will and present.next == new.next:
+        return [Put(keys.due(new.next, new.id), new.columns())]
+    writes: list[Write] = [Delete(keys.due(present.next, present.id))] if was else []
+    return [*writes, waiting(new)] if will else writes

@@ -1,17 +1,19 @@
 """How fast to send: how many requests at once, how many a second, and when to try again."""
 
 import asyncio
+import random
 from collections import deque
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 
 READY = 4
-"""For every so many requests under way one more message stands ready, claimed; a claim takes as many."""
+"""For every so many requests under way one more item stands ready, claimed; a claim takes as many."""
+LONGEST_BACKOFF = 600
 
 
 class Slots:
-    """How many messages are claimed at once, and how many requests are under way, by all drains of a process.
+    """How many items are claimed at once, and how many requests are under way, by all drains of a process.
 
     limit: requests under way; Twilio's 429 makes them fewer, success more again.
     """
@@ -25,12 +27,14 @@ class Slots:
 
     @property
     def room(self) -> int:
-        """Claimed at once. Some stand ready, or requests would wait for claims; each is one more that is in
-        doubt where the process is killed."""
+        """How many may be claimed at once.
+
+        Some stand ready, or requests would wait for claims. Each of these is in doubt after a kill.
+        """
         return self.limit + self.limit // READY
 
     async def take(self, wanted: int) -> int:
-        """Wait, first come first, until there is room for a good part; how much of it was taken."""
+        """Wait, first come first, until there is room for a good part of these; how many were taken."""
         async with self._line:
             while self.room - self.claimed < min(wanted, max(1, self.limit // READY)):
                 self._freed.clear()
@@ -40,6 +44,7 @@ class Slots:
             return taken
 
     def give_back(self, count: int = 1) -> None:
+        """So many are not claimed any more."""
         self.claimed -= count
         self._freed.set()
 
@@ -51,18 +56,21 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it had come
+            if not turn.cancelled():  # it was admitted
                 self.leave()
             raise
 
     def leave(self) -> None:
+        """A request is over."""
         self.under_way -= 1
         self._admit()
 
     def slower(self) -> None:
+        """Twilio asked for it (429)."""
         self.limit = max(1, self.limit // 2)
 
     def faster(self) -> None:
+        """A request succeeded."""
         self.limit = min(self.most, self.limit + 1)
         self._admit()
         self._freed.set()
@@ -84,11 +92,12 @@ class Pace:
         self._ended = asyncio.Event()
 
     async def ready(self) -> None:
-        """Wait until the turns that are taken lie within a second: what waits longer is not to be claimed."""
+        """Wait until the turns that are taken lie within a second: do not claim further ahead than that."""
         await self._sleep(self._next - monotonic() - 1)
 
     @property
     def ended(self) -> bool:
+        """Does nobody get a turn any more?"""
         return self._ended.is_set()
 
     async def turn(self) -> None:
@@ -98,7 +107,7 @@ class Pace:
             await self._sleep(mine - monotonic())
 
     def end(self) -> None:
-        """Nobody's turn comes any more."""
+        """Give no further turn."""
         self._ended.set()
 
     async def _sleep(self, seconds: float) -> None:
@@ -110,8 +119,5 @@ class Pace:
 
 def backoff(attempts: int) -> timedelta:
     """How long to wait before the next attempt: at random, in a range that doubles, up to ten minutes."""
-    from tenacity import RetryCallState, wait_random_exponential
-
-    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
-    state.attempt_number = max(1, attempts)
-    return timedelta(seconds=wait_random_exponential(multiplier=2, min=1, max=600)(state))
+    most = min(LONGEST_BACKOFF, 2 ** min(max(1, attempts), 20))
+    return timedelta(seconds=random.uniform(1, max(1, most)))

@@ -1,17 +1,19 @@
 """Replies to inbound SMS: keywords, and an acknowledgement for anything else."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from twilio.twiml.messaging_response import MessagingResponse
 
 from shared.config import Settings
-from shared.delivery.states import WAITING
-from shared.delivery.store import MessageStore
-from shared.sms.message import Message
-from shared.twiml.effects import Effect, OptIn, OptOut
-from shared.twiml.reply import Reply
+from shared.twiml.reply import Effect, OptOut, Reply
 from shared.twiml.request import TwilioRequest
+
+if TYPE_CHECKING:
+    from shared.delivery.store import Store
+    from shared.sms.message import Message
 
 # Twilio docs: Support for opt-out keywords (SMS STOP filtering).
 STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "REVOKE", "OPTOUT"})
@@ -44,21 +46,17 @@ def keyword(request: TwilioRequest) -> Keyword:
     return Keyword.OTHER
 
 
-async def inbound(request: TwilioRequest, settings: Settings, store: MessageStore) -> Reply:
-    """Twilio: a text came in. Its sender is answered, or opted out or in."""
-    meant = keyword(request)
-    messages: tuple[Message, ...] = ()
-    if meant is Keyword.STATUS:
-        since = request.now - timedelta(days=7)
-        messages = (await store.to(request.get("From"), since=since, limit=200)).messages
-    return reply(meant, request, settings, messages)
+async def asked_about(request: TwilioRequest, store: "Callable[[], Store[Message]]") -> "tuple[Message, ...]":
+    """The sender's messages of the last seven days and of the future, if the text asks for its STATUS."""
+    if keyword(request) is not Keyword.STATUS:
+        return ()
+    since = request.now - timedelta(days=7)
+    return (await store().to(request.get("From"), since=since, limit=200)).items
 
 
-def reply(
-    meant: Keyword, request: TwilioRequest, settings: Settings, messages: tuple[Message, ...] = ()
-) -> Reply:
-    """The answer to one inbound text. `messages`: what its sender was or will be sent, for STATUS."""
-    sender = request.get("From")
+def inbound(request: TwilioRequest, settings: Settings, messages: "tuple[Message, ...]" = ()) -> Reply:
+    """Twilio: a text came in. Answer its sender, or opt the sender out or in. messages: for STATUS."""
+    sender, meant = request.get("From"), keyword(request)
     response = MessagingResponse()
     effects: tuple[Effect, ...] = ()
     company = settings.company_name or "us"
@@ -67,7 +65,7 @@ def reply(
             effects = (OptOut(sender),)
             text = "You will get no more messages from us. Reply START to get them again."
         case Keyword.START:
-            effects = (OptIn(sender),)
+            effects = (OptOut(sender, ends=True),)
             text = "You will get messages again. Reply STOP to end them."
         case Keyword.HELP:
             text = (
@@ -85,7 +83,9 @@ def reply(
     return Reply(response, effects)
 
 
-def _status(messages: tuple[Message, ...], now: datetime) -> str:
+def _status(messages: "tuple[Message, ...]", now: datetime) -> str:
+    from shared.delivery.states import WAITING
+
     waiting = sorted((each for each in messages if each.state in WAITING), key=lambda each: each.next)
     done = [each for each in messages if each.sid]
     if waiting:

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from shared.delivery import keys
 from shared.delivery.states import WAITING, State
-from shared.delivery.store import END, PARTITIONS, Rows, due_key
 from shared.sms.message import due_at
-from shared.storage.rows import stamp
+from shared.storage.partitions import PARTITIONS
+from shared.storage.rows import END, Rows, stamp
 
 PAST = timedelta(hours=24)
 AHEAD = timedelta(days=7)
@@ -51,10 +52,11 @@ class Stats:
         due: what should have left by now. complete: false where a span had more rows than are counted.
         """
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        since, lately = due_key(hour - PAST + HOUR), due_key(hour - HOUR)
+        since, lately = keys.first_due(hour - PAST + HOUR), keys.first_due(hour - HOUR)
+        present = keys.first_due(now)
         spans = await asyncio.gather(
             self._span(f"past {hour}", lambda part: (f"m|{part}{since}", f"m|{part}{lately}"), WAITING),
-            self._span("lately", lambda part: (f"m|{part}{lately}", f"m|{part}{due_key(now)}"), WAITING),
+            self._span("lately", lambda part: (f"m|{part}{lately}", f"m|{part}{present}"), WAITING),
             self._span("due", lambda _: ("q|", f"q|{stamp(now)}")),
             self._span(f"ahead {hour}", lambda _: (f"q|{stamp(now)}", f"q|{stamp(hour + AHEAD)}")),
             self._span("unresolved", lambda _: (_UNRESOLVED, _UNRESOLVED + END)),

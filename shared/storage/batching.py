@@ -1,16 +1,16 @@
-"""Commits of one partition, made together: those that come while one is under way share the next transaction.
+"""Concurrent commits to one partition share transactions, so that many small ones cost few requests.
 
-Nobody waits who comes alone. Each commit stays all or nothing: where storage refuses a shared transaction,
-each of its commits is made on its own, so that one that is contended stops no other.
+While a transaction of a partition is under way, further commits to it wait, and share the next one. A commit
+that comes alone does not wait. Each commit stays all or nothing: if storage refuses a shared transaction,
+each of its commits is made again on its own, so that a contended one fails no other.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from shared.delivery.store import Rows
 from shared.errors import StorageAway
-from shared.storage.rows import TRANSACTION_LIMIT, Row, Write
+from shared.storage.rows import TRANSACTION_LIMIT, Write
 
 
 class _Commit:
@@ -20,29 +20,13 @@ class _Commit:
         self.etags: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
 
 
-class Together:
-    """A table whose concurrent commits to one partition share transactions."""
+class Batches:
+    """The commits of one table. transact: makes one transaction, as `Rows.commit` describes it."""
 
-    def __init__(self, table: Rows) -> None:
-        self._table = table
+    def __init__(self, transact: Callable[[str, Sequence[Write]], Awaitable[list[str]]]) -> None:
+        self._transact = transact
         self._waiting: dict[str, deque[_Commit]] = {}
         self._running: set[asyncio.Task[None]] = set()
-
-    async def get(self, partition: str, key: str) -> Row | None:
-        """The row, or None."""
-        return await self._table.get(partition, key)
-
-    async def read(
-        self,
-        partition: str,
-        low: str,
-        high: str,
-        *,
-        limit: int,
-        select: Sequence[str] = (),
-    ) -> list[Row]:
-        """At most `limit` rows with low < key < high in the order of their keys."""
-        return await self._table.read(partition, low, high, limit=limit, select=select)
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
         """Make up to 100 writes in one partition, all of them or none; the new etags, in order.
@@ -60,6 +44,7 @@ class Together:
         return await mine.etags
 
     async def _run(self, partition: str) -> None:
+        """Make transactions until no commit to this partition waits."""
         waiting = self._waiting[partition]
         group: list[_Commit] = []
         try:
@@ -68,14 +53,14 @@ class Together:
                     await asyncio.gather(*(self._commit(partition, [each]) for each in group))
         finally:
             del self._waiting[partition]
-            for each in (*group, *waiting):  # none, unless this was canceled
+            for each in (*group, *waiting):  # there are some only where this task was canceled
                 each.etags.cancel()
 
     async def _commit(self, partition: str, group: Sequence[_Commit]) -> bool:
-        """Tell each of the group what became of it. False where each is to be tried on its own."""
+        """Make one transaction, and answer each commit in it. False where each must be made on its own."""
         try:
-            etags = iter(await self._table.commit(partition, [w for each in group for w in each.writes]))
-        except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
+            etags = iter(await self._transact(partition, [w for each in group for w in each.writes]))
+        except Exception as exc:  # noqa: BLE001 - each caller gets it
             if len(group) > 1 and not isinstance(exc, StorageAway):
                 return False
             for each in group:
@@ -90,9 +75,9 @@ class Together:
 
 
 def _group(waiting: deque[_Commit]) -> list[_Commit]:
-    """The first of those that wait, and those behind it that fit: a transaction has no row twice.
+    """Take the first waiting commit, and those behind it that fit into its transaction.
 
-    Whoever was canceled meanwhile has nobody to learn of it, so it is not made.
+    A transaction has at most 100 writes, and no row twice. A commit whose caller was canceled is dropped.
     """
     group: list[_Commit] = []
     keys: set[str] = set()

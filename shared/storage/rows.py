@@ -1,9 +1,9 @@
 """What goes to and comes from a table: rows, and the writes of one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,26 @@ class Delete:
 
 
 type Write = Insert | Put | Merge | Delete
+
+END = "~"
+"""Sorts behind everything that a row key may hold."""
+
+
+class Rows(Protocol):
+    """A table, as tables.py has it."""
+
+    async def get(self, partition: str, key: str) -> Row | None: ...
+    async def read(
+        self,
+        partition: str,
+        low: str,
+        high: str,
+        *,
+        limit: int,
+        select: Sequence[str] = (),
+    ) -> list[Row]: ...
+    async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
+
 
 TRANSACTION_LIMIT = 100
 """Writes in one entity group transaction, as Azure Table storage allows."""

@@ -1,4 +1,4 @@
-"""Business hours: `Mon-Fri 09:00-17:00; Sat 10:00-14:00`, in the company's time zone."""
+"""Business hours, such as `Mon-Fri 09:00-17:00; Sat 10:00-14:00`, in the company's time zone."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ EXAMPLE = "Mon-Fri 09:00-17:00; Sat 10:00-14:00"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Open on these weekdays (0 is Monday) from `start` until `end`, or past midnight where end <= start."""
+    """Open on these weekdays (0 is Monday) from `start` until `end`; if end <= start, until the next day."""
 
     days: frozenset[int]
     start: time
@@ -25,7 +25,7 @@ class Opening:
 
 
 def parse(text: str) -> tuple[Opening, ...]:
-    """The openings of a week. Raises ValueError with an example of what would be right."""
+    """The openings of a week. Raises ValueError with a correct example."""
     openings = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = PART.fullmatch(part)
@@ -39,7 +39,7 @@ def parse(text: str) -> tuple[Opening, ...]:
 
 
 def is_open(openings: tuple[Opening, ...], zone: str, now: datetime) -> bool:
-    """Is it business hours at `now` (aware), in the IANA time zone `zone`? Without openings, always."""
+    """Whether `now` (aware) is in business hours, in the IANA time zone `zone`; without openings always."""
     if not openings:
         return True
     from zoneinfo import ZoneInfo

@@ -1,20 +1,53 @@
-"""What a flow answers. Its effects are in shared/twiml/effects.py: most answers have none, and load none."""
+"""What a flow answers: TwiML, and the effects that it wants besides. The webhook carries them out.
+
+Twilio may deliver one webhook twice. Each effect that sends something therefore carries an id, which makes it
+safe to carry out twice. These are named tuples, because to make a dataclass takes five times as long, and a
+caller waits for that at a cold start.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from twilio.twiml.messaging_response import MessagingResponse
     from twilio.twiml.voice_response import VoiceResponse
 
-    from shared.twiml.effects import Effect
+
+class CallBack(NamedTuple):
+    """Put a call on `outbound-calls`: ring `to` (E.164), then do the TwiML at `url`, at PUBLIC_BASE_URL."""
+
+    to: str
+    url: str
+    id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What Twilio is answered, and what is to be done besides."""
+class Text(NamedTuple):
+    """Send an SMS to `to` (E.164), once for this `id`."""
+
+    to: str
+    body: str
+    id: str
+
+
+class OptOut(NamedTuple):
+    """Never call or text this address (E.164) again; or, if it `ends`, allow calls and texts again."""
+
+    address: str
+    ends: bool = False
+
+
+class Warn(NamedTuple):
+    """Log a warning that says why a request was refused, without a whole number or the text of a message."""
+
+    reason: str
+
+
+type Effect = CallBack | Text | OptOut | Warn
+
+
+class Reply(NamedTuple):
+    """The TwiML for Twilio, and what to do besides."""
 
     twiml: VoiceResponse | MessagingResponse
     effects: tuple[Effect, ...] = ()

@@ -1,4 +1,4 @@
-"""TwiML from outside: parsed without DTDs or entities, and held to our countries and hosts."""
+"""The rules for TwiML from outside: no DTD, no entities, only our countries and hosts, limited calls."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -15,7 +15,7 @@ MAX_DOCUMENT = 64_000
 SSML = frozenset({"break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w"})
 SPOKEN = frozenset({"Say", "Play", "Pause"})
 DIALED = frozenset({"Number", "Client", "Sip", "Conference", "Queue"})
-# What may stand in what. Verbs that reach further (Connect, Start, Pay, Refer) are not taken from outside.
+# The elements that each element may hold. Verbs that reach further (Connect, Start, Pay, Refer) are refused.
 CHILDREN: dict[str, frozenset[str]] = {
     "Response": SPOKEN
     | {"Gather", "Record", "Dial", "Enqueue", "Leave", "Hangup", "Reject", "Redirect", "Sms", "Message"},
@@ -42,11 +42,10 @@ def parse(
     base: str | None = None,
     limit: int = MAX_INLINE,
 ) -> ET.Element:
-    """The <Response>, where every verb, number and URL in it is allowed, and every <Dial> has a time limit.
+    """The <Response>, after every verb, number and URL in it was checked and every <Dial> has a time limit.
 
-    A <Dial> without a timeLimit gets ours (CALL_TIME_LIMIT), one that asks for more is brought down to it.
-    Relative URLs are taken against `base`, and refused where there is none. Raises InvalidRequest naming
-    `field` and what is wrong.
+    A <Dial> without a timeLimit, or with a longer one, gets ours (CALL_TIME_LIMIT). Relative URLs are
+    resolved against `base`, and refused without one. Raises InvalidRequest naming `field` and the fault.
     """
     if len(twiml) > limit:
         raise InvalidRequest(field, f"must be at most {limit:,} characters", status=413)
@@ -66,7 +65,7 @@ def parse(
 
 
 def check(twiml: str, settings: Settings, field: str = "twiml") -> str:
-    """TwiML to go with a call, written out anew. Raises InvalidRequest as `parse` does."""
+    """TwiML to send with a call, serialized again after `parse`. Raises InvalidRequest as `parse` does."""
     written = ET.tostring(parse(twiml, settings, field), encoding="unicode")
     if len(written) > MAX_INLINE:
         raise InvalidRequest(
@@ -78,9 +77,9 @@ def check(twiml: str, settings: Settings, field: str = "twiml") -> str:
 def check_url(url: str, settings: Settings, field: str = "url", *, base: str | None = None) -> str:
     """The absolute URL, if it is on PUBLIC_BASE_URL or a host of ALLOWED_TWIML_HOSTS.
 
-    Raises InvalidRequest naming `field` and what is wrong.
+    Raises InvalidRequest naming `field` and the fault.
     """
-    # What browsers and Java read differently from Python is refused rather than guessed at.
+    # Refuse the characters that browsers and Java read differently from Python.
     if not url or re.search(r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]", url) or len(url) > 4_000:
         raise InvalidRequest(field, "must be an http or https URL without spaces")
     try:
@@ -99,10 +98,24 @@ def check_url(url: str, settings: Settings, field: str = "url", *, base: str | N
 
 
 def _check_element(element: ET.Element, settings: Settings, base: str | None, depth: int) -> None:
-    tag, text = element.tag, (element.text or "").strip()
+    tag = element.tag
     where = f"<{tag}>"
     if not depth:
         raise InvalidRequest(where, "is nested too deeply")
+    _check_targets(element, settings, where, base)
+    if tag == "Dial":
+        _limit(element, settings)
+    for child in element:
+        if child.tag not in CHILDREN.get(tag, frozenset()):
+            raise InvalidRequest(where, f"must not hold <{child.tag}>")
+        if (child.tail or "").strip() and tag != "Say" and tag not in SSML:
+            raise InvalidRequest(where, f"must not hold text after <{child.tag}>")
+        _check_element(child, settings, base, depth - 1)
+
+
+def _check_targets(element: ET.Element, settings: Settings, where: str, base: str | None) -> None:
+    """Check every URL, number and SIP address that one element names."""
+    tag, text = element.tag, (element.text or "").strip()
     for name, value in element.attrib.items():
         if (name == "action" or name.lower().endswith(("url", "callback"))) and (value or name != "waitUrl"):
             check_url(value.strip(), settings, f"{where} {name}", base=base)
@@ -114,22 +127,12 @@ def _check_element(element: ET.Element, settings: Settings, base: str | None, de
         _check_sip(text, settings, where)
     elif tag in {"Sms", "Message"} and "to" in element.attrib:
         phone_numbers.permitted(element.attrib["to"], settings, f"{where} to")
-    if tag == "Dial":
-        _limit(element, settings)
-    allowed = CHILDREN.get(tag, frozenset())
-    for child in element:
-        if child.tag not in allowed:
-            raise InvalidRequest(where, f"must not hold <{child.tag}>")
-        if (child.tail or "").strip() and tag != "Say" and tag not in SSML:
-            raise InvalidRequest(where, f"must not hold text after <{child.tag}>")
-        _check_element(child, settings, base, depth - 1)
 
 
 def _limit(dial: ET.Element, settings: Settings) -> None:
-    """Let a <Dial> end when ours would: sooner if it asks for that, never later."""
-    nouns = {child.tag for child in dial}
-    meets = nouns == {"Conference"} and not (dial.text or "").strip()
-    most = settings.conference_time_limit if meets else settings.call_time_limit
+    """Set the timeLimit of a <Dial>: the one that it asks for, but at most ours."""
+    is_conference = {child.tag for child in dial} == {"Conference"} and not (dial.text or "").strip()
+    most = settings.conference_time_limit if is_conference else settings.call_time_limit
     asked = dial.get("timeLimit", str(most))
     if not re.fullmatch("[0-9]{1,5}", asked) or not 1 <= int(asked) <= LONGEST_CALL:
         raise InvalidRequest("<Dial> timeLimit", f"must be whole seconds from 1 to {LONGEST_CALL:,}")

@@ -1,15 +1,14 @@
-"""Conference: named rooms behind a PIN, which one of the team starts."""
+"""Conference: a room for each PIN. One of the team starts it."""
 
 from twilio.twiml.voice_response import VoiceResponse
 
-from shared.twiml.effects import Warn
-from shared.twiml.reply import Reply
-from shared.voice import hold_music as music
-from shared.voice.context import TRIES, Call
+from shared.twiml.reply import Reply, Warn
+from shared.voice import hold_music
+from shared.voice.context import TRIES, CallContext
 
 
-def ask(call: Call, response: VoiceResponse | None = None, tries: int = 0) -> Reply:
-    """Ask for the PIN, which says the room."""
+def ask(call: CallContext, response: VoiceResponse | None = None, tries: int = 0) -> Reply:
+    """Ask for the PIN of a room."""
     response = response or VoiceResponse()
     gather = response.gather(
         num_digits=12, finish_on_key="#", timeout=8, action=call.url("conference-pin", tries=tries)
@@ -19,8 +18,8 @@ def ask(call: Call, response: VoiceResponse | None = None, tries: int = 0) -> Re
     return Reply(response)
 
 
-def enter(call: Call) -> Reply:
-    """Let the caller in by the PIN, or ask again; three wrong ones end the call."""
+def enter(call: CallContext) -> Reply:
+    """Let the caller into the room of the PIN, or ask again; three wrong PINs end the call."""
     rooms = dict(call.settings.conference_rooms)
     response = VoiceResponse()
     room = rooms.get(call.digits)
@@ -33,9 +32,9 @@ def enter(call: Call) -> Reply:
     return call.end(response, "goodbye", Warn("three wrong conference PINs in one call"))
 
 
-def _join(call: Call, response: VoiceResponse, room: str) -> Reply:
+def _join(call: CallContext, response: VoiceResponse, room: str) -> Reply:
     call.say(response, "conference_joining", room=room)
-    # With nobody to moderate, whoever comes starts it.
+    # Without anybody who could moderate, the first to arrive starts it.
     moderated = bool(call.settings.team_numbers or call.settings.owner_number)
     moderates = moderated and call.is_agent
     if moderates:
@@ -51,15 +50,15 @@ def _join(call: Call, response: VoiceResponse, room: str) -> Reply:
     return Reply(response)
 
 
-def wait(call: Call) -> Reply:
-    """What is heard in a room that has not started; Twilio asks again whenever it has ended."""
+def wait(call: CallContext) -> Reply:
+    """What is heard in a room that has not started. Twilio asks again each time it has played this."""
     response = VoiceResponse()
     if call.count("moderated"):
         call.say(response, "conference_waiting")
-    response.play(music.hold(call.settings))
+    response.play(hold_music.hold(call.settings))
     return Reply(response)
 
 
-def left(call: Call) -> Reply:
-    """The conference is over, or the caller pressed out of it."""
+def left(call: CallContext) -> Reply:
+    """The conference is over, or the caller left it."""
     return call.end(VoiceResponse(), "conference_left")

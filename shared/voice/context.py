@@ -13,7 +13,7 @@ from shared.twiml.request import TwilioRequest
 from shared.voice import prompts
 
 if TYPE_CHECKING:
-    from shared.twiml.effects import Effect
+    from shared.twiml.reply import Effect
 
 TRIES = 3
 
@@ -22,22 +22,23 @@ WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+862
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request of a call, as the flows see it. State between steps rides in the (signed) URLs."""
+class CallContext:
+    """One request of a call, as the flows see it. The (signed) URLs carry the state from step to step."""
 
     request: TwilioRequest
     settings: Settings
     language: str
 
     @classmethod
-    def of(cls, request: TwilioRequest, settings: Settings) -> "Call":
-        chosen = request.state("lang")
+    def of(cls, request: TwilioRequest, settings: Settings, language: str = "") -> "CallContext":
+        """language: by default the one that the caller chose, or the one spoken where the caller is."""
+        chosen = language or request.state("lang")
         country = request.get("ToCountry" if _outbound(request) else "FromCountry")
-        language = chosen if chosen in prompts.VOICES else prompts.for_caller(country, settings)
-        return cls(request, settings, language)
+        known = chosen in prompts.VOICES
+        return cls(request, settings, chosen if known else prompts.for_caller(country, settings))
 
     def url(self, step: str, **state: object) -> str:
-        """The absolute URL of a step that keeps the language; `lang=""` leaves it out."""
+        """The absolute URL of a step. It carries the language, unless `lang` is "", and `state`."""
         query = {"lang": self.language, **state}
         carried = "&".join(
             f"{name}={quote_plus(str(value), errors='replace')}"
@@ -47,11 +48,11 @@ class Call:
         return f"{self.settings.public_base_url}/api/voice/step/{step}" + (f"?{carried}" if carried else "")
 
     def say(self, verb: Any, name: str, **values: object) -> None:
-        """Have a Response or a Gather say one prompt."""
+        """Let a Response or a Gather say one prompt."""
         prompts.say(verb, prompts.text(name, self.language, **values), self.language)
 
     def ask_key(self, response: VoiceResponse, step: str, prompt: str, **values: object) -> Reply:
-        """Ask for one key, which goes to `step`; three times in all, then goodbye."""
+        """Ask for one key and send it to `step`. The third time without an answer ends the call."""
         tries = self.count("tries") + 1
         if tries > TRIES:
             return self.end(response, "goodbye")
@@ -61,15 +62,14 @@ class Call:
         return Reply(response)
 
     def end(self, response: VoiceResponse, prompt: str, *effects: "Effect") -> Reply:
-        """Say one last thing, and hang up."""
+        """Say one last prompt, and hang up."""
         self.say(response, prompt)
         response.hangup()
         return Reply(response, effects)
 
     def count(self, name: str) -> int:
-        """A counter that an earlier step put into the URL."""
-        text = self.request.state(name)
-        return int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+        """A counter that an earlier step put into the URL; 0 if there is none."""
+        return whole(self.request.state(name))
 
     @property
     def digits(self) -> str:
@@ -86,20 +86,20 @@ class Call:
 
     @property
     def number(self) -> str | None:
-        """The other end's number, unless it is withheld or none."""
+        """The other end's number; None if it is withheld, or if the other end is no telephone."""
         known = re.fullmatch(r"\+[1-9][0-9]{6,14}", self.person) and self.person not in WITHHELD
         return self.person if known else None
 
     @property
     def reachable(self) -> str | None:
-        """The other end's number, if it may be called and texted."""
+        """The other end's number, if we may call and text it."""
         from shared import phone_numbers
 
         return self.number if self.number and phone_numbers.allowed(self.number, self.settings) else None
 
     @property
     def is_agent(self) -> bool:
-        """Is this one of the team, by number or address, or signed in at the softphone?"""
+        """Whether this is one of the team, by number or address, or a signed-in softphone."""
         team = {*self.settings.team_numbers, self.settings.owner_number}
         return self.person in team or self.person.startswith("client:")
 
@@ -118,25 +118,16 @@ class Call:
         return tuple(target for target in targets if target != self.person)
 
     @property
-    def has_callees(self) -> bool:
-        return bool(self.callees)
-
-    @property
-    def has_rooms(self) -> bool:
-        return bool(self.settings.conference_rooms)
-
-    @property
-    def has_line(self) -> bool:
-        """Is there anyone who can take callers out of the line: a team, or a softphone?"""
-        known = self.settings
-        return bool(known.team_numbers or known.owner_number or (known.api_key and known.twiml_app_sid))
-
-    @property
     def local_time(self) -> str:
-        """Now, on the company's clocks, as in 2030-01-31 09:05."""
+        """Now, in the company's time zone, such as 2030-01-31 09:05."""
         from zoneinfo import ZoneInfo
 
         return f"{self.request.now.astimezone(ZoneInfo(self.settings.time_zone)):%Y-%m-%d %H:%M}"
+
+
+def whole(text: str) -> int:
+    """A whole number from a request, up to six digits; 0 for anything else."""
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0
 
 
 def _outbound(request: TwilioRequest) -> bool:

@@ -1,23 +1,21 @@
-"""Dial: a person or a team, in turn or all at once, with a whisper that only a human passes."""
+"""Dial: ring one person or a team, in turn or all at once. A whisper makes sure that a human answers."""
 
 from typing import Any
 
 from twilio.twiml.voice_response import VoiceResponse
 
 from shared.twiml.reply import Reply
-from shared.twiml.request import TwilioRequest
-from shared.voice import prompts
-from shared.voice import voicemail as voice_mail
-from shared.voice.context import Call
+from shared.voice import prompts, voicemail
+from shared.voice.context import CallContext
 
 
-def team(call: Call, *, after: int = 0) -> Reply:
-    """Ring the team from the one at `after` on; voicemail when we are closed or nobody is left."""
+def team(call: CallContext, *, after: int = 0) -> Reply:
+    """Ring the team, without its first `after` members; take a message if we are closed or nobody is left."""
     waiting = call.callees[after:]
     response = VoiceResponse()
     if not call.is_open or not waiting:
         call.say(response, "nobody" if call.is_open else "closed")
-        return voice_mail.voicemail(call, response)
+        return voicemail.voicemail(call, response)
     rung = waiting if call.settings.team_ring == "all" else waiting[:1]
     if not after:
         call.say(response, "connecting")
@@ -25,7 +23,7 @@ def team(call: Call, *, after: int = 0) -> Reply:
         action=call.url("dialed", after=after + len(rung)),
         timeout=call.settings.ring_seconds,
         time_limit=call.settings.call_time_limit,  # else it may cost for four hours
-        # The team sees who calls; where nobody may know, or we placed the call, our own number.
+        # The team sees the caller's number; our own, if it is withheld or if we placed the call.
         caller_id=call.number if call.number == call.request.get("From") else call.settings.from_number,
     )
     for target in rung:
@@ -34,7 +32,7 @@ def team(call: Call, *, after: int = 0) -> Reply:
 
 
 def ring(dial: Any, target: str, whisper: str | None = None) -> None:
-    """Add whom to ring: E.164, sip:... or client:...; a softphone has no answering machine to screen."""
+    """Add one target: E.164, sip:... or client:.... A softphone has no answering machine and no whisper."""
     if target.startswith("client:"):
         dial.client(target.removeprefix("client:"))
     elif target.startswith(("sip:", "sips:")):
@@ -43,29 +41,17 @@ def ring(dial: Any, target: str, whisper: str | None = None) -> None:
         dial.number(target, url=whisper)
 
 
-def answered(request: TwilioRequest) -> bool:
-    """Was the <Dial> that has just ended answered and put through?
-
-    Someone who picks up and does not pass the whisper is answered but never bridged.
-    """
-    if request.get("DialBridged") == "false":
-        return False
-    return (
-        request.get("DialCallStatus") in {"completed", "answered"} or request.get("DialStatus") == "answered"
-    )
-
-
-def dialed(call: Call) -> Reply:
-    """A round of ringing is over: they talked, or the next one is rung."""
-    if answered(call.request):
+def dialed(call: CallContext) -> Reply:
+    """A <Dial> of the team has ended: hang up after a talk, else ring the next one."""
+    if call.request.dial_answered:
         response = VoiceResponse()
         response.hangup()
         return Reply(response)
     return team(call, after=max(1, call.count("after")))
 
 
-def whisper(call: Call) -> Reply:
-    """Said to the one who picked up, alone: only 1 takes the call, so no answering machine does."""
+def whisper(call: CallContext) -> Reply:
+    """Said only to the one who picked up. The key 1 takes the call, which no answering machine presses."""
     response = VoiceResponse()
     if call.digits == "1":
         return Reply(response)

@@ -1,4 +1,4 @@
-"""Hold music: the company's own, or what Twilio keeps for everyone ("Enqueue: waitUrl", the S3 buckets)."""
+"""Hold music: the company's own, or one of Twilio's public tracks (Twilio docs: Enqueue, waitUrl)."""
 
 from shared.config import Settings
 
@@ -27,7 +27,7 @@ BUCKETS = {
 
 
 def tracks(genre: str) -> list[str]:
-    """The URLs of one of Twilio's genres; none for a genre that Twilio does not have."""
+    """The URLs of the tracks of one genre; none if Twilio has no such genre."""
     return [f"http://com.twilio.music.{genre}.s3.amazonaws.com/{name}" for name in BUCKETS.get(genre, ())]
 
 

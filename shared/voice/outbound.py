@@ -1,22 +1,27 @@
-"""Outbound: what someone hears whom a queued call rings."""
+"""Outbound: what the person hears whom a queued call with `say` rings."""
 
 from twilio.twiml.voice_response import VoiceResponse
 
-from shared.twiml.effects import OptOut
-from shared.twiml.reply import Reply
+from shared.config import Settings
+from shared.twiml.reply import OptOut, Reply
+from shared.twiml.request import TwilioRequest
 from shared.voice import prompts
-from shared.voice.context import Call
+from shared.voice.context import CallContext
 
-# A key held down must not keep the line for ever.
 REPEATS = 5
+"""How often the message is said at most: a key that is held down must not keep the line."""
 
 
-def message(call: Call, words: str) -> Reply:
-    """Say it; 1 hears it again, 9 is never called again. A machine gets it after its beep.
+def outbound(request: TwilioRequest, settings: Settings, words: str) -> Reply:
+    """Say `words`. The key 1 repeats them, 9 opts out of further calls. A machine gets them after its beep.
 
-    With machine_detection DetectMessageEnd Twilio waits for the beep; with Enable it answers at once that a
-    machine is there (machine_start), and then we hang up rather than talk to its greeting.
+    The Url of such a call is PUBLIC_BASE_URL/api/voice/step/outbound?id=ID. The trigger looks the words up by
+    that id, because words in a URL would be in every request log.
+
+    With machine_detection DetectMessageEnd, Twilio waits for the beep. With Enable, it reports a machine at
+    once (machine_start); then we hang up, since its greeting is still playing.
     """
+    call = CallContext.of(request, settings, prompts.of_text(words, settings))
     response = VoiceResponse()
     answered_by = call.request.get("AnsweredBy")
     heard = call.count("heard") + 1
@@ -38,7 +43,7 @@ def message(call: Call, words: str) -> Reply:
     return call.end(response, "goodbye")
 
 
-def _say(call: Call, verb: object, words: str) -> None:
+def _say(call: CallContext, verb: object, words: str) -> None:
     if call.settings.company_name:
         call.say(verb, "outbound_from", company=call.settings.company_name)
     prompts.say(verb, words, call.language)

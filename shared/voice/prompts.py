@@ -1,7 +1,7 @@
-"""All that callers hear, in English and in Korean.
+"""Everything that callers hear, in English and in Korean.
 
-To add a language: its voice, its catalogue and the countries it is spoken in, below; and its code to
-VOICE_LANGUAGE in config.py. A prompt that a catalogue lacks is said in English.
+To add a language, add its voice, its catalogue and the countries where it is spoken below, and its code to
+VOICE_LANGUAGE in config.py. A prompt that is missing in a catalogue is said in English.
 """
 
 import re
@@ -84,7 +84,6 @@ CATALOGUES = {
         "client_no_answer": "Nobody answered.",
         "client_failed": "The call did not go through.",
         "apology": "Sorry, this call cannot be completed. Goodbye.",
-        "twimlet_menu_wrong": "Sorry, that is not one of the choices.",
         "twimlet_forward_refused": "Sorry, calls from your number are not accepted. Goodbye.",
         "twimlet_whisper": "You have a call from {caller}. To take it, press any key.",
         "twimlet_conference_password": "Please enter your password, and then press the pound key.",
@@ -153,7 +152,6 @@ CATALOGUES = {
         "client_no_answer": "전화를 받지 않습니다.",
         "client_failed": "전화가 연결되지 않았습니다.",
         "apology": "죄송합니다. 전화를 연결할 수 없습니다. 안녕히 계세요.",
-        "twimlet_menu_wrong": "죄송합니다. 안내해 드린 번호가 아닙니다.",
         "twimlet_forward_refused": "죄송합니다. 이 번호에서 온 전화는 받지 않습니다. 안녕히 계세요.",
         "twimlet_whisper": "{caller}에서 온 전화입니다. 받으시려면 아무 번호나 누르세요.",
         "twimlet_conference_password": "비밀번호를 입력하시고 우물 정자를 누르세요.",
@@ -164,39 +162,39 @@ CATALOGUES = {
 
 
 def for_caller(country: str, settings: Settings) -> str:
-    """The language of a caller from `country` (ISO 3166): VOICE_LANGUAGE, else what is spoken there."""
+    """The language of a caller from `country` (ISO 3166): VOICE_LANGUAGE, else the language spoken there."""
     return settings.language or COUNTRIES.get(country, ENGLISH)
 
 
 def for_team(settings: Settings) -> str:
-    """The language of the company itself: VOICE_LANGUAGE, else what is spoken where its number is."""
+    """The language of the company: VOICE_LANGUAGE, else the language of the country of its number."""
     by_number = (code for prefix, code in CALLING_CODES.items() if settings.from_number.startswith(prefix))
     return settings.language or next(by_number, ENGLISH)
 
 
 def of_text(text: str, settings: Settings) -> str:
-    """The language that a text from outside is written in, as far as its letters tell."""
+    """The language of a text from outside, judged by its letters."""
     return KOREAN if re.search("[\uac00-\ud7a3]", text) else settings.language or ENGLISH
 
 
 def text(name: str, language: str, **values: object) -> str:
-    """One prompt with its values. Raises KeyError for a name that no catalogue has."""
+    """One prompt with its values filled in. Raises KeyError if no catalogue has that name."""
     prompt = CATALOGUES.get(language, {}).get(name) or CATALOGUES[ENGLISH][name]
     return prompt.format(**values)
 
 
 def clean(words: str, longest: int = LONGEST) -> str:
-    """`words` without what XML 1.0 cannot hold, and no longer than <Say> takes."""
+    """`words` without the characters that XML 1.0 forbids, cut to `longest` characters."""
     return INVALID_IN_XML.sub("", words)[:longest]
 
 
 def say(verb: Any, words: str, language: str) -> None:
-    """Have `verb` (a Response or a Gather) say `words`; nothing where nothing is left of them."""
+    """Let `verb` (a Response or a Gather) say `words`, unless they are blank."""
     spoken = clean(words)
     if spoken.strip():
         verb.say(spoken, voice=VOICES[language], language=language)
 
 
 def spelled(number: str) -> str:
-    """A phone number to be said digit by digit."""
+    """A phone number with spaces between its digits, so that each digit is said."""
     return " ".join(re.sub("[^0-9]", "", number))

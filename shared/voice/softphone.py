@@ -1,28 +1,28 @@
-"""The softphone: what voice/client answers to a call placed in the browser."""
+"""The softphone: the answer to a call that somebody places in the browser, at voice/client."""
 
 import re
 
 from twilio.twiml.voice_response import VoiceResponse
 
+from shared import phone_numbers
+from shared.config import Settings
 from shared.errors import InvalidRequest
-from shared.twiml.effects import Warn
-from shared.twiml.reply import Reply
-from shared.voice import dial as voice_dial
-from shared.voice import queue as voice_queue
-from shared.voice.context import Call
+from shared.twiml.reply import Reply, Warn
+from shared.twiml.request import TwilioRequest
+from shared.voice import agents, dial, prompts
+from shared.voice.context import CallContext
 
 
-def dial(call: Call) -> Reply:
+def client(request: TwilioRequest, settings: Settings) -> Reply:
     """Dial the To of the softphone: a number, `client:NAME` or NAME, or `queue` for the next caller."""
+    call = CallContext.of(request, settings, prompts.for_team(settings))
     target = call.request.get("To").strip()
     if not call.request.get("From").startswith("client:"):
         return _refused(call, "voice/client was asked by something that is not a client")
     if target == "queue":
-        return voice_queue.agent(call)
+        return agents.take_next(call)
     name = target.removeprefix("client:")
     if re.match(r"[+(0-9]", target):
-        from shared import phone_numbers
-
         try:
             region = phone_numbers.home(call.settings)
             target = phone_numbers.permitted(target, call.settings, "To", region=region)
@@ -40,19 +40,19 @@ def dial(call: Call) -> Reply:
         timeout=30,
         time_limit=call.settings.call_time_limit,  # else it may cost for four hours
     )
-    voice_dial.ring(dialed, target)
+    dial.ring(dialed, target)
     return Reply(response)
 
 
-def left(call: Call) -> Reply:
-    """The softphone's call is over: say why, if it never began."""
+def left(call: CallContext) -> Reply:
+    """The softphone's call has ended. If nobody answered it, say why."""
     response = VoiceResponse()
-    if voice_dial.answered(call.request):
+    if call.request.dial_answered:
         response.hangup()
         return Reply(response)
     said = {"busy": "client_busy", "no-answer": "client_no_answer", "canceled": "client_no_answer"}
     return call.end(response, said.get(call.request.get("DialCallStatus"), "client_failed"))
 
 
-def _refused(call: Call, reason: str) -> Reply:
+def _refused(call: CallContext, reason: str) -> Reply:
     return call.end(VoiceResponse(), "client_refused", Warn(reason))

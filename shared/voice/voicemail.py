@@ -1,28 +1,27 @@
-"""Record: voicemail, and an SMS to the owner that tells who, when, how long, and where to listen."""
+"""Record: take a message, and text the owner who left it, when, how long it is, and where to listen."""
 
 import re
 
 from twilio.twiml.voice_response import VoiceResponse
 
-from shared.twiml.effects import Text, Warn
-from shared.twiml.reply import Reply
+from shared.twiml.reply import Reply, Text, Warn
 from shared.voice import prompts
-from shared.voice.context import Call
+from shared.voice.context import CallContext, whole
 
-# Twilio transcribes American English, and recordings of more than 2 and less than 120 seconds.
+# Twilio transcribes American English only, and recordings of more than 2 and less than 120 seconds.
 MAX_SECONDS = 119
 TRANSCRIBED = prompts.ENGLISH
 
 
-def voicemail(call: Call, response: VoiceResponse | None = None) -> Reply:
-    """The greeting, after what `response` says already; then the message."""
+def voicemail(call: CallContext, response: VoiceResponse | None = None) -> Reply:
+    """Say the greeting, after what `response` says already, and take the message."""
     response = response or VoiceResponse()
     call.say(response, "voicemail")
     return record(call, response)
 
 
-def record(call: Call, response: VoiceResponse, *, transcribe: bool = True) -> Reply:
-    """The beep and the message, after what `response` says already."""
+def record(call: CallContext, response: VoiceResponse, *, transcribe: bool = True) -> Reply:
+    """Beep and record, after what `response` says already."""
     transcribe = transcribe and call.language == TRANSCRIBED
     response.record(
         action=call.url("voicemail-saved"),
@@ -36,30 +35,24 @@ def record(call: Call, response: VoiceResponse, *, transcribe: bool = True) -> R
         transcribe=transcribe,
         transcribe_callback=call.url("voicemail-transcribed") if transcribe else None,
     )
-    # Twilio comes here, and not to the action, when nothing was said.
+    # Twilio comes here, instead of requesting the action, when the caller said nothing.
     return call.end(response, "voicemail_empty")
 
 
-def saved(call: Call) -> Reply:
-    """The message is recorded, and the caller is still there or has hung up: tell the owner."""
-    sid, owner = recording(call), call.settings.owner_number
-    if not (sid and owner):
-        return call.end(VoiceResponse(), "voicemail_saved")
-    team = prompts.for_team(call.settings)
-    minutes, seconds = divmod(_seconds(call.request.get("RecordingDuration")), 60)
-    body = prompts.text(
-        "voicemail_text",
-        team,
-        caller=_caller(call),
-        when=call.local_time,
-        length=f"{minutes}:{seconds:02}",
-        link=f"{call.settings.public_base_url}/api/console#recording={sid}",
+def saved(call: CallContext) -> Reply:
+    """The message is recorded, and the caller is still there or has hung up: text the owner."""
+    minutes, seconds = divmod(whole(call.request.get("RecordingDuration")), 60)
+    link = f"{call.settings.public_base_url}/api/console#recording={recording(call)}"
+    when, length = call.local_time, f"{minutes}:{seconds:02}"
+    return call.end(
+        VoiceResponse(),
+        "voicemail_saved",
+        *_to_owner(call, "voicemail", "voicemail_text", when=when, length=length, link=link),
     )
-    return call.end(VoiceResponse(), "voicemail_saved", Text(owner, body, id=f"voicemail-{sid}"))
 
 
-def recorded(call: Call) -> Reply:
-    """The recording can be listened to, or Twilio has none of it."""
+def recorded(call: CallContext) -> Reply:
+    """Twilio has the recording ready, or has lost it."""
     status = call.request.get("RecordingStatus")
     if status == "completed":
         return Reply(VoiceResponse())
@@ -67,27 +60,25 @@ def recorded(call: Call) -> Reply:
     return Reply(VoiceResponse(), (Warn(reason),))
 
 
-def transcribed(call: Call) -> Reply:
-    """What was said, in writing: a second SMS, as it comes minutes after the first."""
+def transcribed(call: CallContext) -> Reply:
+    """Text the transcript to the owner. It is a second SMS, since Twilio needs minutes for it."""
     words = prompts.clean(call.request.get("TranscriptionText"), 1_000).strip()
-    sid, owner = recording(call), call.settings.owner_number
-    if not (sid and owner and words) or call.request.get("TranscriptionStatus") != "completed":
+    if not words or call.request.get("TranscriptionStatus") != "completed":
         return Reply(VoiceResponse())
-    body = prompts.text(
-        "voicemail_transcript", prompts.for_team(call.settings), caller=_caller(call), words=words
-    )
-    return Reply(VoiceResponse(), (Text(owner, body, id=f"transcript-{sid}"),))
+    return Reply(VoiceResponse(), _to_owner(call, "transcript", "voicemail_transcript", words=words))
 
 
-def recording(call: Call) -> str | None:
-    """The SID of the recording that this request is about: its own field, or the end of its URL."""
+def _to_owner(call: CallContext, kind: str, prompt: str, **values: str) -> tuple[Text, ...]:
+    """A text to the owner about this recording, once for each kind; none without an owner or a recording."""
+    sid, owner = recording(call), call.settings.owner_number
+    if not (sid and owner):
+        return ()
+    caller = prompts.clean(call.person, 100) or "?"
+    body = prompts.text(prompt, prompts.for_team(call.settings), caller=caller, **values)
+    return (Text(owner, body, id=f"{kind}-{sid}"),)
+
+
+def recording(call: CallContext) -> str | None:
+    """The SID of this request's recording: from its own field, or from the end of the recording's URL."""
     named = call.request.get("RecordingSid") or call.request.get("RecordingUrl").rpartition("/")[2]
     return named if re.fullmatch("RE[0-9a-fA-F]{32}", named) else None
-
-
-def _caller(call: Call) -> str:
-    return prompts.clean(call.person, 100) or "?"
-
-
-def _seconds(text: str) -> int:
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else 0

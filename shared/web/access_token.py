@@ -1,43 +1,45 @@
-"""Access tokens for the softphone: short-lived, for one identity, and not many at a time.
+"""Access tokens for the softphone: short-lived, for one identity, and a limited number each minute.
 
-The limit is a row of storage for each identity, so that it holds over all instances.
+The count is a row in storage for each identity, so that the limit holds across all instances.
 """
 
 import hashlib
 import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.config import Settings
 from shared.errors import Contended, InvalidRequest, SettingsError, TooMany
-from shared.storage.rows import Insert, Put, stamp
-
-if TYPE_CHECKING:
-    from shared.services import Services
+from shared.storage.rows import Insert, Put, Rows, stamp
+from shared.twilio_helper import Twilio
 
 PER_MINUTE = 10
-"""Tokens for one identity: a reload and a refresh need one each."""
+"""Tokens for one identity: each reload of the page and each refresh needs one."""
 LONGEST = 121
-"""Characters of an identity (Twilio error 51003)."""
+"""Characters that an identity may have (Twilio error 51003)."""
 PARTITION = "token"
+FOR_A_TOKEN = {"APP_SERVICE_AUTHENTICATION", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_TWIML_APP_SID"}
 
 
-async def mint(principal: str, services: "Services", *, now: datetime) -> dict[str, Any]:
-    """A Voice access token, with the identity that it is for. (Twilio docs: Access Tokens.)
+async def mint(
+    principal: str, settings: Settings, twilio: Twilio, counts: Rows, *, now: datetime
+) -> dict[str, Any]:
+    """A Voice access token, with its identity and its end. (Twilio docs: Access Tokens.)
 
-    principal: who has signed in, as App Service authentication says. Raises SettingsError that names what is
-    missing, or says that the API key cannot sign tokens, or that the sign-in is off, so that this may be
-    anybody's word; TooMany; InvalidRequest where nobody has signed in.
+    principal: who has signed in, according to App Service authentication. Raises SettingsError if a setting
+    is missing, if the API key cannot sign tokens, or if the sign-in is off, so that anybody can name any
+    principal; TooMany; InvalidRequest if nobody has signed in.
     """
-    settings = services.settings
+    wrong = tuple(each for each in settings.unusable if each[0] in FOR_A_TOKEN)
     needed = {"TWILIO_API_KEY": settings.api_key, "TWILIO_TWIML_APP_SID": settings.twiml_app_sid}
-    if missing := tuple(name for name, value in needed.items() if not value):
-        raise SettingsError(missing)
-    if settings.unusable:
-        raise SettingsError(invalid=settings.unusable)
+    if any(name == "TWILIO_API_SECRET" for name, _ in wrong):
+        del needed["TWILIO_API_KEY"]  # it is set: only its secret is not known
+    missing = tuple(name for name, value in needed.items() if not value)
+    if missing or wrong:
+        raise SettingsError(missing, wrong)
     identity = _identity(principal, settings)
-    await _count(identity, services, now)
-    if problem := await services.twilio.signing_key_problem():
+    await _count(identity, counts, now)
+    if problem := await twilio.signing_key_problem():
         raise SettingsError(invalid=(("TWILIO_API_KEY", problem),))
     from twilio.jwt.access_token import AccessToken
     from twilio.jwt.access_token.grants import VoiceGrant
@@ -48,7 +50,7 @@ async def mint(principal: str, services: "Services", *, now: datetime) -> dict[s
         settings.api_secret,
         grants=[VoiceGrant(outgoing_application_sid=settings.twiml_app_sid, incoming_allow=True)],
         identity=identity,
-        nbf=None,  # a clock of ours that is ahead would make it "not yet valid" (error 20105)
+        nbf=None,  # else a token is "not yet valid" (error 20105) when our clock is ahead of Twilio's
         ttl=settings.client_token_seconds,
     )
     expires = now + timedelta(seconds=settings.client_token_seconds)
@@ -56,21 +58,20 @@ async def mint(principal: str, services: "Services", *, now: datetime) -> dict[s
 
 
 def _identity(principal: str, settings: Settings) -> str:
-    """Who the token is for. Twilio allows letters, digits and underscores alone."""
+    """Whom the token is for. Twilio allows only letters, digits and underscores."""
     if not settings.app_service_authentication:
         return settings.client_identity
     if not principal:
         raise InvalidRequest(None, "sign in first, at /.auth/login/aad", code="not_signed_in", status=401)
-    spelled = {"_": "__", ".": "_dot_", "@": "_at_"}  # no two names are spelled the same
+    spelled = {"_": "__", ".": "_dot_", "@": "_at_"}  # so that two names never become the same identity
     name = re.sub(
         "[^a-z0-9]", lambda found: spelled.get(found[0], f"_x{ord(found[0]):x}_"), principal.lower()
     )
     return name if len(name) <= LONGEST else hashlib.sha256(principal.lower().encode()).hexdigest()
 
 
-async def _count(identity: str, services: "Services", now: datetime) -> None:
-    """Raises TooMany where this minute's tokens are used up."""
-    table = services.limits
+async def _count(identity: str, table: Rows, now: datetime) -> None:
+    """Count one more token in this minute. Raises TooMany if the limit is reached."""
     minute = stamp(now)[:16]
     for _ in range(PER_MINUTE):
         row = await table.get(PARTITION, identity)

@@ -4,14 +4,11 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import azure.functions as func
 
 from shared import errors, phone_numbers
-
-if TYPE_CHECKING:
-    from shared.web.pages import Page
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +18,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def respond(work: Callable[[], Awaitable[Any]], status: int = 200) -> func.HttpResponse:
-    """Do the work and answer with what it gives; every error of ours becomes its JSON and status."""
+    """Do the work and answer with its result as JSON. Each of our errors becomes its JSON and status."""
     try:
         value = await work()
         return answer(value.view() if hasattr(value, "view") else value, status)
@@ -30,7 +27,7 @@ async def respond(work: Callable[[], Awaitable[Any]], status: int = 200) -> func
 
 
 async def sound(work: Callable[[], Awaitable[bytes]]) -> func.HttpResponse:
-    """Answer with a WAV file; errors are JSON, as everywhere."""
+    """Answer with a WAV file; an error is JSON."""
     try:
         return func.HttpResponse(await work(), mimetype="audio/wav", headers=NO_STORE)
     except errors.SwitchboardError as exc:
@@ -38,7 +35,7 @@ async def sound(work: Callable[[], Awaitable[bytes]]) -> func.HttpResponse:
 
 
 def answer(value: Any, status: int = 200) -> func.HttpResponse:
-    """A JSON answer; no content where there is no value."""
+    """A JSON answer; 204 without content if the value is None."""
     if value is None:
         return func.HttpResponse(status_code=204)
     return func.HttpResponse(
@@ -50,7 +47,7 @@ def answer(value: Any, status: int = 200) -> func.HttpResponse:
 
 
 def problem(exc: errors.SwitchboardError) -> func.HttpResponse:
-    """`{"error": {"code", "message", "field"}}`, with the status that the error's class means."""
+    """`{"error": {"code", "message", "field"}}`, with the status for the class of the error."""
     field, code, status = None, "internal", 500
     extra: dict[str, Any] = {}
     match exc:
@@ -77,21 +74,16 @@ def problem(exc: errors.SwitchboardError) -> func.HttpResponse:
     return answer({"error": {"code": code, "message": str(exc), "field": field, **extra}}, status)
 
 
-def page(found: "Page | None") -> func.HttpResponse:
-    """A page, or one of its files; 404 where there is none."""
-    if found is None:
-        return func.HttpResponse(status_code=404)
-    return func.HttpResponse(found.body, status_code=found.status, headers=dict(found.headers))
-
-
 def body(req: func.HttpRequest) -> dict[str, Any]:
-    """The JSON object that was sent. Raises InvalidRequest: 413 over 64 KB, 400 for anything else."""
+    """The JSON object in the body. Raises InvalidRequest: 413 over 64 KB, 400 if it is anything else."""
     raw = sent(req)
     if len(raw) > MAX_BODY:
         raise errors.InvalidRequest(None, "the body is over 64 KB", code="too_large", status=413)
     try:
         value = json.loads(raw)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # raises for half a surrogate pair, which cannot be stored
     except (ValueError, RecursionError) as exc:
         raise errors.InvalidRequest(None, "the body must be JSON", code="not_json", status=400) from exc
     if not isinstance(value, dict):
@@ -126,7 +118,7 @@ def sent(req: func.HttpRequest) -> bytes:
 
 
 def address(req: func.HttpRequest) -> str:
-    """`to` of the body: a number in E.164, alone or behind whatsapp:. Raises InvalidRequest."""
+    """`to` in the body: a number in E.164, or whatsapp: and a number. Raises InvalidRequest."""
     value = body(req).get("to")
     if not isinstance(value, str) or not value:
         raise errors.InvalidRequest("to", "must be a phone number in E.164, such as +12025550101")
@@ -135,15 +127,15 @@ def address(req: func.HttpRequest) -> str:
 
 
 def moment(req: func.HttpRequest, name: str) -> datetime | None:
-    """A time in the query, RFC 3339; None where it is not given. Raises InvalidRequest."""
-    from shared.times import instants as when
+    """A time in the query, in RFC 3339; None if it is absent. Raises InvalidRequest."""
+    from shared.times import instants
 
     text = req.params.get(name)
-    return when.parse(text, name, None) if text else None
+    return instants.parse(text, name, None) if text else None
 
 
 def token(req: func.HttpRequest) -> str:
-    """`token` of the query: what the page before gave, or "". Call ids, times and digits alone are in it."""
+    """`token` in the query, as the previous page gave it: ids, times and digits; "" if it is absent."""
     text = str(req.params.get("token", ""))
     if not text.isascii() or len(text) > 150 or not all(each.isalnum() or each in "|.:_-" for each in text):
         raise errors.InvalidRequest("token", "must be the token that the page before gave")
@@ -151,7 +143,7 @@ def token(req: func.HttpRequest) -> str:
 
 
 def limit(req: func.HttpRequest, default: int = 50) -> int:
-    """`limit` of the query: how many rows a page has, 1 to 200."""
+    """`limit` in the query: how many rows a page has, 1 to 200."""
     text = req.params.get("limit", str(default))
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_PAGE:
         raise errors.InvalidRequest("limit", f"must be a whole number from 1 to {MAX_PAGE}")

@@ -1,73 +1,76 @@
-"""How the app finds itself: what only it can try, with its own identity and settings. For `ops doctor`."""
+"""The app's own checks for `ops doctor`: it tries storage and Twilio with its own identity and settings."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azure.core.exceptions import AzureError
 
-from shared.delivery.store import Rows
+from shared.config import Settings
 from shared.errors import SwitchboardError
-from shared.storage.rows import Delete, Put, stamp
+from shared.storage.blobs import Blobs
+from shared.storage.connection import check_connection
+from shared.storage.heartbeat import PARTITION, last_beat
+from shared.storage.queues import Queues
+from shared.storage.rows import Delete, Put, Rows, stamp
+from shared.twilio_helper import Twilio
 
-if TYPE_CHECKING:
-    from shared.services import Services
-
-PARTITION = "diagnosis"
 PROBE = "probe"
-HEARTBEAT = "heartbeat"
 
 
-async def beat(table: Rows, report: str, *, now: datetime) -> None:
-    """Note that the timer has run, and what it did."""
-    await table.commit(PARTITION, [Put(HEARTBEAT, {"at": stamp(now), "report": report})])
-
-
-async def diagnose(services: "Services", *, now: datetime) -> dict[str, Any]:
+async def diagnose(
+    settings: Settings,
+    table: Callable[[], Rows],
+    files: Callable[[], Blobs],
+    twilio: Twilio,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
     """Try storage and Twilio. `storage`, `files`, `queues` and `twilio` say what is wrong, or are null.
 
-    Raises SettingsError. Nothing secret is in the answer.
+    table: gives the one that has the timer's heartbeat. It and `files` may fail on a wrong connection string,
+    which is checked first. The answer contains no secret.
     """
-    from shared.storage.queue_access import check_connection, try_queues
 
-    settings = services.settings
-
-    async def try_tables() -> None:
+    async def try_table() -> None:
         check_connection(settings.storage)
-        await _write(services.messages.table, now)
+        await table().commit(PARTITION, [Put(PROBE, {"at": stamp(now)})])
+        await table().commit(PARTITION, [Delete(PROBE)])
 
     async def try_files() -> None:
         check_connection(settings.storage)
-        await services.files.remove("no-such-file")
+        await files().remove("no-such-file")
 
-    storage, files, queues, twilio = await asyncio.gather(
-        _trouble(try_tables()),
-        _trouble(try_files()),
-        _trouble(try_queues(settings)),
-        _trouble(services.twilio.messages_to(settings.from_number, limit=1)),
+    async def try_queues() -> None:
+        queues = Queues(settings)
+        try:
+            await queues.try_rights()
+        finally:
+            await queues.close()
+
+    in_table, in_files, in_queues, at_twilio = await asyncio.gather(
+        _problem(try_table()),
+        _problem(try_files()),
+        _problem(try_queues()),
+        _problem(twilio.messages_to(settings.from_number, limit=1)),
     )
-    beaten = None if storage else await services.messages.table.get(PARTITION, HEARTBEAT)
     return {
         "at": stamp(now),
         "public_base_url": settings.public_base_url,
         "account_sid": settings.account_sid,
         "from_number": settings.from_number,
         "sms_schedule": settings.sms_schedule,
-        "storage": storage,
-        "files": files,
-        "queues": queues,
-        "twilio": twilio,
-        "heartbeat": {"at": beaten.text("at"), "report": beaten.text("report")} if beaten else None,
+        "storage": in_table,
+        "files": in_files,
+        "queues": in_queues,
+        "twilio": at_twilio,
+        "heartbeat": None if in_table else await last_beat(table()),
     }
 
 
-async def _write(table: Rows, now: datetime) -> None:
-    await table.commit(PARTITION, [Put(PROBE, {"at": stamp(now)})])
-    await table.commit(PARTITION, [Delete(PROBE)])
-
-
-async def _trouble(attempt: Awaitable[Any]) -> str | None:
+async def _problem(attempt: Awaitable[Any]) -> str | None:
+    """What is wrong with an attempt, in one line; None if it succeeds."""
     try:
         await attempt
     except SwitchboardError as exc:

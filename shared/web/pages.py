@@ -1,20 +1,18 @@
-"""The pages, softphone and console: static files that `npm run build` puts into web/build."""
+"""The pages, softphone and console: static files, which `npm run build` puts into web/build."""
 
 import gzip
 import hashlib
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import azure.functions as func
+
+from shared.config import Settings
 from shared.errors import SettingsError
 
-if TYPE_CHECKING:
-    from shared.services import Services
-
-BUILT = Path(__file__).parent.parent / "web" / "build"
+BUILT = Path(__file__).parent.parent.parent / "web" / "build"
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -36,18 +34,9 @@ POLICIES = {
 DEFAULT_PHONE = "http://127.0.0.1:7070"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An answer: a file, that it has not changed (304), or that it was never built (503)."""
-
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str]
-    status: int = 200
-
-
 @cache
 def _files() -> dict[str, bytes]:
-    """What is there to serve, by name: a name from outside never becomes a path."""
+    """Every file that may be served, by its name, so that a name from outside never becomes a path."""
     found = BUILT.iterdir() if BUILT.is_dir() else ()
     return {each.name: each.read_bytes() for each in found if each.suffix in TYPES}
 
@@ -57,33 +46,39 @@ def _zipped(body: bytes) -> bytes:
     return gzip.compress(body, mtime=0)
 
 
-def asset(name: str, headers: Mapping[str, str]) -> Page | None:
-    """A script or a style sheet, or None."""
+def asset(name: str, headers: Mapping[str, str]) -> func.HttpResponse:
+    """A script or a style sheet; 404 if there is none by that name."""
     body = _files().get(name)
-    return None if body is None or name.endswith(".html") else _page(name, body, headers)
+    if body is None or name.endswith(".html"):
+        return func.HttpResponse(status_code=404)
+    return _answer(name, body, headers)
 
 
-def page(name: str, headers: Mapping[str, str], services: "Services") -> Page:
-    """A page by its name without .html. In the laptop edition it knows where the phone is."""
+def page(name: str, headers: Mapping[str, str], settings: Callable[[], Settings]) -> func.HttpResponse:
+    """A page, by its name without .html; 503 if the pages were never built.
+
+    On the laptop it names the URL of the phone. settings: may raise SettingsError, which does no harm here.
+    """
     body = _files().get(f"{name}.html")
     if body is None:
         text = "The pages are not built: npm ci && npm run build\n"
-        return Page(text.encode(), {"Content-Type": TYPES[".txt"]}, 503)
-    phone = html.escape(_phone(services))
+        return func.HttpResponse(text, status_code=503, headers={"Content-Type": TYPES[".txt"]})
+    phone = html.escape(_phone(settings))
     body = body.replace(b'name="phone" content=""', f'name="phone" content="{phone}"'.encode())
-    return _page(f"{name}.html", body, headers)
+    return _answer(f"{name}.html", body, headers)
 
 
-def _phone(services: "Services") -> str:
-    """The laptop edition's phone, where there is no Twilio; else ""."""
+def _phone(settings: Callable[[], Settings]) -> str:
+    """The URL of the laptop edition's phone; "" with the real Twilio, or while settings are missing."""
     try:
-        settings = services.settings
+        known = settings()
     except SettingsError:
-        return ""  # which the page will hear of when it asks for something
-    return (settings.phone_url or DEFAULT_PHONE) if settings.twilio_base_url else ""
+        return ""
+    return (known.phone_url or DEFAULT_PHONE) if known.twilio_base_url else ""
 
 
-def _page(name: str, body: bytes, asked: Mapping[str, str]) -> Page:
+def _answer(name: str, body: bytes, asked: Mapping[str, str]) -> func.HttpResponse:
+    """A file with its headers; 304 if the browser has it already."""
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
     headers = {
         "Content-Type": TYPES[Path(name).suffix],
@@ -99,7 +94,7 @@ def _page(name: str, body: bytes, asked: Mapping[str, str]) -> Page:
         "ETag": etag,
     }
     if etag in asked.get("If-None-Match", ""):
-        return Page(b"", headers, 304)
+        return func.HttpResponse(status_code=304, headers=headers)
     if "gzip" in asked.get("Accept-Encoding", ""):
-        return Page(_zipped(body), {**headers, "Content-Encoding": "gzip"})
-    return Page(body, headers)
+        body, headers = _zipped(body), {**headers, "Content-Encoding": "gzip"}
+    return func.HttpResponse(body, headers=headers)

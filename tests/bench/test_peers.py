@@ -10,9 +10,9 @@ from bench import child, webhook_request
 from bench.child import ROOT, ChildFailed
 from bench.peers import send_loop
 from bench.webhooks import APPS, PEERS
-from local.twilio import Double
-from shared.delivery.store import PARTITIONS
+from local.twilio import Emulator
 from shared.services import Services
+from shared.storage.partitions import PARTITIONS
 from tests.azurite import Azurite
 from tests.settings import settings
 
@@ -57,12 +57,12 @@ def test_flask_and_ours_refuse_who_signs_with_another_token() -> None:
         each.ask("answers")
 
 
-def test_the_plain_loop_sends_each_message_once(double: Double) -> None:
+def test_the_plain_loop_sends_each_message_once(emulator: Emulator) -> None:
     client = Client(webhook_request.ACCOUNT_SID, webhook_request.AUTH_TOKEN)
-    client.api.base_url = double.url
+    client.api.base_url = emulator.url
     texts = [("+12025550101", "one"), ("+12025550102", "two")]
     assert send_loop.send_all(client, texts, "+12025550100") == 2
-    assert [(each["to"], each["body"]) for each in double.ledger()["messages"]] == texts
+    assert [(each["to"], each["body"]) for each in emulator.ledger()["messages"]] == texts
 
 
 async def test_the_sdk_alone_writes_the_rows_that_our_load_writes(azurite: Azurite) -> None:
@@ -87,5 +87,5 @@ async def test_the_sdk_alone_writes_the_rows_that_our_load_writes(azurite: Azuri
             (row.key[:2], row.values.get("to"), row.values.get("body"), sorted(row.values)) for row in rows
         ]
         found.append(sorted(kinds, key=repr))
-    assert len(found[0]) == 450
+    assert len(found[0]) == 600
     assert found[0] == found[1]

@@ -8,6 +8,7 @@ import pytest
 
 from bench.__main__ import MEASURES
 from bench.child import ROOT
+from local.launcher.orphans import adopted
 
 QUICK = tuple(name for name in MEASURES if name != "package")
 """All but what needs PyPI."""
@@ -15,14 +16,20 @@ QUICK = tuple(name for name in MEASURES if name != "package")
 
 def bench(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """`python -m bench` with these arguments, to its end; keywords are more environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "bench", *arguments]
+    with (
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHON_DOTENV_DISABLED": "1", **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+        adopted(process.pid),
+    ):
+        shown, complaints = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, shown, complaints)
 
 
 @pytest.mark.timeout(400)

@@ -6,6 +6,7 @@ import pytest
 
 from bench import scale
 from bench.scale import AZURE, RAISED, World
+from shared import timer
 from shared.delivery import drain
 
 FREE = World(cpu=0.0, storage=0.0, partition=None, account=None)
@@ -48,7 +49,7 @@ def test_twilios_concurrency_is_never_exceeded() -> None:
 
 def test_a_backlog_of_a_tick_leaves_in_the_first_tick() -> None:
     few, many = scale.simulate(AZURE, 16, 1_000), scale.simulate(AZURE, 16, 100_000)
-    assert few.seconds < drain.TICK_SECONDS < many.seconds
+    assert few.seconds < timer.TICK_SECONDS < many.seconds
     assert few.lateness < many.lateness < many.seconds
 
 
@@ -59,7 +60,7 @@ def test_a_backlog_beyond_what_is_simulated_goes_on_at_its_pace() -> None:
 
 
 def test_on_one_machine_everything_takes_turns() -> None:
-    world = scale.machine(FREE, cores=2, cpu=0.002, emulator=0.0005, double=0.0005)
+    world = scale.machine(FREE, cores=2, cpu=0.002, azurite=0.0005, emulator=0.0005)
     one, four = (scale.simulate(world, number, 4_000, ticks=False).rate for number in (1, 4))
     each = 0.002 + 3 * 0.0005 + 0.0005
     assert one < four <= 2 / each

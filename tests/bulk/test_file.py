@@ -1,4 +1,4 @@
-"""shared/bulk/file.py: a row is taken out of a file, and every other stays what it was, under its number."""
+"""shared/bulk/file.py: when a row is taken out of a file, every other row keeps its bytes and its number."""
 
 import csv
 import io
@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.bulk import file as bulk_file
-from shared.bulk.file import CSV, NDJSON, FileRow
+from shared.bulk.file import CSV, NDJSON, FileRow, rows, without
 from shared.errors import InvalidRequest
 
 NAME = "-" + "0" * 40
@@ -34,14 +33,14 @@ def theirs(row: FileRow, _text: str) -> bool:
 
 
 def taken_out(data: bytes, kind: str) -> tuple[bytes, int]:
-    pieces = list(bulk_file.without(io.BytesIO(data), kind, theirs, NAME))
+    pieces = list(without(io.BytesIO(data), kind, theirs, NAME))
     return b"".join(piece for piece, _ in pieces), sum(is_theirs for _, is_theirs in pieces)
 
 
 def check(data: bytes, kind: str) -> None:
-    before = list(bulk_file.rows(io.BytesIO(data), kind))
+    before = list(rows(io.BytesIO(data), kind))
     left, count = taken_out(data, kind)
-    after = list(bulk_file.rows(io.BytesIO(left), kind))
+    after = list(rows(io.BytesIO(left), kind))
     assert [row.number for row in after] == [row.number for row in before]
     assert count == sum(theirs(row, "") for row in before)
     for was, is_now in zip(before, after, strict=True):
@@ -97,7 +96,7 @@ def test_an_ndjson_file_of_any_bytes_keeps_those_of_every_other_row(lines: list[
         (b'{"to": "+12025550101", "body": "a"}\nnonsense', NDJSON, f'{{"to": "{NAME}"}}\nnonsense'),
     ],
 )
-def test_of_a_row_nothing_is_left_but_its_place(data: bytes, kind: str, left: str) -> None:
+def test_a_row_that_is_taken_out_leaves_only_its_place(data: bytes, kind: str, left: str) -> None:
     assert taken_out(data, kind) == (left.encode(), 1)
 
 
@@ -113,11 +112,11 @@ def test_of_a_row_nothing_is_left_but_its_place(data: bytes, kind: str, left: st
         ),
     ],
 )
-def test_a_row_that_is_not_utf_8_stays_what_it_was_and_wrong(data: bytes, kind: str, problem: str) -> None:
+def test_a_row_that_is_not_utf_8_keeps_its_bytes_and_problem(data: bytes, kind: str, problem: str) -> None:
     left, count = taken_out(data, kind)
     assert count == 1
     assert left.splitlines()[-1] == data.splitlines()[-1]
-    problems: list[Any] = [row.problem for row in bulk_file.rows(io.BytesIO(left), kind)]
+    problems: list[Any] = [row.problem for row in rows(io.BytesIO(left), kind)]
     assert problems == ["", problem]
 
 
@@ -126,7 +125,7 @@ def test_a_row_that_is_not_utf_8_stays_what_it_was_and_wrong(data: bytes, kind: 
     [(b"to,\xff,\xfe", "is the name of two columns"), (b'to,"' + b"x" * 140_000, "is not CSV")],
     ids=["not UTF-8", "no end"],
 )
-def test_a_header_that_is_wrong_is_told_in_a_text_that_can_be_stored(header: bytes, reason: str) -> None:
+def test_the_error_of_a_wrong_header_is_a_text_that_can_be_stored(header: bytes, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=reason) as caught:
-        list(bulk_file.rows(io.BytesIO(header + b"\n+12025550101,a,b\n"), CSV))
+        list(rows(io.BytesIO(header + b"\n+12025550101,a,b\n"), CSV))
     assert str(caught.value).encode()

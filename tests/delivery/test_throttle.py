@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,21 +11,21 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.twilio import Double
-from shared import errors
-from shared.delivery import drain
-from shared.delivery import sender as sending
-from shared.delivery.store import MessageStore
+from local.twilio import Emulator
+from shared import errors, timer
+from shared.delivery import sender
+from shared.delivery.store import Store
 from shared.delivery.throttle import READY, Slots
 from shared.services import Services
 from shared.sms.message import Message
 from shared.storage.rows import Row, Write
 from shared.twilio_helper import Sent, Twilio
 from tests.azurite import Azurite
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 AT_ONCE = 8
 
@@ -50,12 +51,12 @@ class Watched(Twilio):
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double, front: Front) -> AsyncIterator[Services]:
+async def services(azurite: Azurite, emulator: Emulator, front: Front) -> AsyncIterator[Services]:
     """Eight requests at once."""
     made = Services(
         settings(
             AzureWebJobsStorage=azurite.fresh_account(),
-            TWILIO_BASE_URL=double.url,
+            TWILIO_BASE_URL=emulator.url,
             PUBLIC_BASE_URL=front.url,
             SEND_CONCURRENCY=str(AT_ONCE),
         )
@@ -70,9 +71,11 @@ def watched(services: Services) -> Watched:
     return services.twilio
 
 
-async def test_all_drains_of_a_process_share_its_requests_at_once(services: Services, double: Double) -> None:
+async def test_all_drains_of_a_process_share_its_requests_at_once(
+    services: Services, emulator: Emulator
+) -> None:
     await keep(services, 60)
-    double.faults(latency_ms=20)
+    emulator.faults(latency_ms=20)
     await asyncio.gather(*(drained(services) for _ in range(4)))
     assert watched(services).most == AT_ONCE
     assert await states(services) == {"submitted": 60}
@@ -89,11 +92,11 @@ async def test_no_more_is_claimed_than_is_under_way_and_a_quarter(services: Serv
     assert await states(services) == {"submitted": 40}
 
 
-class Unsteady(MessageStore):
+class Unsteady(Store[Message]):
     """Claims go wrong: `wrong` is raised in turn, or nothing where it is None."""
 
     def __init__(self, services: Services, *wrong: Exception | None) -> None:
-        super().__init__(services.tables.table("messages"))
+        super().__init__(services.tables.table("messages"), Message)
         self.wrong = list(wrong)
         self.entered, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
@@ -115,25 +118,31 @@ class Unsteady(MessageStore):
         return await super().claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
 
 
+def over(services: Services, store: Store[Message]) -> None:
+    """Let what is due be sent out of this store."""
+    services.text_outbox = replace(services.text_outbox, store=store)
+
+
 def all_free(services: Services) -> bool:
-    slots = services.twilio.slots
+    slots = services.slots
     return (slots.claimed, slots.under_way) == (0, 0)
 
 
 async def test_every_slot_comes_back_where_half_of_a_claim_fails(services: Services) -> None:
     await keep(services, 8, to=person(1))
     for _ in range(3):
-        services.messages = Unsteady(services, errors.Contended("x"), None, errors.StorageAway("away"))
+        over(services, Unsteady(services, errors.Contended("x"), None, errors.StorageAway("away")))
         await drained(services)
         assert all_free(services)
-    services.messages = Unsteady(services)
+    over(services, Unsteady(services))
     await drained(services)
     assert (await states(services), all_free(services)) == ({"submitted": 8}, True)
 
 
 async def test_every_slot_comes_back_where_a_drain_is_canceled_while_it_claims(services: Services) -> None:
     await keep(services, 8, to=person(1))
-    services.messages = store = Unsteady(services)
+    store = Unsteady(services)
+    over(services, store)
     store.gate.clear()
     draining = asyncio.create_task(drained(services))
     await store.entered.wait()
@@ -151,7 +160,7 @@ async def test_what_has_no_turn_when_a_drain_ends_goes_back_and_is_not_in_doubt(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twilio is slow: what is under way is waited for, what stands ready is not."""
-    monkeypatch.setattr(sending, "TIMEOUT", -4.9)  # of which a drain waits five seconds more
+    monkeypatch.setattr(sender, "LAST_SENDS", 0.1)
     await keep(services, AT_ONCE + AT_ONCE // READY, to=person(1))
     watched(services).gate.clear()
     draining = asyncio.create_task(drained(services))
@@ -183,11 +192,13 @@ async def test_who_stops_does_not_wait_for_the_turns_of_another_drain(services: 
     await one
 
 
-async def test_under_429_fewer_are_under_way_and_then_more_again(services: Services, double: Double) -> None:
+async def test_under_429_fewer_are_under_way_and_then_more_again(
+    services: Services, emulator: Emulator
+) -> None:
     await keep(services, 40)
-    double.plan(kind="error", resource="messages", code=20429, times=3)
+    emulator.plan(kind="error", resource="messages", code=20429, times=3)
     limits: list[int] = []
-    slots, slower = services.twilio.slots, services.twilio.slots.slower
+    slots, slower = services.slots, services.slots.slower
 
     def noted() -> None:
         slower()
@@ -242,7 +253,7 @@ def test_turns_are_neither_lost_nor_made(steps: list[str]) -> None:
         for _ in range(entered):
             slots.leave()
         for _ in range(slots.limit):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE):
                 await slots.enter()
         assert slots.under_way == slots.limit
 
@@ -250,5 +261,5 @@ def test_turns_are_neither_lost_nor_made(steps: list[str]) -> None:
 
 
 async def test_a_tick_ends_although_nothing_is_due(services: Services) -> None:
-    report = await drain.tick(services, now=NOW)
+    report = await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
     assert (str(report), all_free(services)) == ("nothing due", True)

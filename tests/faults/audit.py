@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from shared.delivery.states import IN_DOUBT, WAITING, State, from_twilio
-from shared.sms.message import Message
+from shared.delivery.record import Delivery
+from shared.delivery.states import IN_DOUBT, UNDER_WAY, WAITING, State, from_twilio
 
-GONE = frozenset({State.SUBMITTED, State.SENT, State.DELIVERED, State.READ, State.UNDELIVERED})
+GONE = (
+    UNDER_WAY
+    | {State.DELIVERED, State.READ, State.UNDELIVERED}
+    | {State.COMPLETED, State.BUSY, State.NO_ANSWER}
+)
 
 
 @dataclass
 class Verdict:
-    """How the two records differ; each list holds message ids.
+    """How the two records differ; each list holds ids of texts or calls.
 
     doubled: accepted more than once. lost: accepted by us, and neither sent nor in a state that says why not;
     or said to be sent, which it was not. stuck: still waiting, or still in doubt. wrong: sent, but under
@@ -51,7 +55,7 @@ def accepted(ledger: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
     return found
 
 
-def audit(ids: Sequence[str], record: Iterable[Message], ledger: Iterable[Mapping[str, Any]]) -> Verdict:
+def audit(ids: Sequence[str], record: Iterable[Delivery], ledger: Iterable[Mapping[str, Any]]) -> Verdict:
     """ids: everything that was accepted from a caller, whatever became of it."""
     truth = accepted(ledger)
     known = {message.id: message for message in record}
@@ -82,5 +86,5 @@ def audit(ids: Sequence[str], record: Iterable[Message], ledger: Iterable[Mappin
     return verdict
 
 
-def _agrees(message: Message, entry: Mapping[str, Any]) -> bool:
+def _agrees(message: Delivery, entry: Mapping[str, Any]) -> bool:
     return message.sid == entry["sid"] and message.state is from_twilio(entry["status"])

@@ -113,7 +113,7 @@ async def plainly(world: World, count: int) -> Plain:
             return {row["body"]: row["sent"] for row in table.list_entities()}
 
     marked = await asyncio.to_thread(read)
-    ledger = world.double.ledger()["messages"]
+    ledger = world.emulator.ledger()["messages"]
     truth = Counter(entry["body"] for entry in ledger)
     ends = {entry["body"]: entry["status"] for entry in ledger}
     bodies = [f"Plain {number}" for number in range(count)]

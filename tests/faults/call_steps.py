@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import errors
-from shared.calls import placing as calls
+from shared.calls import placing
 from shared.delivery.states import State
 from tests.faults.audit import accepted
 from tests.faults.steps import MOST, crashed_at, person
@@ -34,7 +34,13 @@ def queued(call_id: str, to: str) -> dict[str, Any]:
 async def deliver(world: World, message: dict[str, Any]) -> bool:
     """The queue brings a message; False where it is to come again."""
     try:
-        await calls.place(message["raw"], message["message_id"], world.services, now=world.clock.now())
+        await placing.place(
+            message["raw"],
+            message["message_id"],
+            world.services.call_outbox,
+            world.services.dead_letters,
+            now=world.clock.now(),
+        )
     except (errors.Contended, errors.NotSent, errors.StorageAway):
         return False
     return True
@@ -43,8 +49,8 @@ async def deliver(world: World, message: dict[str, Any]) -> bool:
 async def settled(world: World, call_id: str) -> State:
     """Let ticks come until the call is settled; its state."""
     for _ in range(15):
-        await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
-        await world.double.settle_async(30)
+        await world.drain_calls()
+        await world.emulator.settle_async(30)
         call = await world.services.calls.get(call_id)
         if call.state not in UNSETTLED:
             return call.state
@@ -54,7 +60,7 @@ async def settled(world: World, call_id: str) -> State:
 
 def rung(world: World, call_id: str) -> list[str]:
     """The SIDs under which Twilio rang for this id."""
-    return [each["sid"] for each in accepted(world.double.ledger()["calls"]).get(call_id, [])]
+    return [each["sid"] for each in accepted(world.emulator.ledger()["calls"]).get(call_id, [])]
 
 
 async def exits(world: World) -> AsyncIterator[Case]:
@@ -66,7 +72,7 @@ async def exits(world: World) -> AsyncIterator[Case]:
             step = await crashed_at(world, number, side, "place", message)
             while not await deliver(world, message):
                 world.clock.forward(seconds=40)
-                await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
+                await world.drain_calls()
             state = await settled(world, call_id)
             assert await deliver(world, message)
             if not step:
@@ -80,7 +86,7 @@ async def exits(world: World) -> AsyncIterator[Case]:
             assert await crashed_at(world, 2, "after", "place", message) == "after the POST"
             world.answers_callbacks = True
             world.clock.forward(minutes=2)
-            step = await crashed_at(world, number, side, "reconcile calls", {})
+            step = await crashed_at(world, number, side, "drain calls", {})
             state = await settled(world, call_id)
             if not step:
                 break

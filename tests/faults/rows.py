@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared import errors
-from shared.delivery import drain
+from shared import errors, timer
 from shared.delivery.states import State
-from shared.delivery.store import PARTITIONS
+from shared.storage.partitions import PARTITIONS
 from tests.faults import baseline, call_steps, steps
 from tests.faults.audit import Verdict
 from tests.faults.baseline import Plain
@@ -66,7 +65,7 @@ async def kills(
 ) -> Outcome:
     """Drainers at work; one of them is killed every so often, and replaced at once."""
     await world.start(SEND_CONCURRENCY=str(at_once))
-    world.double.faults(latency_ms=100)
+    world.emulator.faults(latency_ms=100)
     ids = await world.many(size)
     world.clock.forward(seconds=5)
     killed = await _killing(world, Work("drain for ever", {}), drainers, every, lambda: _all_claimed(world))
@@ -74,7 +73,7 @@ async def kills(
     ours = await world.verdict(ids)
 
     await world.start()
-    world.double.faults(latency_ms=LATENCY)
+    world.emulator.faults(latency_ms=LATENCY)
     count = max(50, size // 20)
     await baseline.fill(world, count)
 
@@ -113,7 +112,7 @@ async def _killing(
 async def _all_claimed(world: World) -> bool:
     """Is nothing due any more?"""
     for partition in PARTITIONS:
-        rows = await world.store.agenda(partition, world.clock.now(), limit=1)
+        rows = await world.store.due(partition, world.clock.now(), limit=1)
         if any(row.key.split("|")[2] == "m" for row in rows):
             return False
     return True
@@ -122,7 +121,7 @@ async def _all_claimed(world: World) -> bool:
 async def lost_answers(world: World, size: int) -> Outcome:
     faults = {"lost_answers": 0.05, "errors_5xx_after_acceptance": 0.02, "throttled": 0.05}
     await world.start()
-    world.double.faults(latency_ms=LATENCY, callbacks_dark=True, **faults)
+    world.emulator.faults(latency_ms=LATENCY, callbacks_dark=True, **faults)
     ids = await world.many(size)
     await world.drain()
     in_doubt = sum(message.state is State.UNKNOWN for message in await world.messages())
@@ -132,7 +131,7 @@ async def lost_answers(world: World, size: int) -> Outcome:
     await world.start()
     count = max(50, size // 10)
     await baseline.fill(world, count)
-    world.double.faults(**faults)
+    world.emulator.faults(**faults)
     await baseline.ticks(world, count)
     return Outcome(ours, await baseline.plainly(world, count), {"in doubt": in_doubt, "minutes": minutes})
 
@@ -146,7 +145,7 @@ async def broken_callbacks(world: World, size: int) -> Outcome:
         "undelivered": 0.05,
     }
     await world.start()
-    world.double.faults(latency_ms=LATENCY, **faults)
+    world.emulator.faults(latency_ms=LATENCY, **faults)
     ids = await world.many(size)
     minutes = await world.settle()
     ours = await world.verdict(ids)
@@ -154,23 +153,23 @@ async def broken_callbacks(world: World, size: int) -> Outcome:
     await world.start()
     count = max(50, size // 10)
     await baseline.fill(world, count)
-    world.double.faults(**faults)
+    world.emulator.faults(**faults)
     await baseline.ticks(world, 2)
-    await world.double.settle_async(30)
+    await world.emulator.settle_async(30)
     return Outcome(ours, await baseline.plainly(world, count), {"minutes": minutes})
 
 
 async def all_dark(world: World, size: int) -> Outcome:
     """Half of the answers are lost, and neither callbacks nor the list say more."""
     await world.start()
-    world.double.faults(lost_answers=0.5, callbacks_dark=True, list_dark=True)
+    world.emulator.faults(lost_answers=0.5, callbacks_dark=True, list_dark=True)
     ids = await world.many(size)
     await world.drain()
     minutes = await world.settle()
     ours = await world.verdict(ids)
     await world.start()
     await baseline.fill(world, size)
-    world.double.faults(lost_answers=0.5)
+    world.emulator.faults(lost_answers=0.5)
     await baseline.ticks(world, size * 3)
     return Outcome(ours, await baseline.plainly(world, size), {"minutes": minutes})
 
@@ -178,12 +177,12 @@ async def all_dark(world: World, size: int) -> Outcome:
 async def two_at_once(world: World, size: int) -> Outcome:
     """Two timers at once, with every shard on the queue three times, for messages and for calls."""
     await world.start()
-    world.double.faults(latency_ms=LATENCY)
+    world.emulator.faults(latency_ms=LATENCY)
     ids = await world.many(size)
     world.clock.forward(seconds=5)
     workers = [Worker(world.job("drain")) for _ in range(2)]
     shards = [
-        drain.one_shard(partition.encode(), world.services, now=world.clock.now())
+        timer.one_shard(partition.encode(), world.services.text_outbox, now=world.clock.now())
         for partition in PARTITIONS * 3
     ]
     await asyncio.gather(*shards)
@@ -199,7 +198,7 @@ async def two_at_once(world: World, size: int) -> Outcome:
     rung = [len(call_steps.rung(world, each["message_id"])) for each in calls]
 
     await world.start()
-    world.double.faults(latency_ms=LATENCY)
+    world.emulator.faults(latency_ms=LATENCY)
     await baseline.fill(world, size)
     plain = [Worker(world.job("plain loop", ticks=2)) for _ in range(2)]
     for worker in plain:
@@ -227,7 +226,7 @@ async def lost_writes(world: World, size: int) -> Outcome:
             for _ in range(3):
                 with suppress(errors.StorageAway):
                     await world.drain([first.partition])
-            await world.double.settle_async(30)
+            await world.emulator.settle_async(30)
             before = lossy.lost
             lossy.reset(lambda _: False)
             await steps.settled(world, ids)
@@ -248,13 +247,13 @@ async def clocks(world: World, size: int) -> Outcome:
     for minutes in (5, -5):
         await world.start()
         world.clock.skew = timedelta(minutes=minutes)
-        world.double.faults(lost_answers=0.3, callbacks_dark=True)
+        world.emulator.faults(lost_answers=0.3, callbacks_dark=True)
         ids = await world.many(size)
         await world.settle()
         total += await world.verdict(ids)
     await world.start()
     await baseline.fill(world, size)
-    world.double.faults(lost_answers=0.3)
+    world.emulator.faults(lost_answers=0.3)
     await baseline.ticks(world, size * 2)
     return Outcome(total, await baseline.plainly(world, size))
 
@@ -284,19 +283,19 @@ async def credentials_refused(world: World, size: int) -> Outcome:
     """A tick every half minute for ten minutes in which Twilio refuses the credentials."""
     await world.start(DAILY_LIMIT="1000")
     ids = await world.many(size)
-    world.double.faults(credentials_refused=True)
+    world.emulator.faults(credentials_refused=True)
     for _ in range(20):
         await world.drain()
         world.clock.forward(seconds=30)
     burned = sum(message.attempts for message in await world.messages())
-    world.double.faults(credentials_refused=False)
+    world.emulator.faults(credentials_refused=False)
     await world.settle()
     ours = await world.verdict(ids)
     await world.start()
     await baseline.fill(world, size)
-    world.double.faults(credentials_refused=True)
+    world.emulator.faults(credentials_refused=True)
     await baseline.ticks(world, 20)
-    world.double.faults(credentials_refused=False)
+    world.emulator.faults(credentials_refused=False)
     await baseline.ticks(world, 2)
     return Outcome(ours, await baseline.plainly(world, size), {"attempts burned": burned})
 
@@ -315,7 +314,7 @@ async def clock_changes(world: World, size: int) -> Outcome:
         ids = [(await world.text("+12025550101", f"Wall {n}", **asked)).id for n in range(size)]
         for _ in range(24):
             await world.drain([ids[0][:2]])
-            await world.double.settle_async(30)
+            await world.emulator.settle_async(30)
             world.clock.forward(minutes=10)
         late += sum(not due <= each.posted < due + TICK for each in await world.messages() if each.posted)
         total += await world.verdict(ids)
@@ -324,13 +323,13 @@ async def clock_changes(world: World, size: int) -> Outcome:
         await baseline.fill(world, size, due=datetime.fromisoformat(wall).replace(tzinfo=UTC))
         early_or_late = 0
         for _ in range(24):
-            before = len(world.double.ledger()["messages"])
+            before = len(world.emulator.ledger()["messages"])
             wall_clock = world.clock.now().astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
             await baseline.ticks(world, 1, now=wall_clock)
             if not due <= world.clock.now() < due + TICK:
-                early_or_late += len(world.double.ledger()["messages"]) - before
+                early_or_late += len(world.emulator.ledger()["messages"]) - before
             world.clock.forward(minutes=10)
-        await world.double.settle_async(30)
+        await world.emulator.settle_async(30)
         result = await baseline.plainly(world, size)
         result.too_late = early_or_late
         plain += result

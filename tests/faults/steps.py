@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.delivery.states import State
-from shared.sms.message import Message, shard
+from shared.sms.message import Message
+from shared.storage.partitions import shard
 from tests.faults.audit import Verdict
 from tests.faults.workers import CRASHED, Job, Worker
 from tests.faults.world import UNSETTLED, World
@@ -57,8 +58,8 @@ async def exits_while_sending(world: World) -> AsyncIterator[Case]:
             made = [await world.text(to, f"{side} {number} {text}") for text in "abc"]
             made.append(await world.text(to, f"{side} {number} daily", repeat="FREQ=DAILY"))
             ids = [message.id for message in made]
-            world.double.plan(kind="error", code=20429, to=to)
-            world.double.plan(kind="lost", to=to)
+            world.emulator.plan(kind="error", code=20429, to=to)
+            world.emulator.plan(kind="lost", to=to)
             step = await crashed_at(world, number, side, "drain", {"partitions": [shard(to)]})
             messages = await settled(world, ids)
             series = [each for each in await world.messages() if each.to == to and each.series]

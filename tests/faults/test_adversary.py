@@ -1,4 +1,4 @@
-"""Scenarios made up to lose, double or strand a message; each was believed to before it was tried."""
+"""Scenarios made up to lose, emulator or strand a message; each was believed to before it was tried."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,13 +9,13 @@ from time import monotonic
 import pytest
 
 from shared import errors
-from shared.delivery import drain
-from shared.delivery import settle as reconcile
+from shared.delivery import timings
 from shared.delivery.states import State
-from shared.delivery.store import MessageStore
+from shared.delivery.store import Store
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
-from shared.sms.message import Message, shard
+from shared.sms.message import Message
+from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Put, Row, Write, stamp
 from shared.storage.tables import Table
 from tests.faults import steps
@@ -33,7 +33,7 @@ class Hooked(Table):
     """A table with something before or after a commit. `before` and `after` are asked with its writes."""
 
     def __init__(self, table: Table) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self.before: Callable[[Sequence[Write]], Awaitable[None]] | None = None
         self.after: Callable[[Sequence[Write]], Awaitable[None]] | None = None
 
@@ -50,7 +50,7 @@ class Hooked(Table):
 def table(world: World) -> Hooked:
     """The messages' table, with hooks."""
     hooked = Hooked(world.services.tables.table("messages"))
-    world.services.messages = MessageStore(hooked, world.services.settings.erasure_key)
+    world.services.messages = Store(hooked, Message)
     return hooked
 
 
@@ -60,7 +60,7 @@ def is_claim(writes: Sequence[Write]) -> bool:
 
 def posts(world: World, message_id: str) -> int:
     """How often Twilio accepted it."""
-    return len(accepted(world.double.ledger()["messages"]).get(message_id, []))
+    return len(accepted(world.emulator.ledger()["messages"]).get(message_id, []))
 
 
 async def ends(world: World, *messages: Message) -> list[State]:
@@ -156,7 +156,7 @@ async def test_a_paced_drain_leaves_nothing_claimed_behind(world: World) -> None
     await world.start(MAX_PER_SECOND="5")
     messages = [await world.text(ANNA, f"Hello {n}") for n in range(40)]
     report = await world.drain(seconds=1)
-    states = [message.state for message in await world.store.many(each.id for each in messages)]
+    states = [message.state for message in await world.store.readable(each.id for each in messages)]
     assert states.count(State.PENDING) == 40 - report.states["submitted"]
     assert not report.to_do, "another instance would send at the same pace once more"
 
@@ -165,7 +165,7 @@ async def test_quiet_hours_after_a_retry_leave_a_message_that_can_be_canceled(wo
     now = world.clock.now().astimezone(UTC)
     quiet = f"{now + timedelta(minutes=3):%H:%M}-{now + timedelta(hours=2):%H:%M}"
     message = await world.text(ANNA, "Hello", quiet_hours=quiet)
-    world.double.plan(kind="error", code=20429)
+    world.emulator.plan(kind="error", code=20429)
     await world.drain()
     world.clock.forward(minutes=15)
     await world.drain()
@@ -176,15 +176,17 @@ async def test_quiet_hours_after_a_retry_leave_a_message_that_can_be_canceled(wo
 
 async def test_a_series_whose_recipient_was_edited_goes_on(world: World) -> None:
     message = await world.text(ANNA, "Hello", repeat="FREQ=HOURLY")
-    await schedule.edit(message.id, {"to": STRANGER}, world.services, now=world.clock.now())
+    await schedule.edit(
+        message.id, {"to": STRANGER}, world.services.messages, world.services.settings, now=world.clock.now()
+    )
     for _ in range(3):
         await world.drain()
-        await world.double.settle_async(30)
+        await world.emulator.settle_async(30)
         world.clock.forward(hours=1)
     sent = [each for each in await world.messages() if each.state is State.DELIVERED]
     assert len(sent) == 3
     assert {each.to for each in sent} == {STRANGER}
-    listed = (await world.store.to(STRANGER)).messages
+    listed = (await world.store.to(STRANGER)).items
     assert {each.id for each in listed} == {each.id for each in await world.messages()}
     assert len(listed) == len({each.id for each in listed})
     for each in listed:
@@ -200,7 +202,9 @@ async def test_a_series_edited_to_fall_on_its_own_next_time_goes_on(world: World
     (second,) = [each for each in await world.messages() if each.state is State.PENDING]
     world.clock.forward(minutes=30)
     at = stamp(start + timedelta(minutes=40))
-    await schedule.edit(second.id, {"send_at": at}, world.services, now=world.clock.now())
+    await schedule.edit(
+        second.id, {"send_at": at}, world.services.messages, world.services.settings, now=world.clock.now()
+    )
     world.clock.forward(minutes=11)
     await world.drain()
     states = sorted(each.state for each in await world.messages())
@@ -215,10 +219,10 @@ async def test_a_look_up_does_not_take_the_sid_of_one_that_is_just_being_posted(
     second = await world.text(ANNA, "Alarm", send_at=stamp(world.clock.now() + timedelta(seconds=80)))
     world.clock.forward(seconds=85)
     world.answers_callbacks = False
-    world.double.faults(latency_ms=1500)
+    world.emulator.faults(latency_ms=1500)
     held = asyncio.create_task(world.drain())
     await until(lambda: posts(world, second.id))
-    world.double.faults(latency_ms=0)
+    world.emulator.faults(latency_ms=0)
     world.clock.forward(seconds=10)
     await world.drain()
     await world.drain()
@@ -234,7 +238,7 @@ async def test_a_look_up_knows_the_sid_of_a_message_that_was_due_days_ago(world:
     old = await world.text(ANNA, "Hello")
     world.clock.forward(days=3)
     await world.drain()
-    await world.double.settle_async(30)
+    await world.emulator.settle_async(30)
     new = await world.text(ANNA, "Hello")
     assert await steps.crashed_at(world, 2, "before", "drain", {"partitions": [shard(ANNA)]})
     assert await ends(world, old, new) == [State.DELIVERED, State.UNRESOLVED]
@@ -243,27 +247,27 @@ async def test_a_look_up_knows_the_sid_of_a_message_that_was_due_days_ago(world:
 async def test_two_alike_in_doubt_at_once_get_one_sid_each(world: World) -> None:
     messages = [await world.text(ANNA, "Alarm") for _ in range(3)]
     world.answers_callbacks = False
-    world.double.plan(kind="lost", to=ANNA, times=2)
+    world.emulator.plan(kind="lost", to=ANNA, times=2)
     await world.drain()
     await ends(world, *messages)
     sids = {(await world.store.get(each.id)).sid for each in messages}
-    assert sids == {each["sid"] for each in world.double.ledger()["messages"]}
+    assert sids == {each["sid"] for each in world.emulator.ledger()["messages"]}
 
 
 async def test_a_late_callback_corrects_a_look_up(world: World) -> None:
     """It carries our id: where two messages alike were mixed up, it knows better."""
     messages = [await world.text(ANNA, "Alarm") for _ in range(4)]
     world.answers_callbacks = False
-    world.double.plan(kind="lost", to=ANNA, times=4)
-    world.double.pace(step=2)
-    world.double.faults(callbacks_reordered=0.0)
+    world.emulator.plan(kind="lost", to=ANNA, times=4)
+    world.emulator.pace(step=2)
+    world.emulator.faults(callbacks_reordered=0.0)
     await world.drain()
     world.clock.forward(minutes=2)
     await world.drain()
     assert {(await world.store.get(each.id)).state for each in messages} <= {State.SUBMITTED, State.SENT}
     world.answers_callbacks = True
-    await world.double.settle_async(30)
-    truth = accepted(world.double.ledger()["messages"])
+    await world.emulator.settle_async(30)
+    truth = accepted(world.emulator.ledger()["messages"])
     for each in messages:
         present = await world.store.get(each.id)
         assert (present.sid, present.state) == (truth[each.id][0]["sid"], State.DELIVERED)
@@ -273,9 +277,9 @@ async def test_a_callback_after_a_resend_was_asked_for_stops_the_second_send(wor
     """Unresolved, a person resends it, and then Twilio says that it had been sent after all."""
     message = await world.text(ANNA, "Hello")
     world.answers_callbacks = False
-    world.double.faults(list_dark=True)
-    world.double.plan(kind="lost", to=ANNA)
-    world.double.pace(step=1.5)
+    world.emulator.faults(list_dark=True)
+    world.emulator.plan(kind="lost", to=ANNA)
+    world.emulator.pace(step=1.5)
     await world.drain()
     for _ in range(4):
         world.clock.forward(minutes=3)
@@ -283,7 +287,7 @@ async def test_a_callback_after_a_resend_was_asked_for_stops_the_second_send(wor
     assert (await world.store.get(message.id)).state is State.UNRESOLVED
     await schedule.resend(message.id, world.store, now=world.clock.now())
     world.answers_callbacks = True
-    await world.double.settle_async(30)
+    await world.emulator.settle_async(30)
     await world.drain()
     assert await ends(world, message) == [State.DELIVERED]
     assert posts(world, message.id) == 1
@@ -292,7 +296,7 @@ async def test_a_callback_after_a_resend_was_asked_for_stops_the_second_send(wor
 async def test_a_flush_that_landed_unheard_and_a_new_claim_do_not_mix(world: World, table: Hooked) -> None:
     """429 is written back, the answer lost; before the flush is repeated another drain has claimed it."""
     message = await world.text(ANNA, "Hello")
-    world.double.plan(kind="error", code=20429)
+    world.emulator.plan(kind="error", code=20429)
 
     async def lose(writes: Sequence[Write]) -> None:
         if any(isinstance(write, Insert) and "|m|" in write.key for write in writes):
@@ -345,7 +349,7 @@ async def test_an_opt_out_that_storage_does_not_take_leaves_the_message_suppress
     world: World, table: Hooked
 ) -> None:
     message = await world.text(ANNA, "Hello")
-    world.double.plan(kind="error", code=21610)
+    world.emulator.plan(kind="error", code=21610)
 
     async def refuse(writes: Sequence[Write]) -> None:
         if any(write.key.startswith("o|") for write in writes):
@@ -374,12 +378,12 @@ async def test_a_creation_that_races_with_a_stop_is_not_sent(world: World, table
     racing = await world.text(ANNA, "Hello")
     table.before = None
     world.clock.forward(seconds=5)
-    real = world.store.agenda
+    real = world.store.due
 
     async def short_pages(partition: str, now: datetime, *, after: str = "") -> list[Row]:
         return await real(partition, now, after=after, limit=1)
 
-    world.store.agenda = short_pages  # type: ignore[method-assign, assignment]
+    world.store.due = short_pages  # type: ignore[method-assign, assignment]
     await world.drain()
     assert await ends(world, racing, *backlog) == [State.SUPPRESSED] + [State.DELIVERED] * 3
     assert posts(world, racing.id) == 0
@@ -398,11 +402,11 @@ async def test_start_after_two_stops_lets_messages_through_at_once(world: World)
 async def test_refused_credentials_do_not_use_up_the_daily_limit(world: World) -> None:
     await world.start(DAILY_LIMIT="2")
     messages = [await world.text(ANNA, f"Hello {n}") for n in range(2)]
-    world.double.faults(credentials_refused=True)
+    world.emulator.faults(credentials_refused=True)
     for _ in range(5):
         await world.drain()
         world.clock.forward(seconds=1)
-    world.double.faults(credentials_refused=False)
+    world.emulator.faults(credentials_refused=False)
     assert await ends(world, *messages) == [State.DELIVERED] * 2
 
 
@@ -410,7 +414,7 @@ async def test_look_ups_that_take_long_do_not_hold_up_what_is_due(world: World) 
     """Twilio's list does not answer: the drain must still send, and in its time."""
     doubtful = [await world.text(each, "Hello") for each in PEOPLE if shard(each) == shard(ANNA)]
     world.answers_callbacks = False
-    world.double.plan(kind="lost", times=len(doubtful))
+    world.emulator.plan(kind="lost", times=len(doubtful))
     await world.drain()
     world.clock.forward(minutes=2)
     due = await world.text(ANNA, "Due")
@@ -443,7 +447,7 @@ async def test_an_outcome_of_a_drain_whose_lease_ran_out_is_still_written(
         if not raced and any(isinstance(write, Put) and write.key.startswith("m|") for write in writes):
             raced = True
             world.clock.forward(minutes=2)
-            world.double.faults(list_dark=True)
+            world.emulator.faults(list_dark=True)
             await world.drain()
             assert (await world.store.get(message.id)).state is State.UNKNOWN
 
@@ -478,25 +482,31 @@ async def test_editing_while_a_drain_claims_sends_the_text_before_or_after(world
     async def edit(message: Message) -> str:
         try:
             body = f"New {message.body}"
-            await schedule.edit(message.id, {"body": body}, world.services, now=world.clock.now())
+            await schedule.edit(
+                message.id,
+                {"body": body},
+                world.services.messages,
+                world.services.settings,
+                now=world.clock.now(),
+            )
         except errors.Conflict:
             return message.body
         return body
 
     texts, _ = await asyncio.gather(asyncio.gather(*map(edit, messages)), world.drain())
     await ends(world, *messages)
-    truth = accepted(world.double.ledger()["messages"])
+    truth = accepted(world.emulator.ledger()["messages"])
     assert [[each["body"] for each in truth[message.id]] for message in messages] == [[t] for t in texts]
 
 
 async def test_a_callback_of_another_attempt_is_not_taken_for_this_one(world: World) -> None:
     message = await world.text(ANNA, "Hello")
     await world.drain()
-    await world.double.settle_async(30)
+    await world.emulator.settle_async(30)
     present = await world.store.get(message.id)
     changed = replace(present, state=State.POSTING, attempt="another", sid="")
     await world.store.table.commit(message.partition, world.store.put(present, changed))
-    delivery = world.double.deliveries(sid=present.sid)[-1]
+    delivery = world.emulator.deliveries(sid=present.sid)[-1]
     request = world.front.requests[-1]
     assert delivery["url"].endswith(f"attempt={present.attempt}")
     assert (await world._webhook(request)).status_code == 204
@@ -505,6 +515,6 @@ async def test_a_callback_of_another_attempt_is_not_taken_for_this_one(world: Wo
 
 def test_the_graces_are_in_order() -> None:
     """A lease outlasts a request, and a look-up gives up only after it has had time to be listed."""
-    assert drain.LEASE.total_seconds() > 3 * 15
-    assert drain.LEASE < reconcile.GRACE < reconcile.BLIND
-    assert timedelta(minutes=5) < reconcile.SKEW
+    assert timings.LEASE.total_seconds() > 3 * 15
+    assert timings.LEASE < timings.GRACE < timings.BLIND
+    assert timedelta(minutes=5) < timings.SKEW

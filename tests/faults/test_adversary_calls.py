@@ -1,14 +1,17 @@
 """Scenarios made up to ring a person twice, or to lose a call."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from shared import errors
-from shared.calls import placing as calls
-from shared.calls.ledger import CallLedger
+from shared.calls import replay
+from shared.calls.call import Call
 from shared.delivery.states import State
+from shared.delivery.store import Store
+from shared.sms import opt_outs
 from shared.storage.rows import Write
 from tests.faults import call_steps, steps
 from tests.faults.call_steps import deliver, queued, rung, settled
@@ -23,7 +26,7 @@ ANNA = PEOPLE[0]
 def table(world: World) -> Hooked:
     """The calls' table, with hooks."""
     hooked = Hooked(world.services.tables.table("calls"))
-    world.services.calls = CallLedger(hooked)
+    world.services.calls = Store(hooked, Call)
     return hooked
 
 
@@ -75,13 +78,13 @@ async def test_a_look_up_does_not_take_the_sid_of_a_call_that_is_just_being_plac
     world.answers_callbacks = False
     assert await steps.crashed_at(world, 2, "before", "place", queued("first", ANNA)) == "before the POST"
     world.clock.forward(seconds=85)
-    world.double.faults(latency_ms=1500)
+    world.emulator.faults(latency_ms=1500)
     placing = asyncio.create_task(deliver(world, queued("second", ANNA)))
     await until(lambda: rung(world, "second"))
-    world.double.faults(latency_ms=0)
+    world.emulator.faults(latency_ms=0)
     world.clock.forward(seconds=10)
     for _ in range(2):
-        await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
+        await world.drain_calls()
     await placing
     assert await settled(world, "first") is State.UNRESOLVED
     assert await settled(world, "second") is State.COMPLETED
@@ -93,7 +96,7 @@ async def test_a_look_up_does_not_take_the_sid_of_a_call_that_a_callback_reporte
     assert await steps.crashed_at(world, 2, "before", "place", queued("first", ANNA)) == "before the POST"
 
     async def wait_for_the_callback() -> None:
-        await world.double.settle_async(30)
+        await world.emulator.settle_async(30)
 
     async def hold_the_outcome() -> None:
         table.before = first(wait_for_the_callback, table)
@@ -115,9 +118,9 @@ async def test_an_outcome_after_the_lease_was_settled_by_another_is_still_writte
 ) -> None:
     async def settle() -> None:
         world.answers_callbacks = False
-        world.double.faults(list_dark=True)
+        world.emulator.faults(list_dark=True)
         world.clock.forward(minutes=2)
-        await calls.reconcile(world.services.calls, world.services.twilio, now=world.clock.now())
+        await world.drain_calls()
         assert (await world.services.calls.get("call")).state is State.UNKNOWN
 
     async def hold_the_outcome() -> None:
@@ -130,21 +133,38 @@ async def test_an_outcome_after_the_lease_was_settled_by_another_is_still_writte
 
 
 async def test_a_call_that_the_queue_gives_up_does_not_stay_pending(world: World) -> None:
-    world.double.faults(throttled=1.0)
+    world.emulator.faults(throttled=1.0)
     message = queued("call", ANNA)
-    assert not await deliver(world, message)
-    await calls.bury(message["raw"], "call", world.services, now=world.clock.now())
+    assert await deliver(world, message)
+    assert (await world.services.calls.get("call")).state is State.PENDING
+    await replay.bury(
+        message["raw"], "call", world.services.calls, world.services.dead_letters, now=world.clock.now()
+    )
     assert (await world.services.calls.get("call")).state is State.FAILED
-    world.double.faults(throttled=0.0)
-    await calls.reopen("call", world.services.calls, now=world.clock.now())
+    world.emulator.faults(throttled=0.0)
+    world.clock.forward(minutes=11)
+    await world.drain_calls()
+    assert rung(world, "call") == []
+    await replay.reopen("call", world.services.calls, now=world.clock.now())
     assert await deliver(world, message)
     assert await call_steps.settled(world, "call") is State.COMPLETED
     assert len(rung(world, "call")) == 1
 
 
+async def test_a_message_that_comes_again_for_who_has_opted_out_is_no_dead_letter(world: World) -> None:
+    """It names no id, so the second delivery is not known to be one."""
+    await opt_outs.opt_out(world.store, ANNA, now=world.clock.now(), source="STOP")
+    raw = json.dumps({"to": ANNA, "say": "Hello"}).encode()
+    for _ in range(2):
+        assert await deliver(world, {"raw": raw, "message_id": "q1"})
+    assert (await world.services.calls.get("q1")).state is State.SUPPRESSED
+    assert (await world.services.dead_letters.page())["dead_letters"] == []
+    assert rung(world, "q1") == []
+
+
 async def test_lost_answers_of_calls_are_settled_by_the_list_and_none_rings_twice(world: World) -> None:
     world.answers_callbacks = False
-    world.double.faults(lost_answers=0.5)
+    world.emulator.faults(lost_answers=0.5)
     for number in range(12):
         message = queued(f"call-{number}", PEOPLE[number % 6])
         while not await deliver(world, message):
@@ -153,4 +173,4 @@ async def test_lost_answers_of_calls_are_settled_by_the_list_and_none_rings_twic
         assert await settled(world, f"call-{number}") is State.COMPLETED
         assert len(rung(world, f"call-{number}")) == 1
     found = [await world.services.calls.get(f"call-{number}") for number in range(12)]
-    assert {each.sid for each in found} == {each["sid"] for each in world.double.ledger()["calls"]}
+    assert {each.sid for each in found} == {each["sid"] for each in world.emulator.ledger()["calls"]}

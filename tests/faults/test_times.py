@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.delivery.states import State
-from shared.sms.message import shard
+from shared.storage.partitions import shard
 from tests.faults import rows
 from tests.faults.world import PEOPLE, World
 
@@ -31,11 +31,11 @@ async def test_a_daily_message_comes_once_a_day_while_clocks_change(world: World
             first = f"{start.date() + timedelta(days=1)}T{clock}:00"
             await world.text(PEOPLE[0], clock, send_at=first, time_zone=zone, repeat="FREQ=DAILY;COUNT=4")
         for _ in range(24 * 6):
-            if await world.store.agenda(shard(PEOPLE[0]), world.clock.now(), limit=1):
+            if await world.store.due(shard(PEOPLE[0]), world.clock.now(), limit=1):
                 await world.drain([shard(PEOPLE[0])])
             world.clock.forward(hours=1)
         sent = [each for each in await world.messages() if each.sid]
-        assert len(sent) == len(world.double.ledger()["messages"]) == 2 * 4
+        assert len(sent) == len(world.emulator.ledger()["messages"]) == 2 * 4
         days = {(each.body, each.due.astimezone(each.zone).date()) for each in sent}
         assert len(days) == len(sent)
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,14 +18,16 @@ from typing import Any
 
 import twilio.rest.api  # noqa: F401  what a worker needs is imported before the fork
 
-from shared.calls import placing as calls
-from shared.calls.ledger import CallLedger
+from shared.calls import placing
+from shared.calls.call import Call
 from shared.config import Settings
-from shared.delivery import drain
-from shared.delivery.store import MessageStore
+from shared.delivery import drain, keys
+from shared.delivery.outbox import Outbox
+from shared.delivery.store import Store
 from shared.services import Services
 from shared.sms import opt_outs as recipients
 from shared.sms import schedule
+from shared.sms.message import Message
 from shared.storage.rows import Put, Write
 from shared.storage.tables import Table
 from shared.twilio_helper import Sent, Twilio
@@ -80,7 +83,7 @@ class Steps:
 
 class SteppedTable(Table):
     def __init__(self, table: Table, steps: Steps) -> None:
-        super().__init__(table._client)
+        super().__init__(table._client, table._layout)
         self._steps = steps
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]:
@@ -104,28 +107,33 @@ class SteppedTwilio(Twilio):
 
 def _named(writes: Sequence[Write]) -> str:
     """What a transaction does, for a person who reads the table of steps."""
-    kinds = [write.key.split("|") for write in writes]
-    if any(isinstance(write, Put) and "|l|" in write.key for write in writes):
+    if any(isinstance(write, Put) and keys.kind(write.key) == keys.LEASE for write in writes):
         return "the claim"
-    parts = sorted({parts[2] if parts[0] == "q" and len(parts) > 3 else parts[0] for parts in kinds})
-    return f"the write of {', '.join(parts)}"
+    kinds = {
+        keys.kind(write.key) if write.key[:2] in (keys.DUE, keys.HOUSEKEEPING) else write.key[0]
+        for write in writes
+    }
+    return f"the write of {', '.join(sorted(kinds))}"
 
 
 # What workers do
 
 
 async def _drain(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await drain.drain(services.messages, services.twilio, services.settings, now=now, seconds=60, **arguments)
+    await drain.drain(services.text_outbox, now=now, seconds=60, **arguments)
+
+
+async def _drain_calls(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
+    await drain.drain(services.call_outbox, now=now, seconds=60, **arguments)
 
 
 async def _drain_for_ever(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
     """As the timer does, one tick after the other, until somebody kills it."""
+    outbox: Outbox[Any] = services.call_outbox if arguments["rings"] else services.text_outbox
     began = datetime.now(UTC)
     while True:
         at = now + (datetime.now(UTC) - began)
-        await drain.drain(
-            services.messages, services.twilio, services.settings, now=at, seconds=10, **arguments
-        )
+        await drain.drain(outbox, now=at, seconds=10)
         await asyncio.sleep(0.05)
 
 
@@ -134,7 +142,7 @@ async def _create(services: Services, now: datetime, arguments: Mapping[str, Any
 
 
 async def _edit(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await schedule.edit(arguments["id"], arguments["changes"], services, now=now)
+    await schedule.edit(arguments["id"], arguments["changes"], services.messages, services.settings, now=now)
 
 
 async def _cancel(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
@@ -150,15 +158,14 @@ async def _opt_out(services: Services, now: datetime, arguments: Mapping[str, An
 
 
 async def _place(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await calls.place(arguments["raw"], arguments["message_id"], services, now=now)
-
-
-async def _reconcile_calls(services: Services, now: datetime, arguments: Mapping[str, Any]) -> None:
-    await calls.reconcile(services.calls, services.twilio, now=now, **arguments)
+    await placing.place(
+        arguments["raw"], arguments["message_id"], services.call_outbox, services.dead_letters, now=now
+    )
 
 
 JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None]]] = {
     "drain": _drain,
+    "drain calls": _drain_calls,
     "drain for ever": _drain_for_ever,
     "create": _create,
     "edit": _edit,
@@ -166,7 +173,6 @@ JOBS: dict[str, Callable[[Services, datetime, Mapping[str, Any]], Awaitable[None
     "resend": _resend,
     "opt out": _opt_out,
     "place": _place,
-    "reconcile calls": _reconcile_calls,
 }
 
 
@@ -190,8 +196,8 @@ async def _work(job: Job, pipe: Connection) -> None:
         return
     services = Services(Settings.from_env(job.environ))
     steps = Steps(job.crash, pipe)
-    services.messages = MessageStore(SteppedTable(services.tables.table("messages"), steps))
-    services.calls = CallLedger(SteppedTable(services.tables.table("calls"), steps))
+    services.messages = Store(SteppedTable(services.tables.table("messages"), steps), Message)
+    services.calls = Store(SteppedTable(services.tables.table("calls"), steps), Call)
     services.twilio = SteppedTwilio(services.settings, steps)
     try:
         await JOBS[job.name](services, datetime.now(UTC) + job.offset, job.arguments)
@@ -199,7 +205,16 @@ async def _work(job: Job, pipe: Connection) -> None:
         await services.close()
 
 
+def _end_with_our_parent() -> None:
+    """Where the tests themselves are killed, nobody is left to stop a worker that drains for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(CRASHED)
+
+
 def _main(job: Job, pipe: Connection) -> None:
+    threading.Thread(target=_end_with_our_parent, daemon=True).start()
     logging.disable(logging.CRITICAL)  # what goes wrong here goes wrong on purpose
     asyncio.run(_work(job, pipe))
 

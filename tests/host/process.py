@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 
+from local.launcher.orphans import adopted
+
 ROOT = Path(__file__).parent.parent.parent
 HEADER = """\
 import asyncio
@@ -139,12 +141,13 @@ async def started(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    async with aiohttp.ClientSession() as session:
-        host = HostProcess(process, session, app_dir, environ or {})
-        try:
-            yield host
-        finally:
-            await host.stop()
+    with adopted(process.pid):
+        async with aiohttp.ClientSession() as session:
+            host = HostProcess(process, session, app_dir, environ or {})
+            try:
+                yield host
+            finally:
+                await host.stop()
 
 
 @asynccontextmanager

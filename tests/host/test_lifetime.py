@@ -6,7 +6,7 @@ from pathlib import Path
 
 from azure.storage.queue import QueueClient
 
-from local.ports import free_ports
+from local.launcher.ports import free_ports
 from tests.azurite import Azurite, make_queues
 from tests.host.process import HEADER, serving, started, write_app
 from tests.processes import children, is_alive, kill, needs_proc

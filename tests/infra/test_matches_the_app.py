@@ -1,24 +1,16 @@
 """infra/ names what the app names: its settings, queues, tables, containers, functions and log lines."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
 from local.host.worker import Worker
+from ops import gather_settings
 from shared.config import Settings
-from tests.infra import checks
-from tests.infra.bicep import Bicep, read_all
-
-ROOT = Path(__file__).parent.parent.parent
-INFRA = ROOT / "infra"
-PARAMETERS = INFRA / "main.parameters.json"
-
-NOT_IN_AZURE = {"AzureWebJobsStorage", "TWILIO_BASE_URL", "PHONE_URL"}
-"""A connection string, where Azure has an identity; and where the laptop edition's double and phone are."""
+from tests.infra.bicep import INFRA, PARAMETERS, ROOT, Snapshot, snapshot
 
 FOR_THE_HOST = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
@@ -29,8 +21,8 @@ FOR_THE_HOST = {
 
 
 @pytest.fixture(scope="module")
-def ours() -> dict[str, Bicep]:
-    return {file.name: file for file in read_all(INFRA)}
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return snapshot(INFRA, tmp_path_factory.mktemp("snapshot"))
 
 
 def documented_settings() -> set[str]:
@@ -41,29 +33,37 @@ def documented_settings() -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
 
 
-def test_the_app_gets_the_settings_of_the_readme(ours: dict[str, Bicep]) -> None:
-    plain, secret = checks.app_settings(list(ours.values()), PARAMETERS)
-
-    assert plain | secret == documented_settings() - NOT_IN_AZURE | FOR_THE_HOST
+def secret_settings(deployed: Snapshot) -> set[str]:
+    return {name.replace("-", "_") for name in deployed.names("Microsoft.KeyVault/vaults/secrets")}
 
 
-def test_every_secret_setting_is_in_the_vault_and_no_other_is(ours: dict[str, Bicep]) -> None:
-    _, secret = checks.app_settings(list(ours.values()), PARAMETERS)
+def test_every_setting_of_the_readme_reaches_the_app(deployed: Snapshot) -> None:
+    """Gathered by the hook, kept in the vault, or set by the template itself."""
+    (app,) = deployed.of_type("Microsoft.Web/sites/config")
+    by_template = set(re.findall(r"'([A-Za-z_]+)', ", app["properties"])) - {
+        "Microsoft.Resources/deployments"
+    }
+    gathered = set(gather_settings.plain_settings(dict.fromkeys(Settings.names(), "1")))
+    wanted = documented_settings() - {*gather_settings.NOT_IN_AZURE, "AzureWebJobsStorage"} | FOR_THE_HOST
 
-    assert secret == {each.metadata["name"] for each in fields(Settings) if not each.repr} - NOT_IN_AZURE
-
-
-def test_a_setting_left_out_of_the_parameters_is_noticed(tmp_path: Path, ours: dict[str, Bicep]) -> None:
-    parameters = tmp_path / "main.parameters.json"
-    text = PARAMETERS.read_text(encoding="utf-8")
-    parameters.write_text(re.sub(r'\s*"TIME_ZONE".*', "", text), encoding="utf-8")
-
-    plain, _ = checks.app_settings(list(ours.values()), parameters)
-
-    assert documented_settings() - plain >= {"TIME_ZONE"}
+    assert wanted <= gathered | secret_settings(deployed) | by_template
+    assert not gathered & secret_settings(deployed)
+    assert gathered <= documented_settings()
 
 
-def test_every_queue_that_a_function_names_is_there(ours: dict[str, Bicep], worker: Worker) -> None:
+def test_every_secret_setting_is_in_the_vault_and_no_other_is(deployed: Snapshot) -> None:
+    assert secret_settings(deployed) == Settings.secret_names() - {"AzureWebJobsStorage"}
+
+
+def test_every_secret_setting_is_a_variable_of_azd() -> None:
+    given = json.loads(PARAMETERS.read_text("utf-8"))["parameters"]
+
+    for name in Settings.secret_names() - {"AzureWebJobsStorage"}:
+        first, *rest = name.lower().split("_")
+        assert given[first + "".join(part.title() for part in rest)] == {"value": f"${{{name}}}"}
+
+
+def test_every_queue_that_a_function_names_is_there(deployed: Snapshot, worker: Worker) -> None:
     named = {
         binding.properties["queueName"]
         for function in worker.functions
@@ -71,32 +71,40 @@ def test_every_queue_that_a_function_names_is_there(ours: dict[str, Bicep], work
         if "queueName" in binding.properties
     }
 
-    assert set(ours["storage.bicep"].variables["queueNames"]) == named
+    made = deployed.names("Microsoft.Storage/storageAccounts/queueServices/queues")
+    assert named <= made
+    # What is given up lies in a queue beside, which no function need listen to.
+    assert {name.removesuffix("-poison") for name in made} <= named
 
 
-def test_every_table_and_container_that_the_app_names_is_there(ours: dict[str, Bicep]) -> None:
+def test_every_table_and_container_that_the_app_names_is_there(deployed: Snapshot) -> None:
     services = (ROOT / "shared" / "services.py").read_text(encoding="utf-8")
-    variables = ours["storage.bicep"].variables
+    storage = "Microsoft.Storage/storageAccounts"
 
-    assert set(variables["tableNames"]) == set(re.findall(r'tables\.table\("(\w+)"\)', services))
+    tables = set(re.findall(r'tables\.table\("(\w+)"\)', services))
+    assert deployed.names(f"{storage}/tableServices/tables") == tables
     containers = set(re.findall(r'Blobs\(self\.settings, "(\w+)"\)', services))
-    assert set(variables["containerNames"]) == containers | {"packages"}
+    assert deployed.names(f"{storage}/blobServices/containers") == containers | {"packages"}
 
 
-def test_the_public_base_url_is_the_host_name_that_azure_gave(ours: dict[str, Bicep]) -> None:
-    app = ours["app.bicep"]
+def test_the_public_base_url_is_the_host_name_that_azure_gave(deployed: Snapshot) -> None:
+    (app,) = deployed.of_type("Microsoft.Web/sites/config")
 
-    assert app.variables["publicBaseUrl"] == "https://${site.properties.defaultHostName}"
-    assert "PUBLIC_BASE_URL: publicBaseUrl" in app.code
+    assert re.search(
+        r"'PUBLIC_BASE_URL', format\('https://\{0\}', reference\([^)]*/sites/[^)]*\)\.defaultHostName\)",
+        app["properties"],
+    )
 
 
-def test_the_timer_fires_every_minute_in_azure(ours: dict[str, Bicep]) -> None:
-    assert "SMS_SCHEDULE: '0 * * * * *'" in ours["app.bicep"].code
+def test_the_timer_fires_every_minute_in_azure(deployed: Snapshot) -> None:
+    (app,) = deployed.of_type("Microsoft.Web/sites/config")
+
+    assert "'SMS_SCHEDULE', '0 * * * * *'" in app["properties"]
 
 
 def logged() -> Iterator[tuple[str, str]]:
     """(level, text) of every line that the deployed code logs, with % where a value stands."""
-    for path in [ROOT / "function_app.py", *(ROOT / "shared").glob("*.py")]:
+    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
@@ -106,13 +114,16 @@ def logged() -> Iterator[tuple[str, str]]:
                     yield level, text
 
 
-def test_every_alert_looks_for_words_that_the_app_logs(ours: dict[str, Bicep]) -> None:
+def query(deployed: Snapshot, name: str) -> str:
+    return str(deployed.alerts()[name]["criteria"]["allOf"][0]["query"])
+
+
+def test_every_alert_looks_for_words_that_the_app_logs(deployed: Snapshot) -> None:
     errors = [text for level, text in logged() if level == "error"]
-    rules = ours["monitoring.bicep"].variables["rules"]
     looked_for = [
-        (rule["name"], *match)
-        for rule in rules
-        for match in re.findall(r'message (startswith|has) "([^"]+)"', rule["query"])
+        (name, *match)
+        for name in deployed.alerts()
+        for match in re.findall(r'message (startswith|has) "([^"]+)"', query(deployed, name))
     ]
 
     assert {name for name, _, _ in looked_for} == {"dead-letters", "held", "unresolved", "twice"}
@@ -123,19 +134,16 @@ def test_every_alert_looks_for_words_that_the_app_logs(ours: dict[str, Bicep]) -
         assert found, f"the alert {name} looks for {words!r}, which nothing logs as an error"
 
 
-def test_a_webhook_that_answers_503_counts_as_failed(ours: dict[str, Bicep]) -> None:
+def test_a_webhook_that_answers_503_counts_as_failed(deployed: Snapshot) -> None:
     # The host notes success for whatever a function returns (azure-functions-host issue 6511).
-    (failures,) = (rule for rule in ours["monitoring.bicep"].variables["rules"] if rule["name"] == "failures")
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
-    for query in (failures["query"], (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")):
-        assert 'resultCode startswith "5" or (success == false' in query
+    for text in (query(deployed, "failures"), page):
+        assert 'resultCode startswith "5" or (success == false' in text
 
 
-def test_the_silence_alert_watches_the_timer(ours: dict[str, Bicep], worker: Worker) -> None:
-    (silent,) = (
-        rule for rule in ours["monitoring.bicep"].variables["rules"] if rule["name"] == "drain-silent"
-    )
-    (name,) = re.findall(r'name =~ "(\w+)"', silent["query"])
+def test_the_silence_alert_watches_the_timer(deployed: Snapshot, worker: Worker) -> None:
+    (name,) = re.findall(r'Name =~ "(\w+)"', query(deployed, "drain-silent"))
     (function,) = (each for each in worker.functions if each.name == name)
 
     assert function.trigger.type == "timerTrigger"

@@ -1,4 +1,4 @@
-"""The GitHub workflow and Dependabot's settings, by actionlint and by their schemas; and azure.yaml."""
+"""The GitHub workflow and Dependabot's settings, by actionlint and by their schemas."""
 
 import re
 import subprocess
@@ -66,7 +66,7 @@ def test_dependabot_watches_python_npm_and_the_workflow() -> None:
     settings = yaml.safe_load(DEPENDABOT.read_text(encoding="utf-8"))
 
     assert fits("vendor.dependabot", DEPENDABOT)
-    assert {each["package-ecosystem"] for each in settings["updates"]} == {"pip", "npm", "github-actions"}
+    assert {each["package-ecosystem"] for each in settings["updates"]} == {"uv", "npm", "github-actions"}
 
 
 def test_a_misspelt_dependabot_setting_is_noticed(tmp_path: Path) -> None:
@@ -87,12 +87,15 @@ def test_only_the_deployment_may_sign_in_to_azure() -> None:
     assert "secrets." not in CI.read_text(encoding="utf-8")
 
 
-def test_azd_deploys_what_make_package_fills() -> None:
-    azure = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
-    service = azure["services"]["app"]
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> None:
+    used = re.findall(r"uses: (.*)", CI.read_text(encoding="utf-8"))
 
-    assert service == {"host": "function", "language": "python", "project": "./dist", "remoteBuild": False}
-    assert {hook["run"] for hook in azure["hooks"].values()} == {"make package"}
-    assert azure["hooks"].keys() == {"prepackage", "predeploy"}
-    assert re.search(r"^package:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert "'azd-service-name': 'app'" in (ROOT / "infra" / "app.bicep").read_text(encoding="utf-8")
+    assert len(used) >= 4
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_bicep_is_there_before_the_gate_runs() -> None:
+    steps = [step.get("run", "") for step in yaml.safe_load(CI.read_text("utf-8"))["jobs"]["test"]["steps"]]
+
+    assert any(step.startswith("az bicep install --version v") for step in steps[: steps.index(".ci/run")])

@@ -22,10 +22,10 @@ from local.host.server import Server
 from local.host.storage import QueueStorage
 from local.host.triggers import describe
 from local.host.worker import Worker
-from local.twilio import NUMBER, Double, MessagingService
-from local.twilio.options import Number, Options, Pace
+from local.twilio import NUMBER, Emulator, MessagingService
+from local.twilio.model.options import Number, Options, Pace
 from ops import client, console
-from ops.__main__ import app
+from ops.commands import app
 from shared.services import Services
 from tests.calling import settings_with
 
@@ -81,14 +81,14 @@ def public(served: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def ops(served: str, double: Double) -> Run:
+def ops(served: str, emulator: Emulator) -> Run:
     """Run a command against the app, with the laptop edition's account; keywords are more environment."""
 
     async def run(*arguments: str, **environ: str) -> Result:
         known = {
             "SWITCHBOARD_URL": served,
             "SWITCHBOARD_KEY": KEY,
-            "TWILIO_BASE_URL": double.url,
+            "TWILIO_BASE_URL": emulator.url,
             "COLUMNS": "200",
             **environ,
         }
@@ -143,12 +143,12 @@ def without_from_number(public: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 Answer = Callable[[web.Request], web.Response | None]
 Ahead = Callable[[Answer], str]
 LOST = 599
-"""Of an answer that a test gives: it never comes, and the double has done what was asked."""
+"""Of an answer that a test gives: it never comes, and the emulator has done what was asked."""
 
 
 @pytest_asyncio.fixture
-async def ahead(double: Double) -> AsyncIterator[Ahead]:
-    """Twilio with trouble: its origin. What a test's function does not answer itself goes to the double."""
+async def ahead(emulator: Emulator) -> AsyncIterator[Ahead]:
+    """Twilio with trouble: its origin. What a test's function does not answer itself goes to the emulator."""
     answering: list[Answer] = []
 
     async def forward(request: web.Request) -> web.Response:
@@ -156,7 +156,7 @@ async def ahead(double: Double) -> AsyncIterator[Ahead]:
         if answer is not None and answer.status != LOST:
             return answer
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
-        target = URL(double.url + request.raw_path, encoded=True)
+        target = URL(emulator.url + request.raw_path, encoded=True)
         async with (
             aiohttp.ClientSession() as session,
             session.request(request.method, target, data=body, headers=headers) as real,
@@ -181,7 +181,7 @@ OTHER = "+12025550150"
 SERVICE = "MG" + "1" * 32
 
 
-def in_a_service(double: Double, **values: Any) -> None:
+def in_a_service(emulator: Emulator, **values: Any) -> None:
     """The number is in the sender pool of this service; another number in that of another one."""
     other = MessagingService(
         sid="MG" + "2" * 32,
@@ -191,4 +191,4 @@ def in_a_service(double: Double, **values: Any) -> None:
     )
     one = MessagingService(sid=SERVICE, friendly_name="Shop", senders=(NUMBER,), **values)
     numbers = (Number(), Number(phone_number=OTHER))
-    double.reset(Options(numbers=numbers, messaging_services=(other, one), pace=Pace(step=0.01)))
+    emulator.reset(Options(numbers=numbers, messaging_services=(other, one), pace=Pace(step=0.01)))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from typer.testing import CliRunner
 
-from ops.__main__ import app
-from ops.client import Api, Deployment, OpsError, find, function_key
+from ops.azure_sign_in import function_key
+from ops.client import Api, Deployment, find
+from ops.commands import app
+from ops.errors import OpsError
+from tests.azd import Azd
 from tests.listener import Answer, Listener
 from tests.ops.conftest import KEY
 
@@ -31,10 +34,9 @@ AZD = {
 @pytest.fixture
 def azd(tmp_path: Path) -> Path:
     """A folder in which azd has deployed the environment `prod`."""
-    folder = tmp_path / ".azure" / "prod"
-    folder.mkdir(parents=True)
-    (tmp_path / ".azure" / "config.json").write_text('{"version": 1, "defaultEnvironment": "prod"}')
-    (folder / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in AZD.items()))
+    made = Azd(tmp_path)
+    for name, value in AZD.items():
+        made.set(name, value)
     return tmp_path
 
 
@@ -178,10 +180,10 @@ def test_a_key_is_fetched_with_the_callers_sign_in(arm: Listener) -> None:
     arm.answers[LISTKEYS] = Answer(json.dumps(keys), content_type="application/json")
     credential = SignedIn()
 
-    assert function_key(DEPLOYED, credential, arm=arm.url) == "f"
+    assert function_key(AZD, credential, arm=arm.url) == "f"
 
     (request,) = arm.requests
-    assert request.url.endswith("?api-version=2025-05-01")
+    assert request.url.endswith("?api-version=2025-03-01")
     assert request.headers["Authorization"] == "Bearer a-token"
     assert credential.scope == "https://management.azure.com/.default"
 
@@ -194,17 +196,17 @@ def test_keys_that_azure_keeps_are_a_clear_error(arm: Listener, status: int, bod
     arm.answers[LISTKEYS] = Answer(body, status, "application/json")
 
     with pytest.raises(OpsError, match=fault):
-        function_key(DEPLOYED, SignedIn(), arm=arm.url)
+        function_key(AZD, SignedIn(), arm=arm.url)
 
 
 def test_nobody_signed_in_is_a_clear_error() -> None:
     with pytest.raises(OpsError, match="az login"):
-        function_key(DEPLOYED, SignedIn(ClientAuthenticationError("no")))
+        function_key(AZD, SignedIn(ClientAuthenticationError("no")))
 
 
 def test_an_app_that_is_not_known_by_name_needs_a_key() -> None:
     with pytest.raises(OpsError, match=r"--key.*AZURE_SUBSCRIPTION_ID"):
-        function_key(replace(DEPLOYED, settings={}), SignedIn())
+        function_key({}, SignedIn())
 
 
 # The API.

@@ -6,23 +6,26 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from local.twilio import Double
+from local.twilio import Emulator
 from ops import costs
-from ops.__main__ import app
-from shared.calls import placing as calls
-from shared.delivery import drain
+from ops.commands import app
+from shared import timer
+from shared.calls import placing
+from shared.calls import status as call_status
 from shared.services import Services
 from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
+from tests import clock
 from tests.azurite import Azurite
 from tests.settings import settings
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+NOW = clock.NOW.replace(hour=9)
 LOGGER = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
 
 
@@ -48,10 +51,11 @@ def counting() -> Iterator[Counter]:
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
-    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
-    await drain.tick(running, now=NOW)  # makes the tables
-    await calls.accept({"to": "+12025550101", "say": "x"}, running, now=NOW)
+async def services(azurite: Azurite, emulator: Emulator) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url))
+    await timer.tick(running.text_outbox, running.call_outbox, now=NOW)  # makes the tables
+    request = {"to": "+12025550101", "say": "x"}
+    await placing.accept(request, running.calls, running.settings, now=NOW + timedelta(days=1))
     yield running
     await running.close()
 
@@ -76,14 +80,14 @@ async def test_a_message_by_itself(services: Services) -> None:
             {"to": "+12025550161", "body": "hello"}, services.messages, services.settings, now=NOW
         )
     with counting() as idle:
-        await drain.tick(services, now=NOW - timedelta(minutes=1))
+        await timer.tick(services.text_outbox, services.call_outbox, now=NOW - timedelta(minutes=1))
     with counting() as tick:
-        await drain.tick(services, now=NOW + timedelta(seconds=1))
+        await timer.tick(services.text_outbox, services.call_outbox, now=NOW + timedelta(seconds=1))
     sent = await services.messages.get(message.id)
     query = {"id": sent.id, "attempt": sent.attempt}
     with counting() as status:
         fields = {"MessageSid": sent.sid, "MessageStatus": "sent", "To": sent.to}
-        await schedule.reported(report(query, fields), services.messages)
+        await sms_status.reported(report(query, fields), services.text_outbox)
 
     assert_fits("CREATE", create.count, costs.CREATE)
     assert_fits("IDLE_TICK", idle.count, costs.IDLE_TICK)
@@ -98,7 +102,7 @@ async def test_many_messages_share_their_requests(services: Services) -> None:
     )
 
     with counting() as tick:
-        done = await drain.tick(services, now=NOW + timedelta(seconds=1))
+        done = await timer.tick(services.text_outbox, services.call_outbox, now=NOW + timedelta(seconds=1))
 
     assert done.states["submitted"] == 200
     assert_fits("SEND_IN_BURST", (tick.count - costs.IDLE_TICK) / 200, costs.SEND_IN_BURST)
@@ -106,14 +110,17 @@ async def test_many_messages_share_their_requests(services: Services) -> None:
 
 async def test_a_call(services: Services) -> None:
     with counting() as accept:
-        asked = await calls.accept({"to": "+12025550161", "say": "hello"}, services, now=NOW)
+        request = {"to": "+12025550161", "say": "hello"}
+        asked = await placing.accept(request, services.calls, services.settings, now=NOW)
     with counting() as place:
-        await calls.place(asked.to_json().encode(), "m1", services, now=NOW)
+        await placing.place(
+            asked.to_json().encode(), "m1", services.call_outbox, services.dead_letters, now=NOW
+        )
     call = await services.calls.get(asked.id)
     query = {"id": call.id, "attempt": call.attempt}
     with counting() as status:
         fields = {"CallSid": call.sid, "CallStatus": "ringing", "To": call.to, "From": call.sender}
-        await calls.reported(report(query, fields), services.calls)
+        await call_status.reported(report(query, fields), services.call_outbox)
 
     assert_fits("ACCEPT_CALL", accept.count, costs.ACCEPT_CALL)
     assert_fits("PLACE_CALL", place.count, costs.PLACE_CALL)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import Emulator
 from tests.ops.conftest import Run, running_services
 
 PERSON = "+12025550171"
@@ -50,8 +50,8 @@ async def test_one_is_shown_with_the_message_that_it_was(ops: Run, worker: Worke
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_replay_rings_under_the_id_it_had(ops: Run, worker: Worker, double: Double) -> None:
-    double.plan(kind="error", code=21211, status=400)
+async def test_a_replay_rings_under_the_id_it_had(ops: Run, worker: Worker, emulator: Emulator) -> None:
+    emulator.plan(kind="error", code=21211, status=400)
     await give_up(worker, "unlucky", to=PERSON, say="hello")
     given_up = await letter(ops, "unlucky")
 
@@ -61,7 +61,7 @@ async def test_a_replay_rings_under_the_id_it_had(ops: Run, worker: Worker, doub
     assert (await letter(ops, "unlucky"))["replayed_at"]
     assert (await running_services().calls.get("unlucky")).state == "pending"
     await give_up(worker, "unlucky", to=PERSON, say="hello")
-    assert [each["to"] for each in double.calls(PERSON)] == [PERSON]
+    assert [each["to"] for each in emulator.calls(PERSON)] == [PERSON]
     again = await ops("deadletters", "replay", given_up["id"])
     assert again.exit_code == 1
     assert "may have left" in again.stderr

@@ -12,21 +12,21 @@ import pytest
 from aiohttp import web
 from azure.storage.queue import QueueClient
 
-from local.twilio import NUMBER, Double
-from local.twilio.options import Number, Options, Pace
-from ops import lately
+from local.twilio import NUMBER, Emulator
+from local.twilio.model.options import Number, Options, Pace
+from ops import recent_failures
 from ops.client import Api, Deployment
 from ops.doctor import Examination
-from ops.lately import SHOWN
+from ops.recent_failures import SHOWN
 from ops.signature import MENDS
-from shared.calls import placing as calls
-from shared.calls.ledger import Call
-from shared.delivery import drain
+from shared import timer
+from shared.calls import placing
+from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.sms import schedule
 from shared.sms.message import Message, new_id
-from shared.web import diagnosis
+from shared.storage import heartbeat
 from tests.azurite import Azurite, signed
 from tests.calling import settings_with
 from tests.ops.conftest import KEY, SERVICE, Rewrite, Run, in_a_service, listening, running_services
@@ -46,7 +46,7 @@ async def refused(result: Any) -> str:
 
 
 async def beat(now: datetime, report: str = "nothing due") -> None:
-    await diagnosis.beat(running_services().messages.table, report, now=now)
+    await heartbeat.beat(running_services().messages.table, report, now=now)
 
 
 @pytest.mark.usefixtures("public")
@@ -68,9 +68,9 @@ async def test_all_is_well_on_a_connected_number(ops: Run) -> None:
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_host_that_is_not_public_base_url_is_named(ops: Run, served: str, double: Double) -> None:
+async def test_a_host_that_is_not_public_base_url_is_named(ops: Run, served: str, emulator: Emulator) -> None:
     other = served.replace("localhost", "127.0.0.1")
-    double.configure_number(voice_url=f"{other}/api/voice")
+    emulator.configure_number(voice_url=f"{other}/api/voice")
 
     text = await refused(await ops("doctor", "--json"))
 
@@ -78,8 +78,10 @@ async def test_a_host_that_is_not_public_base_url_is_named(ops: Run, served: str
     assert MENDS["host"][1:] in text
 
 
-async def test_a_scheme_that_is_not_public_base_urls_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/voice")
+async def test_a_scheme_that_is_not_public_base_urls_is_named(
+    ops: Run, served: str, emulator: Emulator
+) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL=served.replace("http:", "https:")):
         text = await refused(await ops("doctor", "--json"))
@@ -88,8 +90,10 @@ async def test_a_scheme_that_is_not_public_base_urls_is_named(ops: Run, served: 
     assert f"Twilio signs {served}/api/voice, the app checks https:" in text
 
 
-async def test_a_port_that_is_not_public_base_urls_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/voice")
+async def test_a_port_that_is_not_public_base_urls_is_named(
+    ops: Run, served: str, emulator: Emulator
+) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL="http://localhost:1"):
         text = await refused(await ops("doctor", "--json"))
@@ -128,14 +132,14 @@ def without_prefix(request: web.Request) -> str:
 async def test_what_a_proxy_does_to_the_url_is_named(
     ops: Run,
     proxy: Callable[[Rewrite], str],
-    double: Double,
+    emulator: Emulator,
     rewrite: Rewrite,
     configured: str,
     mistake: str,
     key: str | None,
 ) -> None:
     origin = proxy(rewrite)
-    double.configure_number(voice_url=f"{origin}{configured}")
+    emulator.configure_number(voice_url=f"{origin}{configured}")
 
     with settings_with(PUBLIC_BASE_URL=origin):
         result = await ops("doctor", "--json", SWITCHBOARD_KEY=key or "wrong")
@@ -147,10 +151,10 @@ async def test_what_a_proxy_does_to_the_url_is_named(
 
 
 async def test_a_proxy_that_changes_more_is_told_from_the_app(
-    ops: Run, proxy: Callable[[Rewrite], str], double: Double
+    ops: Run, proxy: Callable[[Rewrite], str], emulator: Emulator
 ) -> None:
     origin = proxy(lambda request: f"{request.raw_path}?added=1&by=a-proxy")
-    double.configure_number(voice_url=f"{origin}/api/voice")
+    emulator.configure_number(voice_url=f"{origin}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL=origin):
         text = await refused(await ops("doctor", "--json"))
@@ -158,8 +162,8 @@ async def test_a_proxy_that_changes_more_is_told_from_the_app(
     assert "the app itself is not: something on the way rewrites the request" in text
 
 
-async def test_a_token_of_another_kind_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/voice")
+async def test_a_token_of_another_kind_is_named(ops: Run, served: str, emulator: Emulator) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL=served, TWILIO_AUTH_TOKEN="the-api-secret"):
         result = await ops("doctor", "--json", TWILIO_API_SECRET="the-api-secret")
@@ -170,8 +174,8 @@ async def test_a_token_of_another_kind_is_named(ops: Run, served: str, double: D
     assert "the-api-secret" not in result.stdout
 
 
-async def test_a_token_that_nobody_knows_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/voice")
+async def test_a_token_that_nobody_knows_is_named(ops: Run, served: str, emulator: Emulator) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL=served, TWILIO_AUTH_TOKEN="an-old-token"):
         text = await refused(await ops("doctor", "--json"))
@@ -180,8 +184,8 @@ async def test_a_token_that_nobody_knows_is_named(ops: Run, served: str, double:
     assert MENDS["token"][1:] in text
 
 
-async def test_another_account_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/voice")
+async def test_another_account_is_named(ops: Run, served: str, emulator: Emulator) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/voice")
 
     with settings_with(PUBLIC_BASE_URL=served, TWILIO_ACCOUNT_SID="AC" + "1" * 32):
         text = await refused(await ops("doctor", "--json"))
@@ -191,8 +195,8 @@ async def test_another_account_is_named(ops: Run, served: str, double: Double) -
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_webhook_that_is_none_of_ours_is_named(ops: Run, served: str, double: Double) -> None:
-    double.configure_number(voice_url=f"{served}/api/nothing")
+async def test_a_webhook_that_is_none_of_ours_is_named(ops: Run, served: str, emulator: Emulator) -> None:
+    emulator.configure_number(voice_url=f"{served}/api/nothing")
 
     assert "answers 404" in await refused(await ops("doctor", "--json"))
 
@@ -201,9 +205,9 @@ async def test_a_webhook_that_is_none_of_ours_is_named(ops: Run, served: str, do
 
 
 @pytest.mark.usefixtures("public")
-async def test_webhooks_that_lead_elsewhere_fail(ops: Run, double: Double) -> None:
+async def test_webhooks_that_lead_elsewhere_fail(ops: Run, emulator: Emulator) -> None:
     await ops("connect", NUMBER)
-    double.configure_number(sms_url="http://localhost:9/sms?code=secret", status_callback="")
+    emulator.configure_number(sms_url="http://localhost:9/sms?code=secret", status_callback="")
 
     result = await ops("doctor", "--json")
 
@@ -219,8 +223,8 @@ async def test_webhooks_that_lead_elsewhere_fail(ops: Run, double: Double) -> No
 
 
 @pytest.mark.usefixtures("public")
-async def test_secrets_in_webhooks_that_lead_elsewhere_are_not_shown(ops: Run, double: Double) -> None:
-    double.configure_number(sms_url="http://user:hunter2@localhost:9/sms?key=s3cret&code=t0ken")
+async def test_secrets_in_webhooks_that_lead_elsewhere_are_not_shown(ops: Run, emulator: Emulator) -> None:
+    emulator.configure_number(sms_url="http://user:hunter2@localhost:9/sms?key=s3cret&code=t0ken")
 
     result = await ops("doctor", "--json")
 
@@ -230,9 +234,9 @@ async def test_secrets_in_webhooks_that_lead_elsewhere_are_not_shown(ops: Run, d
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_messaging_service_that_takes_the_texts_is_a_failure(ops: Run, double: Double) -> None:
+async def test_a_messaging_service_that_takes_the_texts_is_a_failure(ops: Run, emulator: Emulator) -> None:
     elsewhere = "https://shop.example.com/sms?key=s3cret"
-    in_a_service(double, use_inbound_webhook_on_number=False, inbound_request_url=elsewhere)
+    in_a_service(emulator, use_inbound_webhook_on_number=False, inbound_request_url=elsewhere)
     await ops("connect", NUMBER)
 
     result = await ops("doctor", "--json")
@@ -243,14 +247,14 @@ async def test_a_messaging_service_that_takes_the_texts_is_a_failure(ops: Run, d
     assert f"sms_url of {NUMBER} is not used: the Messaging Service Shop ({SERVICE})" in text
     assert "takes its texts to https://shop.example.com/sms?key=..." in text
     assert "Defer to sender's webhook" in text
-    in_a_service(double)
+    in_a_service(emulator)
     await ops("connect", NUMBER)
     assert [status for status, _ in found(await ops("doctor", "--json"), "webhooks")] == ["ok"]
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_number_that_cannot_take_texts_is_warned_of(ops: Run, double: Double) -> None:
-    double.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),), pace=Pace(step=0.01)))
+async def test_a_number_that_cannot_take_texts_is_warned_of(ops: Run, emulator: Emulator) -> None:
+    emulator.reset(Options(numbers=(Number(capabilities=frozenset({"voice"})),), pace=Pace(step=0.01)))
 
     await ops("connect", NUMBER)
     result = await ops("doctor", "--json")
@@ -284,8 +288,8 @@ async def test_our_own_wrong_credentials_are_named(ops: Run) -> None:
 
 
 @pytest.mark.usefixtures("public")
-async def test_the_apps_wrong_credentials_are_named(ops: Run, double: Double) -> None:
-    double.faults(credentials_refused=True)
+async def test_the_apps_wrong_credentials_are_named(ops: Run, emulator: Emulator) -> None:
+    emulator.faults(credentials_refused=True)
 
     ((status, text),) = found(await ops("doctor", "--json"), "Twilio")
 
@@ -419,18 +423,18 @@ async def test_waiting_and_poisoned_queues_are_counted(ops: Run, azurite: Azurit
 
 
 @pytest.mark.usefixtures("public")
-async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, double: Double) -> None:
+async def test_a_failed_message_is_shown_with_twilios_meaning(ops: Run, emulator: Emulator) -> None:
     services, now = running_services(), datetime.now(UTC)
     message = {"to": "+12025550161", "body": "hello"}
     for each in range(SHOWN):
         earlier = {"to": f"+1202555017{each}", "body": "hello"}
-        double.plan(kind="error", code=21614, status=400, to=earlier["to"])
+        emulator.plan(kind="error", code=21614, status=400, to=earlier["to"])
         before = now - timedelta(minutes=1)
         await schedule.create(earlier, services.messages, services.settings, now=before)
-        await drain.tick(services, now=before)
-    double.plan(kind="error", code=21614, status=400, to=message["to"])
+        await timer.tick(services.text_outbox, services.call_outbox, now=before)
+    emulator.plan(kind="error", code=21614, status=400, to=message["to"])
     created = await schedule.create(message, services.messages, services.settings, now=now)
-    await drain.tick(services, now=now)
+    await timer.tick(services.text_outbox, services.call_outbox, now=now)
 
     texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
 
@@ -449,25 +453,32 @@ async def test_a_held_message_is_shown_however_many_wait_before_it(
     services, to, now = running_services(), "+12025550182", datetime.now(UTC)
     waits = [Message(id=new_id(to, at), to=to, body="hello", due=at, created=now) for at in [now] * 20]
     for each in waits:
-        await services.messages.create(replace(each, retry=now + timedelta(days=1)))
+        await schedule.keep(replace(each, retry=now + timedelta(days=1)), services.messages)
     held = replace(waits[0], id=new_id(to, now), state=State.HELD, retry=now + timedelta(days=2))
-    await services.messages.create(replace(held, reason="the sender cannot send SMS"))
+    await schedule.keep(replace(held, reason="the sender cannot send SMS"), services.messages)
 
     texts = [text for _, text in found(await ops("doctor", "--json"), "messages")]
 
     assert any(text.startswith(f"{held.id} is held: the sender cannot send SMS") for text in texts)
 
 
-async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
+async def went_wrong(emulator: Emulator, now: datetime) -> tuple[Call, Call]:
     """A call that Twilio refuses, and a later one that nobody can account for."""
     services = running_services()
     stamp = f"{now.timestamp():.6f}".replace(".", "")
-    double.plan(kind="error", code=21214, status=400, resource="calls")
+    emulator.plan(kind="error", code=21214, status=400, resource="calls")
     request = {"to": "+12025550180", "say": "hello", "id": f"refused-{stamp}"}
-    await calls.place(json.dumps(request).encode(), "unused", services, now=now - timedelta(seconds=2))
+    await placing.place(
+        json.dumps(request).encode(),
+        "unused",
+        services.call_outbox,
+        services.dead_letters,
+        now=now - timedelta(seconds=2),
+    )
     lost = Call(
         id=f"lost-{stamp}",
         to="+12025550181",
+        due=now - timedelta(seconds=1),
         created=now - timedelta(seconds=1),
         state=State.UNRESOLVED,
         reason="Twilio does not list it",
@@ -477,8 +488,8 @@ async def went_wrong(double: Double, now: datetime) -> tuple[Call, Call]:
 
 
 @pytest.mark.usefixtures("public")
-async def test_failed_and_unresolved_calls_are_shown_newest_first(ops: Run, double: Double) -> None:
-    refused, lost = await went_wrong(double, datetime.now(UTC))
+async def test_failed_and_unresolved_calls_are_shown_newest_first(ops: Run, emulator: Emulator) -> None:
+    refused, lost = await went_wrong(emulator, datetime.now(UTC))
 
     shown = found(await ops("doctor", "--json"), "calls")
 
@@ -492,28 +503,28 @@ async def test_failed_and_unresolved_calls_are_shown_newest_first(ops: Run, doub
     ("later", "is_shown"), [(timedelta(hours=2), True), (timedelta(days=6), True), (timedelta(days=8), False)]
 )
 async def test_calls_of_more_than_a_week_ago_are_not_shown(
-    public: str, double: Double, later: timedelta, is_shown: bool
+    public: str, emulator: Emulator, later: timedelta, is_shown: bool
 ) -> None:
     now = datetime.now(UTC)
-    _, lost = await went_wrong(double, now)
+    _, lost = await went_wrong(emulator, now)
     api = Api(Deployment(public, "a test", {}, KEY))
 
-    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + later)))
+    findings = await asyncio.to_thread(lambda: list(recent_failures.calls(api, now + later)))
 
     assert any(each.says.startswith(lost.id) for each in findings) is is_shown
 
 
 async def test_more_calls_than_can_be_looked_through_are_said_to_be(
-    public: str, double: Double, monkeypatch: pytest.MonkeyPatch
+    public: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC)
-    await went_wrong(double, now)
-    monkeypatch.setattr(lately, "PAGE", 1)
-    monkeypatch.setattr(lately, "MOST_PAGES", 1)
+    _, lost = await went_wrong(emulator, now)
+    monkeypatch.setattr(recent_failures, "PAGE", 1)
+    monkeypatch.setattr(recent_failures, "MOST_PAGES", 1)
     api = Api(Deployment(public, "a test", {}, KEY))
 
-    findings = await asyncio.to_thread(lambda: list(lately.calls(api, now + timedelta(hours=2))))
+    findings = await asyncio.to_thread(lambda: list(recent_failures.calls(api, now + timedelta(hours=2))))
 
-    ((status, says),) = ((each.status, each.says) for each in findings)
-    assert status == "unknown"
-    assert says.startswith("too many to look through those of more than")
+    newest, rest = findings
+    assert newest.says.startswith(lost.id)
+    assert (rest.status, rest.says) == ("unknown", "too many to look through those of more than 2 h ago")

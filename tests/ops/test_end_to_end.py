@@ -7,7 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
-from ops.connect import number_values
+from local.launcher.orphans import adopted
+from ops.webhooks import number_values
 from tests.host.process import ROOT, environment
 from tests.laptop import Laptop, running
 
@@ -27,13 +28,17 @@ async def ops(laptop: Laptop, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await process.communicate()
+    with adopted(process.pid):
+        output, _ = await process.communicate()
     return process.returncode or 0, output.decode()
 
 
 async def test_connect_a_call_a_text_and_a_clean_bill_of_health(tmp_path: Path) -> None:
     async with running(ROOT, tmp_path / "data") as laptop, aiohttp.ClientSession() as session:
-        url, double = f"http://localhost:{laptop.where.port}", f"http://127.0.0.1:{laptop.where.twilio_port}"
+        url, emulator = (
+            f"http://localhost:{laptop.where.port}",
+            f"http://127.0.0.1:{laptop.where.twilio_port}",
+        )
 
         code, output = await ops(laptop, "connect", NUMBER, "--url", url, "--dry-run", "--json")
         assert code == 0, output
@@ -43,10 +48,10 @@ async def test_connect_a_call_a_text_and_a_clean_bill_of_health(tmp_path: Path) 
 
         people = {"from": PERSON, "to": NUMBER}
         async with session.post(
-            f"{double}/double/inbound/message", json={**people, "body": "HELP"}
+            f"{emulator}/emulator/inbound/message", json={**people, "body": "HELP"}
         ) as answer:
             text = await answer.json()
-        async with session.post(f"{double}/double/inbound/call", json=people) as answer:
+        async with session.post(f"{emulator}/emulator/inbound/call", json=people) as answer:
             call = await answer.json()
         assert (text["status"], call["status"]) == (200, 200)
         assert text["replies"]

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from local.launcher.orphans import adopted
 from tests.host.process import environment
 from tests.laptop import Laptop, running
 
@@ -85,12 +86,13 @@ async def test_every_block_runs_and_prints_what_it_says(laptop: Laptop) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        output, complaints = await process.communicate()
+        with adopted(process.pid):
+            output, complaints = await process.communicate()
         assert process.returncode == 0, f"{block.section}:\n{code}\n{output.decode()}{complaints.decode()}"
         pattern = re.escape(block.prints).replace(r"\.\.\.", ".*")
         assert re.search(pattern, output.decode()), f"{block.section} printed:\n{output.decode()}"
-    double = f"http://127.0.0.1:{laptop.where.twilio_port}"
-    async with aiohttp.ClientSession() as session, session.get(f"{double}/double/deliveries") as answer:
+    emulator = f"http://127.0.0.1:{laptop.where.twilio_port}"
+    async with aiohttp.ClientSession() as session, session.get(f"{emulator}/emulator/deliveries") as answer:
         deliveries = (await answer.json())["deliveries"]
     spoken = {
         each["url"].partition("?")[0].rpartition("/api/")[2] for each in deliveries if each["status"] == 200

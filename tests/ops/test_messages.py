@@ -11,12 +11,13 @@ import pytest
 
 from local.host.worker import Worker
 from ops import messages
-from ops.client import Api, OpsError
-from shared.bulk import loader as bulk
+from ops.client import Api
+from ops.errors import OpsError
 from shared.delivery.states import State
+from tests import loading
 from tests.ops.conftest import Run, running_services
 
-AT = "2030-01-31T09:00:00Z"
+AT = f"{datetime.now(UTC).year + 2}-01-31T09:00:00Z"
 Ask = Callable[..., Awaitable[Any]]
 
 
@@ -87,13 +88,13 @@ async def test_a_load_that_has_stopped_is_resumed_or_discarded(
     monkeypatch.setattr(messages, "EVERY", 0.05)
     services = running_services()
     data = f"to,body,send_at\n+12025550142,Hello,{AT}\n".encode()
-    job_id = await bulk.accept(data, "text/csv", {}, services, now=datetime.now(UTC))
-    await bulk.give_up(job_id, services)
+    job_id = await loading.accept(data, services, now=datetime.now(UTC))
+    await loading.give_up(job_id, services)
     resumed = asyncio.ensure_future(ops("messages", "resume-load", job_id))
     async with asyncio.timeout(20):
-        while (await bulk.progress(job_id, services))["state"] != "queued":  # noqa: ASYNC110  another thread
+        while (await loading.progress(job_id, services))["state"] != "queued":  # noqa: ASYNC110  another thread
             await asyncio.sleep(0.01)
-    await bulk.give_up(job_id, services)
+    await loading.give_up(job_id, services)
     shown = await resumed
     assert shown.exit_code == 1
     assert f"resume-load {job_id}, or discard-load {job_id}" in shown.stdout
@@ -105,7 +106,7 @@ async def test_a_load_that_has_stopped_is_resumed_or_discarded(
 async def test_loads_that_have_not_ended_are_listed(ask: Ask, ops: Run) -> None:
     services = running_services()
     data = f"to,body,send_at\n+12025550142,Hello,{AT}\n".encode()
-    job_id = await bulk.accept(data, "text/csv", {}, services, now=datetime.now(UTC))
+    job_id = await loading.accept(data, services, now=datetime.now(UTC))
     (found,) = [each for each in await ask("messages", "loads") if each["id"] == job_id]
     assert found["state"] == "queued"
     assert job_id in (await ops("messages", "loads")).stdout
@@ -138,7 +139,7 @@ async def test_a_file_whose_answer_was_lost_is_loaded_again_and_taken_once(
     assert "is not loaded a second time" in later.stdout
     assert "another --idempotency-key" in later.stdout
     page = await running_services().messages.page(state=State.PENDING, limit=200)
-    assert [each.body for each in page.messages].count("Hello once") == 1
+    assert [each.body for each in page.items].count("Hello once") == 1
 
 
 @pytest.mark.parametrize("more", [["--idempotency-key", "once more"], ["--partial"]])

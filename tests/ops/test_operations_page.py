@@ -10,10 +10,11 @@ import yaml
 from typer.core import TyperGroup
 
 from local.host.worker import Worker
-from ops import costs
-from ops.__main__ import app
-from shared.sms.message import SHARDS
-from tests.infra.bicep import read
+from ops import costs, gather_settings
+from ops.commands import app
+from shared.config import Settings
+from shared.storage.partitions import SHARDS
+from tests.infra.bicep import INFRA, Snapshot, snapshot
 from tests.infra.test_matches_the_app import logged
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,12 +39,30 @@ def test_every_command_is_one(text: str) -> None:
     command.make_context(str(command.name), words, parent=context)
 
 
-def test_every_alert_is_explained() -> None:
-    rules = read(ROOT / "infra" / "monitoring.bicep").variables["rules"]
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return snapshot(INFRA, tmp_path_factory.mktemp("snapshot"))
 
+
+def test_every_alert_is_explained(deployed: Snapshot) -> None:
     assert set(re.findall(r"^\| `(switchboard-[\w-]+)` \|", PAGE, re.MULTILINE)) == {
-        f"switchboard-{rule['name']}" for rule in rules
+        f"switchboard-{name}" for name in deployed.alerts()
     }
+
+
+def test_every_alert_is_in_the_costs(deployed: Snapshot) -> None:
+    minutes = {"PT5M": 5, "PT15M": 15, "PT1H": 60}
+    frequencies = [minutes[each["evaluationFrequency"]] for each in deployed.alerts().values()]
+
+    assert sorted(costs.ALERTS) == sorted(frequencies)
+
+
+def test_what_is_said_of_scale_is_deployed(deployed: Snapshot) -> None:
+    (site,) = deployed.of_type("Microsoft.Web/sites")
+    scale = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+
+    assert f"to {scale['maximumInstanceCount']} instances" in PAGE
+    assert f"takes {scale['triggers']['http']['perInstanceConcurrency']} requests at once" in PAGE
 
 
 def test_the_costs_are_those_that_are_computed() -> None:
@@ -67,10 +86,20 @@ def test_the_requests_of_a_message_are_those_that_are_counted() -> None:
 
 
 def test_every_azd_setting_is_one_that_the_deployment_takes() -> None:
-    taken = (ROOT / "infra" / "main.parameters.json").read_text(encoding="utf-8")
+    given = (ROOT / "infra" / "main.parameters.json").read_text(encoding="utf-8")
+    gathered = gather_settings.plain_settings(dict.fromkeys(Settings.names(), "1"))
+    named = set(re.findall(r"azd env set (\w+)", PAGE))
 
-    for name in set(re.findall(r"azd env set (\w+)", PAGE)):
-        assert re.search(rf"\$\{{{name}[}}=]", taken), name
+    assert len(named) > 3
+    for name in named:
+        assert name in gathered or re.search(rf"\$\{{{name}[}}=]", given), name
+
+
+def test_every_secret_that_azd_is_to_keep_in_a_vault_is_one() -> None:
+    named = set(re.findall(r"azd env set-secret (\w+)", PAGE))
+
+    assert named
+    assert named <= Settings.secret_names()
 
 
 def test_the_workflows_variables_are_named() -> None:
@@ -108,8 +137,9 @@ def test_every_link_leads_somewhere() -> None:
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_tables_to_restore_are_all_of_them() -> None:
-    tables = read(ROOT / "infra" / "storage.bicep").variables["tableNames"]
+def test_the_tables_to_restore_are_all_of_them(deployed: Snapshot) -> None:
+    kind = "Microsoft.Storage/storageAccounts/tableServices/tables"
+    tables = [each["name"].rpartition("/")[2] for each in deployed.of_type(kind)]
 
     assert " and ".join([", ".join(f"`{name}`" for name in tables[:-1]), f"`{tables[-1]}`"]) in PAGE
     assert f"{['', '', '', 'three', 'four', 'five', 'six'][len(tables)]} tables" in PAGE

@@ -9,16 +9,17 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pathspec import GitIgnoreSpec
 from typer.testing import CliRunner
 
 from local.host.worker import Worker
 from ops import package
 from ops.package import SITE_PACKAGES, PackageError
+from tests.funcignore import Ignored
+from tests.test_lock import locked
 
 ROOT = Path(__file__).parent.parent.parent
+FOLDERS = tuple(f"{name}/" for name in package.FOLDERS)
 
 pytestmark = pytest.mark.timeout(300)  # pip, on a slow line
 UNCHECKED_HASH = 0b01
@@ -67,14 +68,11 @@ def test_a_zip_holds_everything_but_azds_rules(tmp_path: Path) -> None:
 
 
 def test_every_requirement_is_installed_for_linux_and_python_3_13(built: Built) -> None:
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = {
-        canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")
-    }
+    wanted = locked("requirements").keys()
     present = {canonicalize_name(path.name.split("-")[0]) for path in built.installed.glob("*.dist-info")}
     compiled = [path.name for path in built.installed.rglob("*.so")]
 
-    assert wanted <= present
+    assert wanted == present
     assert compiled
     assert all("cpython-313-x86_64-linux-gnu" in name or ".abi3." in name for name in compiled)
 
@@ -126,7 +124,7 @@ def test_the_app_has_all_its_functions_with_nothing_else_installed(built: Built,
 def test_what_is_imported_later_is_in_it_too(built: Built) -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[1:]; import azure.identity.aio, azure.data.tables.aio, "
-        "azure.storage.blob.aio, dateutil.rrule, dotenv, phonenumbers, tenacity, twilio.rest, tzdata"
+        "azure.storage.blob.aio, dateutil.rrule, dotenv, phonenumbers, twilio.rest, tzdata"
     )
     subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", script, built.dist, built.installed],
@@ -156,9 +154,9 @@ def test_unchanged_dependencies_are_not_installed_again(built: Built) -> None:
 
 def test_a_dependency_without_a_wheel_for_linux_is_an_error(tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
-    requirements.write_text("tenacity==0.0.1\n", encoding="utf-8")
+    requirements.write_text(f"six==0.9.0 --hash=sha256:{'0' * 64}\n", encoding="utf-8")
 
-    with pytest.raises(PackageError, match=r"Linux and Python 3\.13:\n(.|\n)*tenacity==0\.0\.1"):
+    with pytest.raises(PackageError, match=r"Linux and Python 3\.13:\n(.|\n)*six==0\.9\.0"):
         package.install(requirements, tmp_path / "dist")
 
 
@@ -189,13 +187,28 @@ def test_code_that_does_not_import_is_an_error(tmp_path: Path) -> None:
 
 
 def test_func_publish_leaves_behind_what_the_package_does_not_hold() -> None:
-    ignored = GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
-    tops = [*ROOT.iterdir(), *(ROOT / "web").iterdir()]
-    names = [f"{path.relative_to(ROOT)}/" if path.is_dir() else str(path.relative_to(ROOT)) for path in tops]
+    ignored = Ignored((ROOT / ".funcignore").read_text(encoding="utf-8"))
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    made = [
+        *("web/build/console.html", "web/build/softphone.html", ".venv/bin/python", ".local/running.env"),
+        *("node_modules/x/package.json", "dist/function_app.py", "local.settings.json", ".env"),
+        *("shared/__pycache__/config.pyc", "__pycache__/function_app.pyc", ".azure/prod/.env"),
+    ]
 
-    deployed = {name.rstrip("/") for name in names if not ignored.match_file(name)}
+    deployed = {path for path in (*tracked.stdout.splitlines(), *made) if not ignored.denies(path)}
 
-    assert deployed - {"web"} == {*package.FILES, *package.FOLDERS}
+    kept = {path for path in deployed if path in package.FILES or path.startswith(FOLDERS)}
+    assert deployed == kept
+    assert {*package.FILES, "shared/config.py", "web/build/console.html"} <= kept
+
+
+def test_a_star_in_funcignore_is_one_character_or_more() -> None:
+    """So package*.json lets package.json through."""
+    assert Ignored("package*.json").denies("package-lock.json")
+    assert not Ignored("package*.json").denies("package.json")
+    assert Ignored("ops").denies("ops/connect.py")
+    assert not Ignored("ops").denies("shared/ops/x.py")
+    assert not Ignored("web/*\n!web/build").denies("web/build/console.html")
 
 
 def test_what_pip_alone_wants_is_left_out_and_licences_stay(built: Built) -> None:

@@ -1,11 +1,11 @@
-"""An application made of documents by path, for walking: what stands on the wire's other side."""
+"""An application for the phone to call: it answers each path with a document."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from local.phone.calls import StatusCallback
-from local.phone.testing import Number, Phone
-from local.phone.web import Answer, Target, WebRequest, WebResponse
+from local.phone.testing import Phone, VoiceNumber
+from local.twilio.carrier.exchange.leg import StatusCallback
+from local.twilio.carrier.exchange.web_requests import Answer, Target, WebRequest, WebResponse
 
 HOST = "http://127.0.0.1:8000"
 OURS = "+12025550100"
@@ -21,7 +21,7 @@ def xml(body: str, status: int = 200, content_type: str = "text/xml; charset=utf
 
 
 class App:
-    """Answers each path with its document (`<Response>` is added), and remembers what it was asked."""
+    """Answers each path with its document (`<Response>` is added), and keeps the requests."""
 
     def __init__(self, **documents: Document) -> None:
         self.documents: dict[str, Document] = documents
@@ -49,7 +49,7 @@ class App:
 
     def phone(self, *, fallback: str | None = None, status: str | None = None) -> Phone:
         """A phone whose number +12025550100 is answered by the document `voice`."""
-        number = Number(
+        number = VoiceNumber(
             Target(f"{HOST}/voice"),
             fallback=Target(f"{HOST}/{fallback}") if fallback else None,
             callback=StatusCallback(f"{HOST}/{status}") if status else None,

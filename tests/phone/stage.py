@@ -1,49 +1,48 @@
-"""The phone on the screen with the real app behind it: worker library, front, double and page on one loop."""
+"""The phone on the screen with the real app: worker library, front, emulator and page on one loop."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from local.host.worker import Worker
-from local.phone.office import Office
-from local.phone.screen import Screen
-from local.phone.senders import InProcess
+from local.phone.server import PhoneServer
+from local.phone.transports import InProcess
+from local.phone.walker import walk_twiml
 from local.twilio import AUTH_TOKEN, NUMBER, Number, Options, Pace
-from local.twilio.core import Core
-from local.twilio.server import Server
+from local.twilio.rest.server import EmulatorServer
+from local.twilio.simulator import Simulator
 from shared.services import Services
 from tests.settings import settings
 
-QUICK = 0.02  # how long sound takes; people are as slow as ever
+QUICK = 0.02  # the tempo of sound; waiting takes as long as in life
 
 
 @dataclass
 class Stage:
-    """url: the phone's page. api: the double's REST API. documents: TwiML by path, before the app's."""
+    """The parts that run. documents: TwiML by path, for paths that the app is not to answer."""
 
-    core: Core
-    screen: Screen
+    simulator: Simulator
+    phone: PhoneServer
     front: str
     documents: dict[str, str]
 
     @property
     def url(self) -> str:
-        return self.screen.url
+        return self.phone.url
 
     @property
     def api(self) -> str:
-        return self.core.base_url
+        return self.simulator.base_url
 
 
 @asynccontextmanager
 async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[Stage]:
-    """Raise the curtain; with these settings for the app besides its own."""
+    """Start all parts. environ: more settings for the app."""
     documents: dict[str, str] = {}
     app = InProcess(worker, asyncio.get_running_loop().run_until_complete)
 
@@ -65,10 +64,10 @@ async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[
         voice_url=f"{url}/api/voice", sms_url=f"{url}/api/sms", status_callback=f"{url}/api/voice/status"
     )
     options = Options(numbers=(number,), pace=Pace(step=0.02, talk=0.1))
-    server = Server(Core(options, carrier=partial(Office, tempo=QUICK)))
+    server = EmulatorServer(Simulator(options, twiml=walk_twiml, tempo=QUICK))
     await server.start()
-    screen = Screen(server.core, 0)
-    await screen.start()
+    phone = PhoneServer(server.simulator, 0)
+    await phone.start()
     module: Any = sys.modules["function_app"]
     before = module.services
     module.services = Services(
@@ -82,10 +81,10 @@ async def set_up(worker: Worker, storage: str, **environ: str) -> AsyncIterator[
         )
     )
     try:
-        yield Stage(server.core, screen, url, documents)
+        yield Stage(server.simulator, phone, url, documents)
     finally:
         await module.services.close()
         module.services = before
-        await screen.stop()
+        await phone.stop()
         await server.stop()
         await runner.cleanup()

@@ -1,8 +1,9 @@
-"""How documents are asked for, what is accepted as one, and what happens when there is none."""
+"""How documents are requested, what is accepted as a document, and what happens without one."""
 
 import pytest
 
-from local.phone.web import NoResponse, Target, WebResponse
+from local.twilio.carrier.exchange.exchange import IncomingCall
+from local.twilio.carrier.exchange.web_requests import NoResponse, Target, WebResponse
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App, xml
 
 SORRY = "application error"
@@ -224,6 +225,6 @@ def test_an_application_can_be_called_by_its_url() -> None:
 
 def test_an_unanswered_document_is_forgotten_when_the_caller_hangs_up() -> None:
     phone = App(voice="<Say>Too late</Say>").phone()
-    call = phone.exchange.call_in(CALLER, OURS, Target(f"{HOST}/voice"))
+    call = phone.exchange.call_in(IncomingCall(from_=CALLER, to=OURS, application=Target(f"{HOST}/voice")))
     phone.exchange.hang_up(call)
     phone._line(call).is_over("no-answer").does_not_hear("Too late")

@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.phone.app import OURS, App
+from local.phone.testing import Phone
+from local.twilio.carrier.exchange.exchange import IncomingCall
+from local.twilio.carrier.exchange.leg import Leg
+from tests.phone.app import CALLER, OURS, App
+
+
+def called(phone: Phone) -> Leg:
+    """A call at its first moment: nothing was requested yet."""
+    return phone.exchange.call_in(IncomingCall(from_=CALLER, to=OURS, application=phone.numbers[OURS].voice))
 
 
 def test_digits_are_sent_at_the_finishing_key_without_it() -> None:
@@ -94,7 +102,7 @@ def test_method_get_carries_everything_in_the_query() -> None:
 def test_the_first_key_stops_the_prompt() -> None:
     app = App(voice='<Gather numDigits="2" action="/menu"><Say>One</Say><Say>Two</Say></Gather>')
     phone = app.phone()
-    call = phone.exchange.call_in("+12025550101", OURS, phone.numbers[OURS].voice)
+    call = called(phone)
     phone._make_requests()
     phone.exchange.press(call, "4")
     line = phone._line(call)
@@ -106,7 +114,7 @@ def test_the_first_key_stops_the_prompt() -> None:
 def test_barge_in_can_be_switched_off() -> None:
     app = App(voice='<Gather bargeIn="false" numDigits="1" action="/menu"><Say>A</Say><Say>B</Say></Gather>')
     phone = app.phone()
-    call = phone.exchange.call_in("+12025550101", OURS, phone.numbers[OURS].voice)
+    call = called(phone)
     phone._make_requests()
     phone.exchange.press(call, "4")
     assert phone._line(call).said == ["A", "B"]
@@ -157,7 +165,7 @@ def test_partial_results_are_reported_and_change_nothing() -> None:
 def test_keys_pressed_before_the_gather_are_lost() -> None:
     app = App(voice='<Say>Wait</Say><Gather numDigits="1" action="/menu"/><Say>Nothing</Say>')
     phone = app.phone()
-    call = phone.exchange.call_in("+12025550101", OURS, phone.numbers[OURS].voice)
+    call = called(phone)
     phone._make_requests()
     phone.exchange.press(call, "1")
     phone._line(call).silence().hears("Nothing")

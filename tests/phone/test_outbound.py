@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.phone.calls import MachineDetection, RecordingRequest, StatusCallback
-from local.phone.web import Target
+from local.twilio.carrier.exchange.leg import MachineDetection, RecordingRequest, StatusCallback
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 
 PROGRESS = StatusCallback(f"{HOST}/cb", events=frozenset({"initiated", "ringing", "answered", "completed"}))
@@ -151,6 +151,16 @@ def test_a_ringing_call_can_be_canceled_and_an_answered_one_cannot() -> None:
     live = phone.dial(OURS)
     phone.exchange.cancel(live.call)
     assert live.status == "in-progress"
+
+
+def test_a_new_time_limit_replaces_the_earlier_one() -> None:
+    phone = App(voice='<Gather timeout="600"/>').phone()
+    call = phone.dial(OURS)
+    phone.exchange.limit(call.call, 30)
+    phone.exchange.limit(call.call, 90)
+    call.wait(60)
+    assert call.status == "in-progress"
+    call.wait(60).is_over()
 
 
 def test_one_person_can_have_two_calls() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from local.phone.senders import over_http
-from local.phone.testing import Line, Number, Phone
-from local.phone.web import Target
-from local.ports import free_ports
+from local.launcher.ports import free_ports
+from local.phone.testing import Line, Phone, VoiceNumber
+from local.phone.transports import over_http
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.listener import Answer, Listener
 from tests.phone.app import AGENT, CALLER, HOST, OURS, App
 
@@ -18,7 +18,7 @@ def test_a_call_over_http_is_signed_and_walked(listener: Listener) -> None:
     listener.answers["/voice"] = Answer(MENU)
     listener.answers["/menu"] = Answer("<Response><Say>You chose</Say></Response>")
     with over_http() as send:
-        phone = Phone(send, {OURS: Number(Target(f"{listener.url}/voice"))})
+        phone = Phone(send, {OURS: VoiceNumber(Target(f"{listener.url}/voice"))})
         phone.dial(OURS).hears("Welcome").press("1").hears("You chose").is_over()
     assert [each.path for each in listener.requests] == ["/voice", "/menu"]
     assert all(each.is_signed(phone.auth_token) for each in listener.requests)
@@ -28,7 +28,7 @@ def test_a_call_over_http_is_signed_and_walked(listener: Listener) -> None:
 def test_nobody_at_home_is_a_connection_failure() -> None:
     (port,) = free_ports(1)
     with over_http() as send:
-        phone = Phone(send, {OURS: Number(Target(f"http://127.0.0.1:{port}/voice"))})
+        phone = Phone(send, {OURS: VoiceNumber(Target(f"http://127.0.0.1:{port}/voice"))})
         phone.dial(OURS).hears("application error").is_over()
     assert [each.code for each in phone.notices] == [11205]
 
@@ -42,7 +42,7 @@ def test_the_real_app_greets_through_the_worker_library(phone: Phone) -> None:
 
 
 def test_a_caller_leaves_a_message(phone: Phone) -> None:
-    """As the README shows it."""
+    """The test that the README shows."""
     call = phone.dial("+12025550100").hears("leave a message, press 3").press("3")
     call.hears("after the beep").says("Please call me back, it is about the invoice.").press("#")
     call.hears("Goodbye").is_over()

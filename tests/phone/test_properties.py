@@ -1,4 +1,4 @@
-"""Whatever an application answers and whatever people do, calls end, and nothing is raised."""
+"""Calls end and nothing is raised, whatever an application answers and people do."""
 
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -6,9 +6,9 @@ from xml.sax.saxutils import escape, quoteattr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.phone.calls import Pickup
-from local.phone.schema import Known, grammar
-from local.phone.web import Answer, NoResponse, Target, WebResponse
+from local.phone.twiml.schema import Known, grammar
+from local.twilio.carrier.exchange.signals import Pickup
+from local.twilio.carrier.exchange.web_requests import Answer, NoResponse, Target, WebResponse
 from tests.phone.app import AGENT, HOST, OURS, App
 
 WORDS = ["", "0", "1", "5", "-1", "#", "true", "false", "auto", "GET", "POST", "busy", "initiated", "support"]
@@ -18,7 +18,7 @@ TEXTS = VALUES | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", 
 
 
 def elements(known: Known, depth: int = 3) -> st.SearchStrategy[str]:
-    """XML that the grammar knows, and some that it does not."""
+    """XML elements that the grammar knows, and some that it does not know."""
 
     @st.composite
     def element(draw: st.DrawFn) -> str:
@@ -60,7 +60,7 @@ ACTIONS = st.lists(
 
 
 def act(phone: Any, who: int, what: str, text: str) -> None:
-    calls = [call for call in phone.exchange.calls.values() if not call.is_over]
+    calls = [call for call in phone.exchange.legs.values() if not call.is_over]
     if what == "wait" or not calls:
         phone.wait(40)
         return
@@ -91,10 +91,11 @@ def test_any_application_and_any_people_come_to_an_end(
     phone.dial(OURS)
     for who, what, text in actions:
         act(phone, who, what, text)
-    for call in list(phone.exchange.calls.values()):
+    for call in list(phone.exchange.legs.values()):
         phone.exchange.complete(call)
     phone.settle()
-    assert all(call.is_over and call.script is None for call in phone.exchange.calls.values())
+    assert all(call.is_over for call in phone.exchange.legs.values())
+    assert not any(phone.exchange.is_running(call) for call in phone.exchange.legs.values())
     assert not phone.exchange.conferences
     assert not any(queue.members or queue.agents for queue in phone.exchange.queues.values())
     assert phone.transcript()
@@ -139,15 +140,15 @@ def test_people_in_queues_and_conferences_always_get_out(
         phone.dial(OURS, from_=f"+120255501{number + 10}")
     for who, what, text in actions:
         act(phone, who, what, text)
-    for call in list(phone.exchange.calls.values()):
+    for call in list(phone.exchange.legs.values()):
         phone.exchange.hang_up(call)
         phone.settle()
         assert call.is_over
-        assert call.script is None
+        assert not phone.exchange.is_running(call)
         assert call.peer is None
-        assert call.conference is None
+        assert not any(each.others(call) is not None for each in phone.exchange.conferences.values())
     phone.wait(100)
-    assert all(call.is_over for call in phone.exchange.calls.values())
+    assert all(call.is_over for call in phone.exchange.legs.values())
     assert not phone.exchange.conferences
     assert not any(queue.members or queue.agents for queue in phone.exchange.queues.values())
 

@@ -3,7 +3,8 @@
 import pytest
 
 from local.phone.testing import Line, Phone
-from local.phone.web import Target
+from local.twilio.carrier.exchange.ringing import OutgoingCall
+from local.twilio.carrier.exchange.web_requests import Target
 from tests.phone.app import AGENT, CALLER, HOST, OTHER, OURS, App
 
 WAIT = "<Say>Please hold</Say><Play>/music.mp3</Play>"
@@ -96,7 +97,7 @@ def test_a_caller_who_hangs_up_before_being_connected_leaves_the_agent_waiting()
     phone = app.phone()
     caller = phone.dial(OURS)
     app.documents["agent"] = '<Dial action="/served"><Queue url="/about">support</Queue></Dial>'
-    agent = phone.exchange.call_out(OURS, AGENT, Target(f"{HOST}/agent"))
+    agent = phone.exchange.call_out(OutgoingCall(from_=OURS, to=AGENT, application=Target(f"{HOST}/agent")))
     phone.exchange.pick_up(agent)
     phone._make_requests()
     caller.hang_up()

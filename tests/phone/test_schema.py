@@ -1,10 +1,10 @@
-"""Strictness: verbs, nouns and attributes are those that twilio-python's builders know."""
+"""The schema: it has the verbs, nouns and attributes that twilio-python's builders have."""
 
 import pytest
 from twilio.twiml.voice_response import Dial, Gather, VoiceResponse
 
-from local.phone.document import read_twiml
-from local.phone.schema import grammar
+from local.phone.twiml.document import read_twiml
+from local.phone.twiml.schema import grammar
 
 
 def codes(twiml: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.phone.events import Said
+from local.twilio.carrier.exchange.events import Said
 from tests.phone.app import AGENT, CALLER, HOST, OTHER, OURS, App
 
 
@@ -14,7 +14,7 @@ def test_verbs_are_carried_out_in_order() -> None:
 def test_say_has_voice_language_and_loop() -> None:
     phone = App(voice='<Say voice="Polly.Seoyeon" language="ko-KR" loop="3">안녕하세요</Say>').phone()
     phone.dial(OURS)
-    said = next(each for each in phone.exchange.events if isinstance(each, Said))
+    said = next(each for each in phone.events if isinstance(each, Said))
     assert (said.voice, said.language, said.times) == ("Polly.Seoyeon", "ko-KR", 3)
 
 

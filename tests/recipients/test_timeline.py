@@ -1,13 +1,14 @@
 """timeline.py and the routes beside it: one number's texts, calls, callbacks, opt-out and price."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from local.twilio import Double
-from shared.calls import placing as calls
-from shared.calls.ledger import Call
+from local.twilio import Emulator
+from shared.calls import placing
+from shared.calls.call import Call
+from shared.delivery import keys
 from shared.delivery.states import State
 from shared.errors import InvalidRequest
 from shared.recipients import timeline
@@ -16,9 +17,9 @@ from shared.sms import opt_outs as recipients
 from shared.sms import schedule
 from shared.storage.rows import Insert, Put, stamp
 from tests.app import App
+from tests.clock import NOW
 
 WHO, OTHER = "+12025550141", "+12025550142"
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 async def text(services: Services, to: str, at: datetime, body: str = "Hi") -> str:
@@ -28,7 +29,7 @@ async def text(services: Services, to: str, at: datetime, body: str = "Hi") -> s
 
 
 async def shown(services: Services, to: str = WHO, **request: Any) -> dict[str, Any]:
-    return await timeline.view(to, {"to": to, **request}, services, now=NOW)
+    return await services.timeline.view(to, {"to": to, **request}, now=NOW)
 
 
 async def test_texts_and_calls_are_joined_newest_first(services: Services) -> None:
@@ -36,8 +37,13 @@ async def test_texts_and_calls_are_joined_newest_first(services: Services) -> No
     await text(services, WHO, NOW - timedelta(days=1), "yesterday")
     await text(services, f"whatsapp:{WHO}", NOW - timedelta(days=200), "long ago")
     await text(services, OTHER, NOW, "someone else's")
-    await calls.accept({"to": WHO, "say": "Hi", "id": "ring"}, services, now=NOW - timedelta(hours=2))
-    inbound = Call(id="CA1", to="+12025550100", sender=WHO, direction="inbound", created=NOW)
+    await placing.accept(
+        {"to": WHO, "say": "Hi", "id": "ring"},
+        services.calls,
+        services.settings,
+        now=NOW - timedelta(hours=2),
+    )
+    inbound = Call(id="CA1", to="+12025550100", sender=WHO, direction="inbound", created=NOW, due=NOW)
     await services.calls.add(inbound)
     found = await shown(services)
     assert [(each["kind"], each.get("body") or each["id"]) for each in found["entries"]] == [
@@ -57,9 +63,11 @@ async def test_an_opt_out_is_told_with_its_time_and_source(services: Services) -
 
 async def test_an_edit_leaves_one_entry_and_takes_it_from_the_other_recipient(services: Services) -> None:
     first = await text(services, WHO, NOW + timedelta(days=1))
-    await schedule.edit(first, {"send_at": stamp(NOW + timedelta(days=2))}, services, now=NOW)
+    await schedule.edit(
+        first, {"send_at": stamp(NOW + timedelta(days=2))}, services.messages, services.settings, now=NOW
+    )
     assert len((await shown(services))["entries"]) == 1
-    await schedule.edit(first, {"to": OTHER}, services, now=NOW)
+    await schedule.edit(first, {"to": OTHER}, services.messages, services.settings, now=NOW)
     assert (await shown(services))["entries"] == []
     assert len((await shown(services, OTHER))["entries"]) == 1
 
@@ -82,7 +90,7 @@ async def test_many_come_in_pages_and_none_is_lost(
     assert sorted(bodies) == sorted([*map(str, range(10)), "at the same time"])
 
 
-async def test_prices_are_fetched_once_and_summed(services: Services, double: Double) -> None:
+async def test_prices_are_fetched_once_and_summed(services: Services, emulator: Emulator) -> None:
     first = await text(services, WHO, NOW)
     sent = await services.twilio.send_sms(
         to=WHO, body="Hi", status_callback=f"{services.settings.public_base_url}/x"
@@ -90,30 +98,32 @@ async def test_prices_are_fetched_once_and_summed(services: Services, double: Do
     placed = await services.twilio.place_call(
         to=WHO, status_callback=f"{services.settings.public_base_url}/x", twiml="<Response/>"
     )
-    await double.settle_async()
+    await emulator.settle_async()
     message = await services.messages.get(first)
     await services.messages.table.commit(
         message.partition,
         [Put(f"m|{first}", {**message.columns(), "state": "delivered", "sid": sent.sid})],
     )
-    await services.calls.add(Call(id="rung", to=WHO, created=NOW, state=State.COMPLETED, sid=placed.sid))
+    await services.calls.add(
+        Call(id="rung", to=WHO, created=NOW, due=NOW, state=State.COMPLETED, sid=placed.sid)
+    )
     found = await shown(services)
     prices = {each["kind"]: each["price"] for each in found["entries"]}
     assert prices["text"].startswith("-0.0")
     assert prices["call"].startswith("-0.0")
     total = sum(float(each.split()[0]) for each in prices.values())
     assert float(found["price"]["USD"]) == pytest.approx(total)
-    asked = len(double.exchanges())
+    asked = len(emulator.rest_requests())
     assert (await shown(services))["price"] == found["price"]
-    assert len(double.exchanges()) == asked
+    assert len(emulator.rest_requests()) == asked
 
 
 async def test_a_place_in_the_list_without_a_call_does_no_harm(services: Services) -> None:
-    call = Call(id="gone", to=WHO, created=NOW)
+    call = Call(id="gone", to=WHO, created=NOW, due=NOW)
     await services.calls.add(call)
-    await services.calls.add(Call(id="here", to=WHO, created=NOW))
-    dangling = Insert(f"v|{WHO}|{stamp(NOW)}|never-entered", {})
-    await services.tables.table("calls").commit("calls", [dangling])
+    await services.calls.add(Call(id="here", to=WHO, created=NOW, due=NOW))
+    dangling = Insert(keys.place(WHO, NOW, "never-entered"), {})
+    await services.tables.table("calls").commit("00", [dangling])
     assert sorted(each["id"] for each in (await shown(services))["entries"]) == ["gone", "here"]
 
 
@@ -133,8 +143,8 @@ async def test_the_routes_take_the_number_in_the_body_and_say_what_is_wrong(app:
 async def test_the_messages_of_a_number_come_in_pages(services: Services) -> None:
     for days in range(3):
         await text(services, WHO, NOW + timedelta(days=days), str(days))
-    first = await timeline.messages(WHO, {"to": WHO, "limit": 2}, services)
-    rest = await timeline.messages(WHO, {"to": WHO, "limit": 2, "token": first.token}, services)
-    assert [each.body for each in (*first.messages, *rest.messages)] == ["0", "1", "2"]
+    first = await timeline.messages(WHO, {"to": WHO, "limit": 2}, services.messages)
+    rest = await timeline.messages(WHO, {"to": WHO, "limit": 2, "token": first.token}, services.messages)
+    assert [each.body for each in (*first.items, *rest.items)] == ["0", "1", "2"]
     with pytest.raises(InvalidRequest, match="token"):
-        await timeline.messages(OTHER, {"to": OTHER, "token": first.token}, services)
+        await timeline.messages(OTHER, {"to": OTHER, "token": first.token}, services.messages)

@@ -1,23 +1,24 @@
 """shared/sms/replies.py and recipients.py: keywords, opting out and in, and what became of one's messages."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import azure.functions as func
 import pytest
 
-from local.twilio import Double
+from local.twilio import Emulator
 from shared.delivery.states import State
 from shared.services import Services
 from shared.sms import opt_outs as recipients
-from shared.sms import replies as messaging
-from shared.sms.message import shard
+from shared.sms import replies
 from shared.sms.replies import Keyword
+from shared.storage.partitions import shard
 from shared.storage.rows import Delete
 from shared.twiml.request import TwilioRequest
-from shared.web import webhook
+from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
-from tests.sending import NOW, drained, keep, person, states
+from tests.sending import drained, keep, person, states
 from tests.settings import settings
 
 US = "+12025550100"
@@ -42,12 +43,12 @@ def text(body: str, **form: str) -> TwilioRequest:
     ],
 )
 def test_a_keyword_is_the_whole_text(body: str, meant: Keyword) -> None:
-    assert messaging.keyword(text(body)) is meant
+    assert replies.keyword(text(body)) is meant
 
 
 def test_twilios_own_reading_comes_first() -> None:
-    assert messaging.keyword(text("arrêt", OptOutType="STOP")) is Keyword.STOP
-    assert messaging.keyword(text("stop", OptOutType="HELP")) is Keyword.HELP
+    assert replies.keyword(text("arrêt", OptOutType="STOP")) is Keyword.STOP
+    assert replies.keyword(text("stop", OptOutType="HELP")) is Keyword.HELP
 
 
 def words(twiml: str) -> list[str]:
@@ -55,7 +56,7 @@ def words(twiml: str) -> list[str]:
 
 
 def said(request: TwilioRequest, **changes: str) -> list[str]:
-    reply = messaging.reply(messaging.keyword(request), request, settings(**changes))
+    reply = replies.inbound(request, settings(**changes))
     return words(str(reply.twiml))
 
 
@@ -69,7 +70,9 @@ def test_stop_and_start_are_left_to_twilio_unless_the_setting_says_otherwise() -
 
 
 async def status(services: Services) -> str:
-    reply = await messaging.inbound(text("STATUS"), services.settings, services.messages)
+    asked = text("STATUS")
+    messages = await replies.asked_about(asked, lambda: services.messages)
+    reply = replies.inbound(asked, services.settings, messages)
     return words(str(reply.twiml))[0]
 
 
@@ -85,23 +88,22 @@ async def test_status_tells_ones_own_messages(services: Services) -> None:
 
 
 async def test_an_inbound_text_is_answered_over_twilio(
-    services: Services, double: Double, front: Front
+    services: Services, emulator: Emulator, front: Front
 ) -> None:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await webhook.reply(
-            req, services, lambda got, known: messaging.inbound(got, known, services.messages)
-        )
+        return await webhooks.text(req, services)
 
     front.handle = handle
-    double.configure_number(sms_url=f"{front.url}/api/sms")
-    await keep(services, 3, to=person(1), due=NOW + timedelta(days=1))
-    answered = await double.inbound_message_async(person(1), US, "hi there")
+    emulator.configure_number(sms_url=f"{front.url}/api/sms")
+    # Due soon on the clock of the webhook, which is the real one.
+    await keep(services, 3, to=person(1), due=datetime.now(UTC) + timedelta(days=1))
+    answered = await emulator.inbound_message_async(person(1), US, "hi there")
     assert answered.status == 200
     assert len(answered.replies) == 1
-    await double.inbound_message_async(person(1), US, "STOP")
+    await emulator.inbound_message_async(person(1), US, "STOP")
     assert await services.messages.opted_out(person(1))
     assert await states(services) == {"suppressed": 3}
-    await double.inbound_message_async(person(1), US, "START")
+    await emulator.inbound_message_async(person(1), US, "START")
     assert not await services.messages.opted_out(person(1))
     assert await states(services) == {"suppressed": 3}
 
@@ -121,7 +123,7 @@ async def test_a_stop_reaches_every_waiting_message_and_no_other(services: Servi
     assert await states(services) == {"suppressed": 4, "delivered": 1, "pending": 2}
 
 
-async def test_what_has_waited_for_long_is_suppressed_too(services: Services, double: Double) -> None:
+async def test_what_has_waited_for_long_is_suppressed_too(services: Services, emulator: Emulator) -> None:
     """A STOP looks two days back at first, and at all of it ten minutes later; meanwhile nothing is sent."""
     soon, old = NOW + timedelta(minutes=5), NOW - timedelta(days=30)
     await keep(services, to=person(1), due=old, state=State.HELD, retry=soon)
@@ -131,11 +133,13 @@ async def test_what_has_waited_for_long_is_suppressed_too(services: Services, do
     await keep(services, to=person(1), due=old, state=State.HELD, retry=NOW + timedelta(days=1))
     await drained(services, NOW + timedelta(minutes=11))
     assert (await states(services))["suppressed"] == 2
-    assert double.exchanges() == []
+    assert emulator.rest_requests() == []
 
 
 @pytest.mark.parametrize("stops", [1, 2, 3])
-async def test_after_a_start_messages_are_sent_again(services: Services, double: Double, stops: int) -> None:
+async def test_after_a_start_messages_are_sent_again(
+    services: Services, emulator: Emulator, stops: int
+) -> None:
     """However often STOP was said before: none of them lingers."""
     for second in range(stops):
         await recipients.opt_out(
@@ -147,7 +151,7 @@ async def test_after_a_start_messages_are_sent_again(services: Services, double:
     await drained(services, NOW + timedelta(minutes=1))
     await drained(services, NOW + timedelta(minutes=11))
     assert (await services.messages.get(later[0].id)).state == "pending"
-    assert len(double.ledger()["messages"]) == 2
+    assert len(emulator.ledger()["messages"]) == 2
 
 
 async def test_an_opt_in_that_died_halfway_is_still_an_opt_in(services: Services) -> None:
@@ -168,11 +172,11 @@ async def test_a_stop_and_a_start_without_a_stop_are_safe_to_repeat(services: Se
     assert not await services.messages.opted_out(person(1))
 
 
-async def test_a_series_ends_with_a_stop(services: Services, double: Double) -> None:
+async def test_a_series_ends_with_a_stop(services: Services, emulator: Emulator) -> None:
     await keep(services, to=person(1), repeat="FREQ=DAILY", first=NOW)
     await drained(services)
     await recipients.opt_out(services.messages, person(1), now=NOW + timedelta(hours=1), source="STOP")
     for day in range(1, 4):
         await drained(services, NOW + timedelta(days=day))
     assert await states(services) == {"delivered": 1, "suppressed": 1}
-    assert len(double.ledger()["messages"]) == 1
+    assert len(emulator.ledger()["messages"]) == 1

@@ -10,13 +10,14 @@ import pytest
 
 from shared.delivery.states import State
 from shared.sms import opt_outs as recipients
+from shared.sms import schedule
 from shared.sms.message import Message, new_id
 from shared.storage.rows import stamp
 from tests.app import App
 
 people = count(101)
-SOON = stamp(datetime.now(UTC) + timedelta(hours=1))
-LATER = stamp(datetime.now(UTC) + timedelta(hours=2))
+SOON = stamp(datetime.now(UTC) + timedelta(days=1))  # nothing of it falls due while the tests run
+LATER = stamp(datetime.now(UTC) + timedelta(days=2))
 
 
 def person() -> str:
@@ -34,9 +35,9 @@ async def made(app: App, **request: object) -> dict[str, Any]:
 async def count_all(app: App) -> int:
     page, number = await app.stored.messages.page(limit=200), 0
     while page.token:
-        number += len(page.messages)
+        number += len(page.items)
         page = await app.stored.messages.page(limit=200, token=page.token)
-    return number + len(page.messages)
+    return number + len(page.items)
 
 
 async def test_a_message_is_accepted_shown_and_listed(app: App) -> None:
@@ -223,7 +224,7 @@ async def edited(app: App, message: dict[str, Any], **changes: object) -> tuple[
 async def due(app: App, message: dict[str, Any], at: str) -> list[str]:
     """The ids that are due by then in the message's shard."""
     partition = message["id"][:2]
-    rows = await app.stored.messages.agenda(partition, datetime.fromisoformat(at))
+    rows = await app.stored.messages.due(partition, datetime.fromisoformat(at))
     return [row.key.rpartition("|")[2] for row in rows if row.key.split("|")[2] == "m"]
 
 
@@ -235,14 +236,14 @@ async def test_an_edit_moves_the_message_and_its_place_among_what_is_due(app: Ap
     assert (await due(app, message, LATER)).count(message["id"]) == 1
     for recipient, expected in ((other, [message["id"]]), (message["to"], [])):
         page = await app.stored.messages.to(recipient)
-        assert [each.id for each in page.messages] == expected
+        assert [each.id for each in page.items] == expected
 
 
 async def test_a_message_that_moved_in_time_is_listed_once(app: App) -> None:
     message = await made(app, to=person())
     for at in (LATER, SOON, LATER):
         assert (await edited(app, message, send_at=at))[0] == 200
-    assert [each.id for each in (await app.stored.messages.to(message["to"])).messages] == [message["id"]]
+    assert [each.id for each in (await app.stored.messages.to(message["to"])).items] == [message["id"]]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ async def test_edits_and_a_cancel_at_once_end_canceled_with_nothing_due(app: App
 async def kept(app: App, to: str, **changes: Any) -> Message:
     now = datetime.now(UTC)
     message = Message(id=new_id(to, now), to=to, body="hello", due=now, created=now)
-    return await app.stored.messages.create(replace(message, **changes))
+    return await schedule.keep(replace(message, **changes), app.stored.messages)
 
 
 async def test_a_person_resends_what_is_unresolved_and_nothing_else(app: App) -> None:

@@ -1,4 +1,4 @@
-"""batching.py on Azurite: commits share transactions, and each is all or nothing on its own."""
+"""shared/storage/batching.py on Azurite: commits share transactions, and each stays all or nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import pytest_asyncio
 
 from shared.errors import Contended, StorageAway
-from shared.storage.batching import Together
+from shared.storage.batching import Batches
 from shared.storage.rows import Insert, Merge, Put, Row, Write
 from shared.storage.tables import Table, Tables
 from tests.azurite import Azurite
@@ -16,7 +16,7 @@ from tests.waiting import until
 
 
 class Watched:
-    """A real table that notes the size of each transaction; `away` has so many of them fail unwritten."""
+    """A real table that remembers the size of each transaction. The next `away` of them fail unwritten."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -54,89 +54,89 @@ async def stored(table: Watched) -> Mapping[str, Row]:
     return {row.key: row for row in await table.read("p", "", "~", limit=1000)}
 
 
-async def test_who_comes_at_once_shares_a_transaction_and_who_comes_alone_has_one(watched: Watched) -> None:
-    together = Together(watched)
-    etags = await asyncio.gather(*(together.commit("p", rows_of(number)) for number in range(20)))
+async def test_commits_at_once_share_a_transaction_and_one_alone_has_its_own(watched: Watched) -> None:
+    batches = Batches(watched.commit)
+    etags = await asyncio.gather(*(batches.commit("p", rows_of(number)) for number in range(20)))
     assert watched.sizes == [60]
     found = await stored(watched)
     for number, mine in enumerate(etags):
         assert mine == [found[f"{number:03}|{each}"].etag for each in range(3)]
-    await together.commit("p", rows_of(20))
+    await batches.commit("p", rows_of(20))
     assert watched.sizes == [60, 3]
 
 
 async def test_no_transaction_is_larger_than_storage_takes(watched: Watched) -> None:
-    together = Together(watched)
-    await asyncio.gather(*(together.commit("p", rows_of(number, 7)) for number in range(40)))
+    batches = Batches(watched.commit)
+    await asyncio.gather(*(batches.commit("p", rows_of(number, 7)) for number in range(40)))
     assert len(await stored(watched)) == 1 + 40 * 7
     assert watched.sizes == [98, 98, 84]
 
 
-async def test_who_comes_while_a_commit_is_under_way_shares_the_next(watched: Watched) -> None:
-    together = Together(watched)
-    commits = [asyncio.create_task(together.commit("p", rows_of(0)))]
+async def test_commits_that_come_while_one_is_under_way_share_the_next_transaction(watched: Watched) -> None:
+    batches = Batches(watched.commit)
+    commits = [asyncio.create_task(batches.commit("p", rows_of(0)))]
     await until(lambda: watched.sizes)
-    commits += [asyncio.create_task(together.commit("p", rows_of(number))) for number in range(1, 5)]
+    commits += [asyncio.create_task(batches.commit("p", rows_of(number))) for number in range(1, 5)]
     await asyncio.gather(*commits)
     assert watched.sizes == [3, 12]
 
 
 async def test_partitions_do_not_wait_for_each_other(watched: Watched) -> None:
-    together = Together(watched)
-    await asyncio.gather(*(together.commit(partition, rows_of(1)) for partition in "abc"))
+    batches = Batches(watched.commit)
+    await asyncio.gather(*(batches.commit(partition, rows_of(1)) for partition in "abc"))
     assert watched.sizes == [3, 3, 3]
 
 
-async def test_one_that_is_contended_stops_no_other(watched: Watched) -> None:
-    together = Together(watched)
-    await together.commit("p", rows_of(5))
-    commits = (together.commit("p", rows_of(number)) for number in range(10))
+async def test_a_contended_commit_fails_no_other(watched: Watched) -> None:
+    batches = Batches(watched.commit)
+    await batches.commit("p", rows_of(5))
+    commits = (batches.commit("p", rows_of(number)) for number in range(10))
     results = await asyncio.gather(*commits, return_exceptions=True)
     assert [isinstance(each, Contended) for each in results] == [number == 5 for number in range(10)]
     assert len(await stored(watched)) == 1 + 10 * 3
 
 
 async def test_two_writes_of_one_row_are_made_one_after_the_other(watched: Watched) -> None:
-    together = Together(watched)
+    batches = Batches(watched.commit)
     before = (await stored(watched))["first"].etag
     results = await asyncio.gather(
-        together.commit("p", [Insert("other", {})]),
-        together.commit("p", [Put("first", {"by": "one"}, before)]),
-        together.commit("p", [Put("first", {"by": "two"}, before)]),
+        batches.commit("p", [Insert("other", {})]),
+        batches.commit("p", [Put("first", {"by": "one"}, before)]),
+        batches.commit("p", [Put("first", {"by": "two"}, before)]),
         return_exceptions=True,
     )
     assert [isinstance(each, Contended) for each in results] == [False, False, True]
     assert (await stored(watched))["first"].text("by") == "one"
 
 
-async def test_while_storage_is_away_each_is_told_and_the_next_goes_on(watched: Watched) -> None:
-    together = Together(watched)
+async def test_storage_that_is_away_fails_each_waiting_commit_and_the_next_goes_on(watched: Watched) -> None:
+    batches = Batches(watched.commit)
     watched.away = 1
-    commits = (together.commit("p", rows_of(number)) for number in range(4))
+    commits = (batches.commit("p", rows_of(number)) for number in range(4))
     results = await asyncio.gather(*commits, return_exceptions=True)
     assert all(isinstance(each, StorageAway) for each in results)
-    await together.commit("p", rows_of(1))
+    await batches.commit("p", rows_of(1))
     assert sorted(await stored(watched)) == ["001|0", "001|1", "001|2", "first"]
 
 
-async def test_who_is_canceled_leaves_the_others_alone(watched: Watched) -> None:
-    together = Together(watched)
-    commits = [asyncio.create_task(together.commit("p", rows_of(number))) for number in range(4)]
+async def test_a_commit_that_is_canceled_leaves_the_others_alone(watched: Watched) -> None:
+    batches = Batches(watched.commit)
+    commits = [asyncio.create_task(batches.commit("p", rows_of(number))) for number in range(4)]
     await asyncio.sleep(0)
     commits[2].cancel()
     results = await asyncio.gather(*commits, return_exceptions=True)
     assert isinstance(results[2], asyncio.CancelledError)
     assert [len(each) for each in results if isinstance(each, list)] == [3, 3, 3]
-    await together.commit("p", [Merge("first", {"still": "there"})])
+    await batches.commit("p", [Merge("first", {"still": "there"})])
 
 
-async def test_one_that_storage_refuses_for_itself_fails_no_other(watched: Watched) -> None:
-    together = Together(watched)
+async def test_a_commit_that_storage_refuses_fails_no_other(watched: Watched) -> None:
+    batches = Batches(watched.commit)
     too_large = [Insert("large", {"text": "x" * 40_000})]  # a text column holds 32,768 characters
     results = await asyncio.gather(
-        together.commit("p", rows_of(1)),
-        together.commit("p", too_large),
-        together.commit("p", rows_of(2)),
+        batches.commit("p", rows_of(1)),
+        batches.commit("p", too_large),
+        batches.commit("p", rows_of(2)),
         return_exceptions=True,
     )
     assert [isinstance(each, Exception) for each in results] == [False, True, False]
@@ -144,7 +144,7 @@ async def test_one_that_storage_refuses_for_itself_fails_no_other(watched: Watch
 
 
 class Held(Watched):
-    """Commits wait for the gate."""
+    """Its commits wait for the gate."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
@@ -156,12 +156,12 @@ class Held(Watched):
         return await self.table.commit(partition, writes)
 
 
-async def test_what_was_canceled_while_it_waited_is_not_made(watched: Watched) -> None:
+async def test_a_commit_that_was_canceled_while_it_waited_is_not_made(watched: Watched) -> None:
     held = Held(watched.table)
-    together = Together(held)
-    first = asyncio.create_task(together.commit("p", rows_of(0)))
+    batches = Batches(held.commit)
+    first = asyncio.create_task(batches.commit("p", rows_of(0)))
     await until(lambda: held.sizes)
-    waiting = [asyncio.create_task(together.commit("p", rows_of(number))) for number in (1, 2)]
+    waiting = [asyncio.create_task(batches.commit("p", rows_of(number))) for number in (1, 2)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     await asyncio.sleep(0)
@@ -170,25 +170,25 @@ async def test_what_was_canceled_while_it_waited_is_not_made(watched: Watched) -
     assert sorted(await stored(watched)) == ["000|0", "000|1", "000|2", "002|0", "002|1", "002|2", "first"]
 
 
-async def test_a_transaction_that_is_canceled_leaves_nobody_waiting(watched: Watched) -> None:
+async def test_a_transaction_that_is_canceled_leaves_no_commit_waiting(watched: Watched) -> None:
     held = Held(watched.table)
-    together = Together(held)
-    commits = [asyncio.create_task(together.commit("p", rows_of(0)))]
+    batches = Batches(held.commit)
+    commits = [asyncio.create_task(batches.commit("p", rows_of(0)))]
     await until(lambda: held.sizes)
-    commits.append(asyncio.create_task(together.commit("p", rows_of(1))))
+    commits.append(asyncio.create_task(batches.commit("p", rows_of(1))))
     await asyncio.sleep(0)
-    for running in together._running:
+    for running in batches._running:
         running.cancel()
     results = await asyncio.gather(*commits, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) for each in results)
     held.gate.set()
-    assert len(await together.commit("p", rows_of(2))) == 3
+    assert len(await batches.commit("p", rows_of(2))) == 3
 
 
 async def test_racers_on_one_row_have_one_winner(watched: Watched) -> None:
-    """As two workers, each with its own commits in hand."""
+    """As in eight worker processes, each with batches of its own."""
     etag = (await stored(watched))["first"].etag
-    racers = [Together(watched) for _ in range(8)]
+    racers = [Batches(watched.commit) for _ in range(8)]
     race = (
         each.commit("p", [Put("first", {"by": n}, etag), Insert(f"by{n}", {})])
         for n, each in enumerate(racers)

@@ -1,4 +1,4 @@
-"""shared/storage/tables.py on Azurite: transactions are all or nothing, and storage that is away says so."""
+"""shared/storage/tables.py on Azurite: a transaction is all or nothing; no connection is StorageAway."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from local.azurite import StoragePorts
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from shared.errors import Contended, StorageAway
 from shared.storage.rows import Delete, Insert, Merge, Put, Row, Write, moment, stamp
 from shared.storage.tables import Table, Tables
@@ -17,7 +17,7 @@ from tests.settings import settings
 
 @pytest_asyncio.fixture
 async def table(azurite: Azurite) -> AsyncIterator[Table]:
-    """A table that nobody has made yet."""
+    """A table that does not exist yet."""
     tables = Tables.connect(settings(AzureWebJobsStorage=azurite.connection_string))
     yield tables.table(azurite.fresh_name())
     await tables.close()
@@ -60,7 +60,7 @@ async def test_etags_come_back_in_order(table: Table) -> None:
         lambda row: Put("missing", {}, row.etag),
     ],
 )
-async def test_one_write_that_is_contended_fails_all(table: Table, stale: object) -> None:
+async def test_one_contended_write_fails_the_whole_transaction(table: Table, stale: object) -> None:
     await table.commit("p", [Insert("a", {"state": "pending"}), Insert("b", {"n": 1})])
     row = await table.get("p", "a")
     await table.commit("p", [Merge("a", {"state": "canceled"})])
@@ -103,7 +103,7 @@ async def test_text_comes_back_as_it_was(table: Table) -> None:
     assert row.text("none") == ""
 
 
-async def test_storage_that_is_away_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_storage_that_cannot_be_reached_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.storage.tables.TIMEOUTS", {"retry_total": 1, "retry_backoff_factor": 0.01})
     away = StoragePorts(*free_ports(3)).connection_string()
     tables = Tables.connect(settings(AzureWebJobsStorage=away))

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
-from shared.twiml import rules as twiml_rules
+from shared.twiml import rules
 from tests.flows import PUBLIC, company, parse
 
 KNOWN = company()
 
 
-def test_allowed_twiml_is_written_out_anew() -> None:
+def test_allowed_twiml_is_serialized_again() -> None:
     twiml = (
         '<?xml version="1.0"?><!-- hi --><Response><Say>A &amp; B <break time="1s"/>C</Say>'
         f'<Gather action="{PUBLIC}/api/voice"><Play>https://media.example.com/a.mp3</Play></Gather>'
         "<Dial><Number>(202) 555-0101</Number><Client>carol</Client><Queue>support</Queue></Dial></Response>"
     )
-    written = twiml_rules.check(twiml, KNOWN)
+    written = rules.check(twiml, KNOWN)
     assert "<!--" not in written
     assert parse(written).find("Say/break") is not None
 
@@ -46,7 +46,7 @@ def test_allowed_twiml_is_written_out_anew() -> None:
 )
 def test_what_is_not_allowed_is_named(inside: str, problem: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        twiml_rules.check(f"<Response>{inside}</Response>", KNOWN)
+        rules.check(f"<Response>{inside}</Response>", KNOWN)
     assert problem in caught.value.message
     assert caught.value.field == "twiml"
 
@@ -68,19 +68,19 @@ def test_what_is_not_allowed_is_named(inside: str, problem: str) -> None:
         ("<Dial>+12025550101<Conference>standup</Conference></Dial>", "1800"),
     ],
 )
-def test_a_dial_ends_when_ours_would_and_sooner_if_it_asks(dial: str, seconds: str) -> None:
-    written = parse(twiml_rules.check(f"<Response>{dial}</Response>", KNOWN))
+def test_a_dial_gets_our_time_limit_or_its_own_shorter_one(dial: str, seconds: str) -> None:
+    written = parse(rules.check(f"<Response>{dial}</Response>", KNOWN))
     assert [each.get("timeLimit") for each in written.iter("Dial")] == [seconds]
 
 
 def test_every_one_of_several_dials_gets_its_limit() -> None:
     twiml = "<Response>" + "<Dial>+12025550101</Dial>" * 3 + "</Response>"
     known = company(CALL_TIME_LIMIT="600")
-    written = parse(twiml_rules.check(twiml, known))
+    written = parse(rules.check(twiml, known))
     assert [each.get("timeLimit") for each in written] == ["600"] * 3
 
 
-def test_where_calls_last_longer_than_meetings_meetings_do_too() -> None:
+def test_a_conference_lasts_at_least_as_long_as_a_call() -> None:
     assert company(CALL_TIME_LIMIT="20000").conference_time_limit == 20_000
 
 
@@ -88,14 +88,14 @@ def test_where_calls_last_longer_than_meetings_meetings_do_too() -> None:
 def test_a_time_limit_that_twilio_would_not_take_is_named(asked: str) -> None:
     twiml = f"<Response><Dial timeLimit='{asked}'>+12025550101</Dial></Response>"
     with pytest.raises(InvalidRequest, match="<Dial> timeLimit must be whole seconds from 1 to 86,400"):
-        twiml_rules.parse(twiml, KNOWN, limit=twiml_rules.MAX_DOCUMENT)
+        rules.parse(twiml, KNOWN, limit=rules.MAX_DOCUMENT)
 
 
-def test_twiml_that_its_time_limits_make_too_long_is_refused_before_twilio_does() -> None:
+def test_twiml_that_is_too_long_with_its_time_limits_is_refused() -> None:
     twiml = "<Response>" + "<Dial>+12025550101</Dial>" * 150 + "</Response>"
-    assert len(twiml) < twiml_rules.MAX_INLINE
+    assert len(twiml) < rules.MAX_INLINE
     with pytest.raises(InvalidRequest, match="with a timeLimit on every <Dial>") as caught:
-        twiml_rules.check(twiml, KNOWN)
+        rules.check(twiml, KNOWN)
     assert caught.value.status == 413
 
 
@@ -119,7 +119,7 @@ def test_twiml_that_its_time_limits_make_too_long_is_refused_before_twilio_does(
 )
 def test_what_is_no_twiml_is_refused(twiml: str, problem: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        twiml_rules.check(twiml, KNOWN)
+        rules.check(twiml, KNOWN)
     assert problem in caught.value.message
 
 
@@ -133,7 +133,7 @@ def test_what_is_no_twiml_is_refused(twiml: str, problem: str) -> None:
     ],
 )
 def test_our_own_and_allowed_hosts_pass(url: str) -> None:
-    assert twiml_rules.check_url(url, KNOWN) == url
+    assert rules.check_url(url, KNOWN) == url
 
 
 @pytest.mark.parametrize(
@@ -158,28 +158,28 @@ def test_our_own_and_allowed_hosts_pass(url: str) -> None:
 )
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        twiml_rules.check_url(url, KNOWN, "Url")
+        rules.check_url(url, KNOWN, "Url")
     assert caught.value.field == "Url"
 
 
-def test_a_relative_url_is_taken_against_its_base() -> None:
+def test_a_relative_url_is_resolved_against_its_base() -> None:
     base = f"{PUBLIC}/api/twimlets/echo?Twiml=x"
-    assert twiml_rules.check_url("/x", KNOWN, base=base) == f"{PUBLIC}/x"
+    assert rules.check_url("/x", KNOWN, base=base) == f"{PUBLIC}/x"
     with pytest.raises(InvalidRequest):
-        twiml_rules.check_url("//evil.example.org/x", KNOWN, base=base)
+        rules.check_url("//evil.example.org/x", KNOWN, base=base)
 
 
 @given(st.text())
 def test_any_url_is_allowed_or_an_invalid_request(text: str) -> None:
     with suppress(InvalidRequest):
-        twiml_rules.check_url(text, KNOWN, base=PUBLIC)
+        rules.check_url(text, KNOWN, base=PUBLIC)
 
 
-@given(st.text(), st.text(), st.sampled_from(sorted(twiml_rules.CHILDREN)))
+@given(st.text(), st.text(), st.sampled_from(sorted(rules.CHILDREN)))
 def test_any_xml_is_twiml_or_an_invalid_request(text: str, url: str, verb: str) -> None:
     element = ET.Element("Response")
     child = ET.SubElement(element, verb, {"action": url, "to": text})
     child.text = text
     twiml = ET.tostring(element, encoding="unicode")
     with suppress(InvalidRequest):
-        assert parse(twiml_rules.check(twiml, KNOWN)).tag == "Response"
+        assert parse(rules.check(twiml, KNOWN)).tag == "Response"

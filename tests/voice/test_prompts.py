@@ -1,4 +1,4 @@
-"""shared/voice/prompts.py: every prompt in every language, and nothing that breaks XML."""
+"""shared/voice/prompts.py: every prompt exists in every language, and none breaks XML."""
 
 import re
 from string import Formatter

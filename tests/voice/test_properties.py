@@ -1,4 +1,4 @@
-"""Whatever callers press, say or send: valid TwiML, no exception, and no call without end."""
+"""Whatever callers press, say or send, the answer is valid TwiML, and every call ends."""
 
 from itertools import islice
 from urllib.parse import urlencode, urlsplit
@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Settings
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import steps, twimlets
 from tests.flows import ANNA, BEN, CALLER, OURS, PUBLIC, Answer, ask, company, settings, walk
 
 FIELDS = [
@@ -79,11 +78,11 @@ GIVEN = st.lists(st.tuples(st.tuples(st.sampled_from(PARAMETERS), INDEXES).map("
 LIMIT = 1_800
 MEETING = 14_400
 COMPANIES = [settings(), company(), company(TEAM_RING="all", BUSINESS_HOURS="Mon 09:00-10:00")]
-STARTS = ["voice", "voice/client", "voice/step/outbound", *(f"voice/step/{name}" for name in voice.STEPS)]
+STARTS = ["voice", "voice/client", "voice/step/outbound", *(f"voice/step/{name}" for name in steps.STEPS)]
 
 
 def check(answer: Answer) -> None:
-    """Twilio would take it, it leads nowhere but to us and the allowed hosts, and no call lasts for ever."""
+    """Twilio accepts it, its URLs are ours or on an allowed host, and each <Dial> has a time limit."""
     assert answer.twiml.tag == "Response"
     for dial in answer.twiml.iter("Dial"):
         most = MEETING if [noun.tag for noun in dial] == ["Conference"] else LIMIT
@@ -148,7 +147,7 @@ DIALS: list[tuple[str, dict[str, str], str, int]] = [
 
 @pytest.mark.parametrize("seconds", ["60", "1800"])
 @pytest.mark.parametrize(("url", "form", "noun", "most"), DIALS)
-def test_whoever_is_dialed_is_hung_up_on_in_time(
+def test_every_dialed_call_ends_in_time(
     url: str, form: dict[str, str], noun: str, most: int, seconds: str
 ) -> None:
     (dial,) = ask(company(CALL_TIME_LIMIT=seconds), url, form).twiml.iter("Dial")
@@ -156,7 +155,7 @@ def test_whoever_is_dialed_is_hung_up_on_in_time(
     assert int(dial.attrib["timeLimit"]) == (int(seconds) if most == LIMIT else MEETING)
 
 
-def test_a_team_that_rings_all_at_once_is_hung_up_on_in_time() -> None:
+def test_the_calls_of_a_team_that_rings_all_at_once_end_in_time() -> None:
     dial = ask(company(TEAM_RING="all"), "voice/step/menu", {"Digits": "1"}).find("Dial")
     assert (len(dial), dial.get("timeLimit")) == (4, str(LIMIT))
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.config import Settings
 from shared.errors import NotFound
-from shared.twiml.effects import Text, Warn
+from shared.twiml.reply import Text, Warn
 from shared.voice import prompts, twimlets
 from tests.flows import (
     ANNA,
@@ -118,10 +118,10 @@ def test_a_key_of_the_menu_goes_to_its_url(digits: str, url: str) -> None:
 
 def test_a_wrong_key_says_so_and_asks_again() -> None:
     answer = ask(KNOWN, ask(KNOWN, MENU).url("Gather"), {"Digits": "3"})
-    assert answer.heard == f"{prompts.text('twimlet_menu_wrong', 'en-US')} One or twenty-two"
+    assert answer.heard == f"{prompts.text('not_understood', 'en-US')} One or twenty-two"
 
 
-def test_the_menu_ends_for_who_never_presses_a_key() -> None:
+def test_the_menu_ends_for_a_caller_who_never_presses_a_key() -> None:
     answer, rounds = ask(KNOWN, MENU), 1
     while answer.verbs[-1] == "Redirect":
         answer, rounds = ask(KNOWN, answer.find("Redirect").text or ""), rounds + 1

@@ -1,4 +1,4 @@
-"""Calls walked by handsets through the worker library: every verb, every flow, every Twimlet."""
+"""Handsets call the app through the worker library: every verb, every flow, every Twimlet."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from local.host.worker import Worker
-from local.phone.calls import MachineDetection
 from local.phone.testing import Phone
-from local.twilio import Double
+from local.twilio import Emulator
+from local.twilio.carrier.exchange.leg import MachineDetection
 from tests.azurite import Azurite
 from tests.walking import ANNA, BEN, CALLER, COMPANY, ORIGIN, OTHER, OURS, OWNER, Company, known_as
 
@@ -18,10 +18,10 @@ MUSIC = "com.twilio.music.classical"
 
 @pytest.fixture
 def company(
-    worker: Worker, loop: asyncio.AbstractEventLoop, azurite: Azurite, double: Double
+    worker: Worker, loop: asyncio.AbstractEventLoop, azurite: Azurite, emulator: Emulator
 ) -> Iterator[Company]:
-    """The app of a company that has set everything, with a storage account of its own."""
-    with known_as(loop, **COMPANY, AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url):
+    """The app of a company that has set every setting, with a storage account of its own."""
+    with known_as(loop, **COMPANY, AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url):
         yield Company(worker, loop)
 
 
@@ -165,24 +165,24 @@ def test_the_softphone_dials_a_number_a_client_and_the_queue(phone: Phone) -> No
 
 
 def test_an_outbound_call_is_said_repeated_and_stopped(
-    phone: Phone, company: Company, double: Double
+    phone: Phone, company: Company, emulator: Emulator
 ) -> None:
     company.ring(to=OTHER, say="Your table is ready.", id="walk-1")
-    (placed,) = double.ledger()["calls"]
+    (placed,) = emulator.ledger()["calls"]
     assert placed["to"] == OTHER
     call = phone.place(OTHER, url=f"{ORIGIN}/api/voice/step/outbound?id=walk-1").answer()
     call.hears("This is a message from Example & Sons.").hears("Your table is ready.").press("1")
     call.hears("Your table is ready.").hears("press 9").press("9").hears("not be called again").is_over()
     company.ring(to=OTHER, say="Once more.", id="walk-2")
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
     assert not phone.notices
 
 
 def test_an_answering_machine_gets_the_message_after_its_beep(
-    phone: Phone, company: Company, double: Double
+    phone: Phone, company: Company, emulator: Emulator
 ) -> None:
     company.ring(to=ANNA, say="Your table is ready.", id="walk-3")
-    assert len(double.ledger()["calls"]) == 1
+    assert len(emulator.ledger()["calls"]) == 1
     call = phone.place(
         ANNA,
         url=f"{ORIGIN}/api/voice/step/outbound?id=walk-3",

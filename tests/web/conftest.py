@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from local.running import Running
+from local.launcher.running_env import Running
 from shared.errors import Contended
 from shared.services import Services
 from shared.storage.rows import Delete
@@ -50,9 +50,9 @@ class Edition:
         return await self._ask("GET", f"{self.url}/{path}", None)
 
     async def tell_twilio(self, path: str, body: object, method: str = "POST") -> Any:
-        """The control API of the double."""
+        """The control API of the emulator."""
         return await self._ask(
-            method, f"http://127.0.0.1:{self.laptop.where.twilio_port}/double/{path}", body
+            method, f"http://127.0.0.1:{self.laptop.where.twilio_port}/emulator/{path}", body
         )
 
     async def _ask(self, method: str, url: str, body: object) -> Any:

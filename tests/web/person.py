@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.browser import Page
 from tests.host.process import ROOT
+from tests.waiting import PATIENCE
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 _KEYS = {
@@ -49,7 +50,7 @@ class Person:
             self.dialogs.append(params["type"])
             self._leaving = asyncio.ensure_future(self.page.send("Page.handleJavaScriptDialog", accept=True))
 
-    async def find(self, role: str, name: str, *, within: float = 15) -> int:
+    async def find(self, role: str, name: str, *, within: float = PATIENCE) -> int:
         """The one thing of that role and name. Raises NotThere with all that is there of that role."""
         found: list[dict[str, Any]] = []
         try:
@@ -135,7 +136,7 @@ class Person:
             "DOM.setFileInputFiles", files=[str(path)], objectId=handle["result"]["objectId"]
         )
 
-    async def sees(self, text: str, *, within: float = 20) -> None:
+    async def sees(self, text: str, *, within: float = PATIENCE) -> None:
         """Wait until that text is to be seen. Raises NotThere with all that is to be seen."""
         try:
             await self.page.until(f"document.body?.innerText.includes({json.dumps(text)})", within)

@@ -14,14 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from shared.bulk import loader as bulk
-from shared.calls.ledger import Call
+from shared.calls.call import Call
 from shared.delivery import paging as listing
 from shared.delivery.states import State
 from shared.delivery.store import creation
 from shared.errors import Contended
 from shared.sms import message
+from shared.storage.partitions import shard
 from shared.storage.rows import Insert, Put, stamp
+from tests import loading
 from tests.browser import needs_chromium
 from tests.web.conftest import Edition
 from tests.web.person import Person
@@ -170,7 +171,7 @@ async def test_a_text_is_found_behind_more_than_the_app_reads_for_a_page(
     made[-1] = replace(made[-1], state=State.SENT)
     for batch in batched(made, 50, strict=False):
         writes = [write for each in batch for write in creation(each)]
-        await edition.stored.messages.table.commit(message.shard(to), writes)
+        await edition.stored.messages.table.commit(shard(to), writes)
     await console.click("button", "1 Sending last 24 hours")
     await console.find("button", f"{to}, sent: show the message")
     asked = [parse_qs(urlsplit(each["url"]).query) for each in console.requests]
@@ -236,17 +237,18 @@ async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
 
 async def stopped_upload(console: Person, edition: Edition, path: Path) -> str:
     """Upload a file whose load is given up at once; the id of the load."""
+    before = await edition.stored.bulk_jobs.unfinished()
     await console.click("link", "Upload")
     await console.choose_file("file", path)
     await console.click("button", "Upload")
-    async with asyncio.timeout(20):
-        while not (unfinished := await edition.stored.bulk_jobs.unfinished()):  # noqa: ASYNC110  another process
-            await asyncio.sleep(0.01)
-    while (await edition.get(f"bulk/{unfinished[0]}"))["state"] != "stopped":
+    while (after := await edition.stored.bulk_jobs.unfinished()) == before:  # noqa: ASYNC110  another process
+        await asyncio.sleep(0.01)
+    (job_id,) = set(after) - set(before)
+    while (await edition.get(f"bulk/{job_id}"))["state"] != "stopped":
         with suppress(Contended):  # its load writes how far it is
-            await bulk.give_up(unfinished[0], edition.stored)
+            await loading.give_up(job_id, edition.stored)
     await console.sees("Stopped: loading failed five times.")
-    return unfinished[0]
+    return job_id
 
 
 async def test_a_load_that_has_stopped_is_discarded(
@@ -483,7 +485,7 @@ async def plant(edition: Edition) -> None:
     texts |= dict.fromkeys(("reason", "attempt", "reports"), ATTACK) | {"price": f"-0.01 {ATTACK}"}
     hostile = replace(made, to=ATTACK, media_urls=(ATTACK,), state=State.FAILED, **texts)  # type: ignore[arg-type]
     await stored.messages.table.commit(made.partition, [Insert(f"m|{made.id}", hostile.columns())])
-    shard = message.shard("+12025550130")
+    shard = message.Message.home_of("+12025550130")
     opt_out = Put("o|+12025550130", {"since": stamp(now), "source": ATTACK})
     owned = replace(hostile, id=message.new_id("+12025550130", now), to="+12025550130")
     place = Put(f"t|+12025550130|{stamp(now)}|{owned.id}", {})
@@ -496,6 +498,7 @@ async def plant(edition: Edition) -> None:
                 sender=KEY_ATTACK,
                 direction=direction,
                 created=now,
+                due=now,
                 state=State.FAILED,
                 reason=ATTACK,
                 answered_by=ATTACK,

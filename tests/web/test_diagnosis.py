@@ -1,8 +1,8 @@
-"""shared/web/diagnosis.py: what is well, and each thing that is not."""
+"""shared/web/diagnosis.py: it names each part that does not work."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -11,60 +11,81 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueServiceClient
 
 from local.host.worker import Worker
-from local.twilio import Double
+from local.twilio import Emulator
+from shared import timer
 from shared.config import Settings
-from shared.delivery import drain
+from shared.errors import StorageAway
 from shared.services import Services
-from shared.storage import queue_access as queue_rights
+from shared.storage import queues as queue_access
+from shared.storage.connection import Refused
 from shared.web import diagnosis
+from tests import clock
 from tests.azurite import Azurite, signed
 from tests.listener import Answer, Listener
 from tests.settings import ENVIRON, settings
 
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+NOW = clock.NOW.replace(hour=9)
 
 
 @pytest_asyncio.fixture
-async def services(azurite: Azurite, double: Double) -> AsyncIterator[Services]:
-    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=double.url))
+async def services(azurite: Azurite, emulator: Emulator) -> AsyncIterator[Services]:
+    running = Services(settings(AzureWebJobsStorage=azurite.fresh_account(), TWILIO_BASE_URL=emulator.url))
     yield running
     await running.close()
 
 
+async def diagnose(services: Services) -> dict[str, Any]:
+    return await diagnosis.diagnose(
+        services.settings,
+        lambda: services.messages.table,
+        lambda: services.files,
+        services.twilio,
+        now=NOW,
+    )
+
+
+async def try_queues(known: Settings) -> None:
+    queues = queue_access.Queues(known)
+    try:
+        await queues.try_rights()
+    finally:
+        await queues.close()
+
+
 async def test_all_is_well_before_the_first_tick(services: Services) -> None:
-    found = await diagnosis.diagnose(services, now=NOW)
+    found = await diagnose(services)
 
     assert [found[name] for name in ("storage", "files", "queues", "twilio", "heartbeat")] == [None] * 5
-    assert found["at"] == "2026-11-23T09:00:00.000Z"
+    assert found["at"] == "2009-11-23T09:00:00.000Z"
     assert found["from_number"] == "+12025550100"
 
 
 async def test_a_tick_leaves_its_heartbeat(services: Services) -> None:
-    await drain.tick(services, now=NOW)
+    await timer.tick(services.text_outbox, services.call_outbox, now=NOW)
 
-    found = await diagnosis.diagnose(services, now=NOW)
+    found = await diagnose(services)
 
-    assert found["heartbeat"] == {"at": "2026-11-23T09:00:00.000Z", "report": "nothing due"}
+    assert found["heartbeat"] == {"at": "2009-11-23T09:00:00.000Z", "report": "nothing due"}
 
 
-async def test_refused_credentials_are_named(services: Services, double: Double) -> None:
-    double.faults(credentials_refused=True)
+async def test_refused_credentials_are_named(services: Services, emulator: Emulator) -> None:
+    emulator.faults(credentials_refused=True)
 
-    found = await diagnosis.diagnose(services, now=NOW)
+    found = await diagnose(services)
 
     assert "20003" in found["twilio"]
     assert found["storage"] is None
 
 
-async def test_storage_that_does_not_answer_is_named(double: Double) -> None:
+async def test_storage_that_does_not_answer_is_named(emulator: Emulator) -> None:
     nowhere = (
         "DefaultEndpointsProtocol=http;AccountName=gone;AccountKey=AAAA;"
         "BlobEndpoint=http://127.0.0.1:9/gone;TableEndpoint=http://127.0.0.1:9/gone;"
         "QueueEndpoint=http://127.0.0.1:9/gone"
     )
-    services = Services(settings(AzureWebJobsStorage=nowhere, TWILIO_BASE_URL=double.url))
+    services = Services(settings(AzureWebJobsStorage=nowhere, TWILIO_BASE_URL=emulator.url))
 
-    found = await diagnosis.diagnose(services, now=NOW)
+    found = await diagnose(services)
 
     assert found["storage"]
     assert found["files"]
@@ -74,7 +95,7 @@ async def test_storage_that_does_not_answer_is_named(double: Double) -> None:
 
 
 async def test_nothing_secret_is_in_the_answer(services: Services) -> None:
-    found = str(await diagnosis.diagnose(services, now=NOW))
+    found = str(await diagnose(services))
 
     assert services.settings.auth_token not in found
     assert "AccountKey" not in found
@@ -105,17 +126,15 @@ async def test_what_the_app_may_not_do_with_its_queues_is_named(
 ) -> None:
     connection = azurite.fresh_account()
     with QueueServiceClient.from_connection_string(connection) as service:
-        for name in queue_rights.QUEUES:
+        for name in queue_access.NAMES:
             service.create_queue(name)
 
-    with pytest.raises(queue_rights.Refused, match=f"the app cannot {says}: storage answers 403"):
-        await queue_rights.try_queues(
-            settings(AzureWebJobsStorage=signed(connection, permission, queues=queues))
-        )
+    with pytest.raises(Refused, match=f"the app cannot {says}: storage answers 403"):
+        await try_queues(settings(AzureWebJobsStorage=signed(connection, permission, queues=queues)))
 
 
 async def test_the_rights_it_needs_suffice(azurite: Azurite) -> None:
-    await queue_rights.try_queues(settings(AzureWebJobsStorage=signed(azurite.fresh_account(), "rwdlacup")))
+    await try_queues(settings(AzureWebJobsStorage=signed(azurite.fresh_account(), "rwdlacup")))
 
 
 async def test_a_wrong_key_is_named_and_not_shown(azurite: Azurite) -> None:
@@ -123,8 +142,8 @@ async def test_a_wrong_key_is_named_and_not_shown(azurite: Azurite) -> None:
     key = dict(each.split("=", 1) for each in connection.split(";") if each)["AccountKey"]
     wrong = connection.replace(key, "d3Jvbmc=")
 
-    with pytest.raises(queue_rights.Refused, match="403") as caught:
-        await queue_rights.try_queues(settings(AzureWebJobsStorage=wrong))
+    with pytest.raises(Refused, match="403") as caught:
+        await try_queues(settings(AzureWebJobsStorage=wrong))
 
     assert "d3Jvbmc" not in str(caught.value)
 
@@ -164,14 +183,14 @@ BY_NAME = "AccountName=gone;AccountKey=c2VjcmV0"
     ],
 )
 async def test_a_malformed_connection_string_is_named_and_not_shown(
-    double: Double, connection: str, says: str
+    emulator: Emulator, connection: str, says: str
 ) -> None:
-    services = Services(settings(AzureWebJobsStorage=connection, TWILIO_BASE_URL=double.url))
+    services = Services(settings(AzureWebJobsStorage=connection, TWILIO_BASE_URL=emulator.url))
 
-    found = await diagnosis.diagnose(services, now=NOW)
+    found = await diagnose(services)
 
-    with pytest.raises(queue_rights.Refused, match=f"^AzureWebJobsStorage must {says}"):
-        await queue_rights.try_queues(services.settings)
+    with pytest.raises(Refused, match=f"^AzureWebJobsStorage must {says}"):
+        await try_queues(services.settings)
     assert found["queues"].startswith(f"AzureWebJobsStorage must {says}")
     assert found["storage"] == found["files"] == found["queues"]
     assert found["twilio"] is None
@@ -182,7 +201,7 @@ async def test_a_malformed_connection_string_is_named_and_not_shown(
 @pytest.mark.parametrize("connection", [WHOLE, WHOLE.lower().replace("c2vjcmv0", "c2VjcmV0"), f"{WHOLE};"])
 async def test_a_whole_connection_string_is_tried(connection: str) -> None:
     with pytest.raises(AzureError, match=r"Cannot connect to host 127\.0\.0\.1:9"):
-        await queue_rights.try_queues(settings(AzureWebJobsStorage=connection))
+        await try_queues(settings(AzureWebJobsStorage=connection))
 
 
 async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
@@ -193,21 +212,19 @@ async def test_the_apps_queues_are_left_as_they_were(azurite: Azurite) -> None:
         calls.send_message("{}")
 
         for _ in range(2):
-            await queue_rights.try_queues(settings(AzureWebJobsStorage=connection))
+            await try_queues(settings(AzureWebJobsStorage=connection))
 
-        assert {queue.name for queue in queues.list_queues()} == {"outbound-calls", queue_rights.OWN}
+        assert {queue.name for queue in queues.list_queues()} == {"outbound-calls", queue_access.OWN}
         (message,) = calls.peek_messages(5)
         assert (message.content, message.dequeue_count) == ("{}", 0)
-        own = queues.get_queue_client(queue_rights.OWN)
+        own = queues.get_queue_client(queue_access.OWN)
         assert own.get_queue_properties().approximate_message_count == 0
 
 
-async def test_two_at_once_do_not_take_each_other_for_a_fault(azurite: Azurite) -> None:
+async def test_two_diagnoses_at_once_report_no_fault_of_each_other(azurite: Azurite) -> None:
     connection = azurite.fresh_account()
 
-    await asyncio.gather(
-        *(queue_rights.try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5))
-    )
+    await asyncio.gather(*(try_queues(settings(AzureWebJobsStorage=connection)) for _ in range(5)))
 
 
 async def test_without_a_connection_string_the_identity_is_asked(
@@ -220,8 +237,8 @@ async def test_without_a_connection_string_the_identity_is_asked(
     environ = {name: value for name, value in ENVIRON.items() if name != "AzureWebJobsStorage"}
     by_identity = Settings.from_env({**environ, "AzureWebJobsStorage__accountName": "nowhere"})
 
-    with pytest.raises(AzureError, match="no such identity"):
-        await queue_rights.try_queues(by_identity)
+    with pytest.raises(StorageAway, match="no such identity"):
+        await try_queues(by_identity)
 
     (asked,) = listener.to("/token")
     assert "resource=https://storage.azure.com" in unquote(asked.url)

@@ -1,8 +1,7 @@
-"""webhook.py: only what our Twilio account signed acts; anything else is 403 without a side effect."""
+"""shared/web/webhook.py: our Twilio account gets an answer, and any other request gets 403."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,20 +13,19 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from local.azurite import StoragePorts
 from local.host.worker import Answer, Worker
-from local.ports import free_ports
+from local.launcher.azurite import StoragePorts
+from local.launcher.ports import free_ports
 from shared import twilio_helper
-from shared.calls import placing as calls
 from shared.config import Settings
 from shared.errors import Forbidden
 from shared.services import Services
-from shared.sms import replies as messaging
-from shared.sms import schedule
+from shared.sms import status as sms_status
 from shared.twiml.request import TwilioRequest
-from shared.voice import menu as voice
-from shared.voice import twimlets
+from shared.voice import menu, steps, twimlets
 from shared.web import webhook
+from tests import webhooks
+from tests.clock import NOW
 from tests.front import Front
 from tests.hanging import hanging_storage
 from tests.settings import settings
@@ -35,7 +33,6 @@ from tests.settings import settings
 TOKEN = "twilio_test_auth_token"
 FORM = "application/x-www-form-urlencoded"
 ACCOUNT = ("AccountSid", "AC" + "0" * 32)
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 type Pairs = Sequence[tuple[str, str]]
 
 
@@ -49,7 +46,7 @@ def request(
     method: str = "POST",
     headers: dict[str, str] | None = None,
 ) -> func.HttpRequest:
-    """As Twilio sends it; signed with `token` unless a signature is given."""
+    """A request as Twilio sends it, signed with `token` unless a signature is given."""
     if signature is None:
         fields = MultiDict(pairs) if method == "POST" else MultiDict()
         signature = RequestValidator(token).compute_signature(signed_url or url, fields)
@@ -70,7 +67,7 @@ def is_refused(req: func.HttpRequest, known: Settings | None = None) -> bool:
     return False
 
 
-# Vectors that Twilio publishes, or that its own libraries test with.
+# Test vectors that Twilio publishes, or that its own libraries use.
 
 U = "https://mycompany.com/myapp.php?foo=1&bar=2"
 P = [
@@ -126,14 +123,14 @@ def test_a_body_that_nothing_signs_is_refused(body: bytes) -> None:
     assert is_refused(json_request(url, body, RequestValidator(TOKEN).compute_signature(url, {})))
 
 
-def test_a_hash_in_the_url_does_not_let_a_form_in() -> None:
+def test_a_form_needs_a_signature_over_its_fields_even_with_a_hash_in_the_url() -> None:
     body = urlencode([("Body", "hi")]).encode()
     url = f"http://localhost:7071/api/sms?bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = RequestValidator(TOKEN).compute_signature(url, {})
     assert is_refused(request(url, [("Body", "hi")], signature=signature))
 
 
-# What Twilio signs is what we read.
+# The fields that Twilio signs are the fields that we read.
 
 URL = "http://localhost:7071/api/sms"
 
@@ -146,7 +143,7 @@ def test_blank_and_repeated_fields_are_signed_and_kept() -> None:
 
 
 def test_a_field_that_is_in_the_query_as_well_is_not_mixed_up() -> None:
-    """Name and value stand side by side in what is signed, so a field may not move between URL and form."""
+    """The signed text joins names and values, so a field must not pass from the URL to the form or back."""
     got = received(request(f"{URL}?From=%2B12025550199", [("From", "+12025550101")]))
     assert (got.get("From"), got.state("From")) == ("+12025550101", "+12025550199")
     assert got.get("To") == ""
@@ -178,7 +175,7 @@ def test_path_slash_and_percent_encoding_are_kept_as_they_came(path: str) -> Non
     assert not is_refused(request(f"http://localhost:7071{path}", P))
 
 
-def test_what_a_proxy_says_of_host_and_scheme_is_ignored() -> None:
+def test_forwarded_headers_with_another_host_or_scheme_are_ignored() -> None:
     known = settings(PUBLIC_BASE_URL="https://example.com")
     headers = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example", "Host": "evil.example"}
     behind = request(
@@ -222,7 +219,7 @@ def test_a_form_is_utf_8() -> None:
     assert received(request(URL, [("Body", "čau 👋")], headers=headers)).get("Body") == "čau 👋"
 
 
-# Through the worker: what comes out, and what is left undone
+# Through the worker: the answers, and what a refused request does not do.
 
 
 @pytest_asyncio.fixture
@@ -291,7 +288,7 @@ async def test_an_inbound_text_is_answered_in_twiml(worker: Worker, front: Front
     assert answer.text.startswith('<?xml version="1.0" encoding="UTF-8"?><Response><Message>Thank you')
 
 
-async def test_a_step_or_twimlet_that_is_not_there_is_404_for_twilio_and_403_for_others(
+async def test_an_unknown_step_or_twimlet_is_404_for_twilio_and_403_for_others(
     worker: Worker, front: Front
 ) -> None:
     for function, path in (("voice_step", "voice/step/nowhere"), ("twimlet", "twimlets/nothing")):
@@ -307,32 +304,35 @@ async def test_storage_that_is_away_is_503_and_a_log_line(
     broken = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=storage_account))
     url = f"{front.url}/api/sms/status?id={'0' * 32}&attempt=a"
     report = request(url, [("MessageStatus", "sent"), ("MessageSid", "SM1"), ACCOUNT])
-    answer = await webhook.record(report, broken, lambda got: schedule.reported(got, broken.messages))
+    answer = await webhooks.record(report, broken, lambda got: sms_status.reported(got, broken.text_outbox))
     await broken.close()
     assert answer.status_code == 503
     assert "table storage does not answer" in caplog.text
 
 
-async def test_while_storage_hangs_calls_are_answered_and_what_would_be_lost_is_503(
+async def test_while_storage_hangs_calls_are_answered_and_a_stop_gets_503(
     front: Front, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    monkeypatch.setattr(webhook, "ANSWER_SECONDS", 0.3)
     caller = [("From", "+12025550101"), ("To", "+12025550100"), ("CallSid", "CA" + "1" * 32), ACCOUNT]
     async with hanging_storage() as account:
         stuck = Services(settings(PUBLIC_BASE_URL=front.url, AzureWebJobsStorage=account))
 
-        async def status(path: str, flow: webhook.Flow, *more: tuple[str, str]) -> int:
-            answer = await webhook.reply(request(f"{front.url}/api/{path}", [*caller, *more]), stuck, flow)
+        async def status(path: str, flow: webhook.Flow) -> int:
+            answer = await webhooks.reply(request(f"{front.url}/api/{path}", caller), stuck, flow)
             return int(answer.status_code)
 
-        assert await status("voice", voice.greeting) == 200
-        for step in set(voice.STEPS) - {"outbound"}:
-            assert await status(f"voice/step/{step}", partial(calls.step, step, stuck)) == 200, step
+        async def told(body: str) -> int:
+            asked = request(f"{front.url}/api/sms", [*caller, ("Body", body)])
+            return int((await webhooks.text(asked, stuck)).status_code)
+
+        assert await status("voice", menu.greeting) == 200
+        for step in steps.STEPS:
+            assert await status(f"voice/step/{step}", partial(steps.step, step)) == 200, step
         assert await status("twimlets/message?Message=Sorry", partial(twimlets.twimlet, "message")) == 200
         assert "cannot be answered in time" not in caplog.text
-        inbound = partial(messaging.inbound, store=stuck.messages)
-        assert await status("sms", inbound, ("Body", "hi")) == 200
-        assert await status("sms", inbound, ("Body", "STOP")) == 503
+        assert await told("hi") == 200
+        assert await told("STOP") == 503
         assert caplog.text.count("cannot be answered in time") == 1
         await stuck.close()
 

@@ -1,4 +1,4 @@
-// The page's line to the double: JSON over one WebSocket, which comes back by itself.
+// The connection of the page to the emulator: JSON over one WebSocket, which reconnects by itself.
 
 const listeners = new Map();
 let socket = null;
@@ -14,7 +14,7 @@ function tell(type, message) {
 
 export function say(what) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
-  else tell("refused", { problem: "There is no connection to the double just now." });
+  else tell("refused", { problem: "There is no connection to the emulator just now." });
 }
 
 export function connect() {

@@ -1,4 +1,4 @@
-// The side panel: each request, its signature, the TwiML that came back, what is wrong with it, and the time.
+// The side panel: each request with its signature, the TwiML of its answer, the notices about it, and its time.
 
 const KEPT = 300;
 const list = document.querySelector("#request-list");

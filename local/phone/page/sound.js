@@ -1,4 +1,4 @@
-// What can be heard and said aloud: the browser's own voices and its speech recognition, where there are any.
+// Sound: the browser's voices and its speech recognition, if it has them.
 
 const voices = globalThis.speechSynthesis;
 const Recognition = globalThis.SpeechRecognition ?? globalThis.webkitSpeechRecognition;

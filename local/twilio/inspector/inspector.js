@@ -1,5 +1,5 @@
-// The inspector: what the double was asked, what it asked of the app, and what came back.
-// Everything shown goes through textContent; nothing that came over the wire is ever read as HTML.
+// The inspector: requests to the emulator, its webhook requests to the app, and the answers.
+// Everything is shown by textContent. Nothing that came from outside is ever read as HTML.
 
 const TABS = {
   messages: { name: "Messages", count: (data) => data.counts.messages, row: messageRow, key: (each) => each.sid, detail: messageDetail },
@@ -80,7 +80,7 @@ function pretty(text, type) {
   return element("pre", {}, type.includes("xml") ? indented(text) : text);
 }
 
-// One element a line, so that TwiML can be read; its text stays as it came.
+// TwiML with one element on each line, so that a person can read it. Its text is not changed.
 function indented(xml) {
   const document = new DOMParser().parseFromString(xml, "text/xml");
   if (document.querySelector("parsererror")) return xml;
@@ -161,8 +161,8 @@ function faultDetail(each) {
   return [
     element("h2", {}, each.name),
     fields({ now: String(each.value), injected: each.injected ?? 0 }),
-    element("p", { class: "quiet" }, "Set faults with PUT /double/faults, for example:"),
-    element("pre", {}, `curl -X PUT ${location.origin}/double/faults -H 'Content-Type: application/json' -d '{"${each.name}": ${typeof each.value === "boolean" ? "true" : "0.1"}}'`),
+    element("p", { class: "quiet" }, "Set faults with PUT /emulator/faults, for example:"),
+    element("pre", {}, `curl -X PUT ${location.origin}/emulator/faults -H 'Content-Type: application/json' -d '{"${each.name}": ${typeof each.value === "boolean" ? "true" : "0.1"}}'`),
   ];
 }
 
@@ -224,11 +224,11 @@ async function load() {
   }
   loading = true;
   try {
-    const answer = await fetch(`/double/overview?limit=${LIMIT}`);
+    const answer = await fetch(`/emulator/overview?limit=${LIMIT}`);
     if (answer.ok) state.data = await answer.json();
     render();
   } catch {
-    live("off", "the double is away");
+    live("off", "the emulator is away");
   } finally {
     loading = false;
     if (again) {
@@ -243,10 +243,10 @@ function live(mark, text) {
   $("live").textContent = text;
 }
 
-const events = new EventSource("/double/events");
+const events = new EventSource("/emulator/events");
 events.onmessage = load;
 events.onopen = () => live("on", "live");
-events.onerror = () => live("off", "the double is away");
+events.onerror = () => live("off", "the emulator is away");
 $("filter").addEventListener("input", (event) => {
   state.filter = event.target.value;
   render();

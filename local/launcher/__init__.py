@@ -1,0 +1,1 @@
+"""Starts the parts of the laptop edition, watches them, and stops them."""

@@ -1,0 +1,1 @@
+"""TwiML: XML is parsed, and checked against Twilio's schema."""

@@ -1,0 +1,1 @@
+"""TwiML's verbs, each by the rules of its page in Twilio's documentation."""

@@ -1,0 +1,1 @@
+"""What happens to messages and calls: they progress, and webhooks and callbacks report it."""

@@ -1,0 +1,1 @@
+"""The telephone exchange: calls on a clock of its own, without I/O."""

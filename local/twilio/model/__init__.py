@@ -1,0 +1,1 @@
+"""What the emulator keeps: the account and its resources, and the rules for them."""

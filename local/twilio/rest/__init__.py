@@ -1,0 +1,1 @@
+"""The HTTP side of the emulator: Twilio's REST API, the control API and the inspector page."""
