@@ -47,7 +47,7 @@ async def supervise(choices: Choices, console: Console) -> int:
         with console.status("Starting " + ", ".join(part.name for part in parts)):
             if not await _unless(stop, running.start(parts, _READY_SECONDS)):
                 return 0
-            plan = await _with_the_host_s_keys(plan)
+            plan = await _with_core_tools_keys(plan)
         running_env.write(plan)
         output.release()
         banner.show(plan, console)
@@ -67,8 +67,8 @@ async def supervise(choices: Choices, console: Console) -> int:
     return 0
 
 
-async def _with_the_host_s_keys(plan: LaunchPlan) -> LaunchPlan:
-    """The plan with the keys that Core Tools know, where they are the host; ours are others."""
+async def _with_core_tools_keys(plan: LaunchPlan) -> LaunchPlan:
+    """The plan with the keys of Core Tools, if they are the host: they do not know ours."""
     if not (plan.keys and plan.choices.func):
         return plan
     try:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from local.host import http_request
 from local.host.errors import InvocationFailed
 from local.host.triggers import HttpTrigger, describe
 from local.host.worker import Worker
@@ -85,7 +86,10 @@ class InProcess:
 
     async def invoke(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> WebResponse:
         """The answer of the function that this URL leads to. Call it on the worker's loop."""
-        path = urlsplit(url).path
+        try:
+            path = http_request.path(urlsplit(url).path)
+        except http_request.BadRequest:
+            return WebResponse(400, "", b"")
         for trigger in self._triggers:
             found = trigger.template.match(path) if trigger.takes(method) else None
             if found is not None:

@@ -320,6 +320,11 @@ async def test_queue_outputs_are_written_after_success_alone(host: HostProcess) 
         ]
 
 
+async def test_a_text_output_that_the_host_cannot_read_fails_the_request(host: HostProcess) -> None:
+    assert (await host.request("POST", "/api/queue", data='{"a":"b"}x}'))[0] == 500
+    await host.logged("queue +error: POST /api/queue failed, .* its output was not written: Additional text")
+
+
 async def test_a_queue_message_is_whole_and_a_return_value_goes_to_its_queue(host: HostProcess) -> None:
     with (
         QueueClient.from_connection_string(host.environ["AzureWebJobsStorage"], "asked") as asked,

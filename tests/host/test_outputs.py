@@ -4,9 +4,15 @@ SEEN and REFUSED were seen on Microsoft's own host (4.1037, queue extension 5.3.
 BROKEN were read in Newtonsoft.Json's source.
 """
 
-import pytest
+import json
+from datetime import datetime
 
-from local.host import newtonsoft_reader, outputs, protocol
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.host import newtonsoft_dates, newtonsoft_reader, newtonsoft_writer, outputs, protocol
+from local.host.newtonsoft_reader import Token
 
 SEEN = [
     ('{"id": "2026-11-28T10:00:00-05:00"}', ['{\n  "id": "2026-11-28T15:00:00+00:00"\n}']),
@@ -142,3 +148,32 @@ def test_an_object_is_indented_and_its_dates_are_left_alone() -> None:
 def test_nothing_is_sent_where_nothing_was_set() -> None:
     typed = protocol.load().TypedData
     assert outputs.messages(typed()) == outputs.messages(typed(json="null")) == ()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"])).filter(
+    lambda text: newtonsoft_dates.parse(text) is None
+)
+values: st.SearchStrategy[Token] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=20,
+)
+
+
+@given(st.lists(values) | st.dictionaries(texts, values))
+def test_plain_json_without_dates_keeps_its_meaning(value: Token) -> None:
+    assert newtonsoft_reader.parse(json.dumps(value)) == value
+    assert newtonsoft_reader.parse(json.dumps(value, ensure_ascii=False, indent=1)) == value
+    for written in (newtonsoft_writer.compact(value), newtonsoft_writer.indented(value)):
+        assert json.loads(written) == value
+        assert newtonsoft_reader.parse(written) == value
+
+
+@given(st.datetimes())
+def test_a_date_without_a_zone_is_written_as_it_was_read(moment: datetime) -> None:
+    text = moment.isoformat()
+    read = newtonsoft_dates.parse(text)
+    assert read is not None
+    whole, _, fraction = text.partition(".")
+    expected = f"{whole}.{fraction.rstrip('0')}" if fraction else whole
+    assert read.iso() == expected
