@@ -30,49 +30,52 @@ async def timed(work: Callable[[], Awaitable[int]]) -> dict[str, Any]:
     return {"count": count, "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
 
 
-async def main() -> None:
-    settings = Settings.from_env()
-    stores: dict[str, Services] = {}
+class Drains:
+    """The three, each on storage of its own where it has any."""
 
-    def services(storage: str) -> Services:
-        if storage not in stores:
-            stores[storage] = Services(Settings.from_env({**os.environ, "AzureWebJobsStorage": storage}))
-        return stores[storage]
+    def __init__(self) -> None:
+        self._settings = Settings.from_env()
+        self._stores: dict[str, Services] = {}
 
-    async def fill(storage: str, count: int) -> dict[str, Any]:
+    def _services(self, storage: str) -> Services:
+        if storage not in self._stores:
+            settings = Settings.from_env({**os.environ, "AzureWebJobsStorage": storage})
+            self._stores[storage] = Services(settings)
+        return self._stores[storage]
+
+    async def fill(self, storage: str, count: int) -> dict[str, Any]:
         now = datetime.now(UTC)
-        await load.store(services(storage).messages, load.messages(count, now - DUE, created=now - DUE))
+        found = load.messages(count, now - DUE, created=now - DUE)
+        await load.store(self._services(storage).messages, found)
         return {}
 
-    async def ours(storage: str, part: int = 0, parts: int = 1) -> dict[str, Any]:
+    async def ours(self, storage: str, part: int = 0, parts: int = 1) -> dict[str, Any]:
         """Send all that is due, with every guarantee; of several processes each takes its part of the shards.
 
         As Azure would deal them out: a shard is one message on `sms-drain`.
         """
-        outbox = services(storage).text_outbox
+        outbox, partitions = self._services(storage).text_outbox, PARTITIONS[part::parts]
 
         async def work() -> int:
-            report = await drain(
-                outbox, now=datetime.now(UTC), seconds=600.0, partitions=PARTITIONS[part::parts]
-            )
+            report = await drain(outbox, now=datetime.now(UTC), seconds=600.0, partitions=partitions)
             return report.states[State.SUBMITTED.value]
 
         return await timed(work)
 
-    async def loop(count: int) -> dict[str, Any]:
+    async def loop(self, count: int) -> dict[str, Any]:
         """The plain loop of twilio-python's synchronous client."""
-        client = Client(settings.account_sid, settings.auth_token)
-        client.api.base_url = settings.twilio_base_url
+        client = Client(self._settings.account_sid, self._settings.auth_token)
+        client.api.base_url = self._settings.twilio_base_url
         texts = [(each.to, each.body) for each in _messages(count)]
 
         async def work() -> int:
-            return send_loop.send_all(client, texts, settings.from_number)
+            return send_loop.send_all(client, texts, self._settings.from_number)
 
         return await timed(work)
 
-    async def bare(count: int) -> dict[str, Any]:
+    async def bare(self, count: int) -> dict[str, Any]:
         """twilio-python's async client at the drain's concurrency, and nothing else."""
-        http = AsyncTwilioHttpClient()
+        http, settings = AsyncTwilioHttpClient(), self._settings
         client = Client(settings.account_sid, settings.auth_token, http_client=http)
         client.api.base_url = settings.twilio_base_url
         waiting = iter(_messages(count))
@@ -100,9 +103,15 @@ async def main() -> None:
         finally:
             await http.close()
 
-    await child.serve({"fill": fill, "ours": ours, "loop": loop, "bare": bare})
-    for each in stores.values():
-        await each.close()
+    async def close(self) -> None:
+        for each in self._stores.values():
+            await each.close()
+
+
+async def main() -> None:
+    drains = Drains()
+    await child.serve({"fill": drains.fill, "ours": drains.ours, "loop": drains.loop, "bare": drains.bare})
+    await drains.close()
 
 
 def _messages(count: int) -> list[Any]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from azure.data.tables.aio import TableServiceClient
+from azure.data.tables.aio import TableClient, TableServiceClient
 
 from bench import child, load
 from bench.child import ROOT
@@ -22,6 +22,7 @@ from local.host import triggers
 from local.host.queues import QueueListener
 from local.host.storage import QueueStorage
 from local.host.worker import QueuedMessage, Result, Worker
+from shared.calls.call import Call
 from shared.storage.tables import TIMEOUTS
 
 type Handle = Callable[[QueuedMessage], Awaitable[Result]]
@@ -46,6 +47,17 @@ class Tally:
     async def complete(self) -> None:
         """Wait until each has been handled. Raises what one of them failed with."""
         await self._done
+
+
+async def enter_and_mark(table: TableClient, message: QueuedMessage) -> Result:
+    """Two transactions, of the rows that ours have: a call is entered, and is marked as placed."""
+    partition = Call.partition_of(message.id)
+    for state, kinds in (("posting", "math"), ("submitted", "mhf")):
+        keys = [f"{kind}|{message.id}" for kind in kinds]
+        rows = [{"PartitionKey": partition, "RowKey": key, "state": state} for key in keys]
+        rows[0]["call"] = message.body
+        await table.submit_transaction(("upsert", row) for row in rows)
+    return Result()
 
 
 async def main() -> None:
@@ -101,19 +113,9 @@ async def main() -> None:
         return await drained(count, lambda message: worker.queue("place_outbound_call", message))
 
     async def alone(count: int) -> dict[str, Any]:
-        """Two transactions of three rows for each message: a call is entered, and is marked as placed."""
         async with TableServiceClient.from_connection_string(account, **TIMEOUTS) as service:
             table = await service.create_table_if_not_exists("floor")
-
-            async def enter_and_mark(message: QueuedMessage) -> Result:
-                for state in ("posting", "submitted"):
-                    keys = [f"{kind}|{message.id}" for kind in "caq"]
-                    rows = [{"PartitionKey": "calls", "RowKey": key, "state": state} for key in keys]
-                    rows[0]["call"] = message.body
-                    await table.submit_transaction(("upsert", row) for row in rows)
-                return Result()
-
-            return await drained(count, enter_and_mark)
+            return await drained(count, lambda message: enter_and_mark(table, message))
 
     await child.serve({"ours": ours, "alone": alone})
     await storage.close()

@@ -29,7 +29,7 @@ def measure(findings: Findings, twilio: str, *, rounds: int, count: int) -> None
             f"queue to placed call, {count:,} messages",
             "calls/s",
             Side("ours", rate["ours"]),
-            limit=Side("Azurite alone: receive, two transactions of three rows, delete", rate["alone"]),
+            limit=Side("Azurite alone: receive, transactions of four and three rows, delete", rate["alone"]),
             key="queue_over_ledger",
             ratio=ratios(rate["ours"], rate["alone"]),
             goal=Goal(0.7, at_least=True),
