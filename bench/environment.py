@@ -47,7 +47,7 @@ def running_storage() -> Iterator[Storage]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        asyncio.run(_listening(process, *where.all()))
+        asyncio.run(listening(process, *where.all()))
         yield Storage(where)
     finally:
         process.terminate()
@@ -66,7 +66,7 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        asyncio.run(_listening(process, port))
+        asyncio.run(listening(process, port))
         control(url, "PUT", "faults", {"latency_ms": latency_ms})
         yield url
     finally:
@@ -90,7 +90,8 @@ def control(url: str, method: str, path: str, body: dict[str, object] | None = N
         connection.close()
 
 
-async def _listening(process: subprocess.Popen[bytes], *where: int) -> None:
+async def listening(process: subprocess.Popen[bytes], *where: int) -> None:
+    """Wait until every port answers. Raises RuntimeError where the process has ended."""
     async with asyncio.timeout(60):
         waiting = asyncio.gather(*(ports.listening(port) for port in where))
         while not waiting.done():
