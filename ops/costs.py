@@ -1,6 +1,6 @@
 """`costs`: what 1,000 messages and calls cost in Azure, from counted requests and a table of prices.
 
-What is counted here, the tests count again with the real code on real storage. Twilio's prices come on top.
+The tests count the requests with the real code on real storage. Twilio's prices come on top.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ STATUS_SECONDS = 0.02 / AT_ONCE
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of 1,000 of something, or of a month. Dollars, without the free grants."""
+    """What 1,000 of something cost, or a month. Dollars, before the free grants."""
 
     what: str
     tables: float
