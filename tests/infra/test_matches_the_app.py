@@ -104,7 +104,7 @@ def test_the_timer_fires_every_minute_in_azure(deployed: Snapshot) -> None:
 
 def logged() -> Iterator[tuple[str, str]]:
     """(level, text) of every line that the deployed code logs, with % where a value stands."""
-    for path in [ROOT / "function_app.py", *(ROOT / "shared").glob("*.py")]:
+    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
