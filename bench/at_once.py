@@ -19,10 +19,11 @@ import aiohttp
 
 from bench import webhook_request
 from bench.child import ROOT, environment
-from bench.environment import Storage, listening
+from bench.environment import Storage, end, listening
 from bench.results import Findings, Goal, Row, Side
 from bench.stats import Spread, percentile, ratios
 from local.launcher import ports
+from local.launcher.orphans import adopted
 
 AT_ONCE = (1, 8, 16, 32, 64)
 PER_INSTANCE = 16
@@ -114,9 +115,9 @@ def _running_host(storage: Storage) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        try:
-            asyncio.run(listening(process, port))
-            yield f"http://127.0.0.1:{port}/api/voice"
-        finally:
-            process.terminate()
-            process.wait(30)
+        with adopted(process.pid):
+            try:
+                asyncio.run(listening(process, port))
+                yield f"http://127.0.0.1:{port}/api/voice"
+            finally:
+                end(process)

@@ -53,7 +53,7 @@ def running_storage() -> Iterator[Storage]:
             asyncio.run(listening(process, *where.all()))
             yield Storage(where)
         finally:
-            _end(process)
+            end(process)
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
             control(url, "PUT", "faults", {"latency_ms": latency_ms})
             yield url
         finally:
-            _end(process)
+            end(process)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
@@ -93,7 +93,7 @@ def control(url: str, method: str, path: str, body: dict[str, object] | None = N
         connection.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end, and insist: while Azurite collects garbage, it hears nothing."""
     process.terminate()
     try:
