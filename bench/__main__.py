@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from bench import (
+    at_once,
     bulk_loading,
     draining,
     imports,
@@ -33,6 +34,7 @@ MEASURES = (
     "import",
     "first-webhook",
     "webhook",
+    "webhooks-at-once",
     "flask",
     "drain",
     "tick",
@@ -114,6 +116,9 @@ def _measures(
         "first-webhook": partial(imports.measure_first_webhook, findings, rounds=2 if quick else 25),
         "webhook": partial(
             webhooks.measure, findings, rounds=3 if quick else 15, count=100 if quick else 1_000
+        ),
+        "webhooks-at-once": partial(
+            at_once.measure, findings, storage, rounds=2 if quick else 7, count=128 if quick else 1_600
         ),
         "flask": partial(
             webhooks.measure_flask, findings, rounds=3 if quick else 11, count=100 if quick else 1_000

@@ -80,7 +80,7 @@ def running(module: str, *arguments: str, environ: Mapping[str, str] | None = No
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        env={**_without_a_ban_on_bytecode(), "PYTHON_DOTENV_DISABLED": "1", **(environ or {})},
+        env=environment(environ or {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -102,9 +102,13 @@ def running(module: str, *arguments: str, environ: Mapping[str, str] | None = No
             process.stdout.close()
 
 
-def _without_a_ban_on_bytecode() -> dict[str, str]:
-    """What is deployed has bytecode: a process that compiled everything anew would measure that alone."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child, and `extra`.
+
+    What is deployed has bytecode: a process that may write none would measure how long compiling takes.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHON_DOTENV_DISABLED": "1", **extra}
 
 
 async def serve(handlers: Mapping[str, Handler]) -> None:

@@ -50,10 +50,10 @@ def running_storage() -> Iterator[Storage]:
     )
     with adopted(process.pid):
         try:
-            asyncio.run(_listening(process, *where.all()))
+            asyncio.run(listening(process, *where.all()))
             yield Storage(where)
         finally:
-            _end(process)
+            end(process)
 
 
 @contextmanager
@@ -70,11 +70,11 @@ def running_twilio(latency_ms: int = LATENCY_MS) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with adopted(process.pid):
         try:
-            asyncio.run(_listening(process, port))
+            asyncio.run(listening(process, port))
             control(url, "PUT", "faults", {"latency_ms": latency_ms})
             yield url
         finally:
-            _end(process)
+            end(process)
 
 
 def control(url: str, method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
@@ -93,7 +93,7 @@ def control(url: str, method: str, path: str, body: dict[str, object] | None = N
         connection.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end, and insist: while Azurite collects garbage, it hears nothing."""
     process.terminate()
     try:
@@ -103,7 +103,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-async def _listening(process: subprocess.Popen[bytes], *where: int) -> None:
+async def listening(process: subprocess.Popen[bytes], *where: int) -> None:
+    """Wait until every port answers. Raises RuntimeError where the process has ended."""
     async with asyncio.timeout(60):
         waiting = asyncio.gather(*(ports.listening(port) for port in where))
         while not waiting.done():

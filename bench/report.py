@@ -22,6 +22,7 @@ KEYS = (
     "first_webhook_ratio",
     "webhook_p50_ratio",
     "webhook_p99_ratio",
+    "webhooks_at_once",
     "flask_ratio",
     "drain_over_loop",
     "drain_over_limit",

@@ -19,11 +19,11 @@ from shared.twilio_errors import meaning
 
 
 class Unanswered(OpsError):
-    """Twilio did not answer, or not so that it can be read: what was asked of it may have been done."""
+    """Twilio gave no answer, or one that cannot be read. It may have done what it was asked to do."""
 
 
 class Account:
-    """Its REST API. Every method raises OpsError."""
+    """The account's REST API. Every method raises OpsError."""
 
     def __init__(self, deployment: Deployment) -> None:
         settings = deployment.settings
@@ -50,17 +50,17 @@ class Account:
         raise OpsError(f"{phone_number} is not a number of the account {self.sid}. It has: {names}")
 
     def configure_number(self, sid: str, values: dict[str, str]) -> None:
-        """Set what is named; an empty text clears it."""
+        """Set the values that are given. An empty text clears one."""
         if not values:
             return
         with _explained():
             self._client.incoming_phone_numbers(sid).update(**values)
 
     def takes_texts(self, number_sid: str) -> Any | None:
-        """The Messaging Service that takes a number's texts instead of its own webhook; None where none does.
+        """The Messaging Service that takes a number's texts, or None where the number's own webhook does.
 
-        A number is in the sender pool of one service at most, which may leave its texts to it (Twilio docs:
-        Services resource, use_inbound_webhook_on_number).
+        A number is in the sender pool of at most one service. The service may leave texts to the number
+        (Twilio docs: Services resource, use_inbound_webhook_on_number).
         """
         with _explained():
             for service in self._client.messaging.v1.services.stream(page_size=100):
@@ -83,12 +83,12 @@ class Account:
             return next(iter(self._client.applications.list(friendly_name=name, limit=1)), None)
 
     def create_application(self, values: dict[str, str]) -> str:
-        """Its SID."""
+        """Make a TwiML app; returns its SID."""
         with _explained():
             return str(self._client.applications.create(**values).sid)
 
     def configure_application(self, sid: str, values: dict[str, str]) -> None:
-        """Set what is named."""
+        """Set the values that are given."""
         if not values:
             return
         with _explained():
@@ -121,6 +121,6 @@ def _explained() -> Iterator[None]:
 
 
 def _refused(code: int | None, message: str) -> OpsError:
-    """Twilio may repeat a webhook of before, which `connect --undo` puts back."""
+    """Twilio may repeat an earlier webhook, whose URL may hold a secret: mask every URL."""
     message = re.sub(r"https?://\S+", lambda url: masked(url[0]), message)
     return OpsError(f"Twilio refuses it: {meaning(code, message)} (error {code})")

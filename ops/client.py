@@ -49,7 +49,7 @@ type Secrets = Callable[[str], str | None]
 
 
 def no_secrets(_: str) -> str | None:
-    """Where all that is known is in the settings."""
+    """For a deployment of which nothing more can be found out."""
     return None
 
 
@@ -57,7 +57,7 @@ def no_secrets(_: str) -> str | None:
 class Deployment:
     """One Switchboard. settings: what is known of it here. source: where that is from.
 
-    folder: where commands remember things of it. secrets: who gives a secret setting that is not known here.
+    folder: where commands keep what they remember. secrets: finds a secret that is not in `settings`.
     """
 
     url: str

@@ -1,6 +1,6 @@
 """`costs`: what 1,000 messages and calls cost in Azure, from counted requests and a table of prices.
 
-What is counted here, the tests count again with the real code on real storage. Twilio's prices come on top.
+The tests count the requests with the real code on real storage. Twilio's prices come on top.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,10 @@ LEAST_SECONDS = 1
 
 IDLE_TICK = 41
 CREATE, SEND, STATUS = 4, 4, 2
+ASK_DRAIN = 3
+"""Table requests so that a text leaves at once: its shard is looked up, noted on `sms-drain`, and begun."""
+POISON_QUEUES = 3
+"""Queue requests of a tick: it looks into each poison queue, once a minute at most."""
 SEND_IN_BURST = 0.5
 """Table requests of one message among hundreds: claims and outcomes share transactions."""
 STATUSES = 2
@@ -39,13 +43,15 @@ ACCEPT_CALL, PLACE_CALL, CALL_STATUS, CALL_STATUSES = 1, 4, 2, 4
 QUEUED = 3
 """Queue requests of one queue message: put, get, delete."""
 BURST_PER_SECOND = 400
-STATUS_SECONDS = 0.02
-"""Of an instance, for one status callback among many."""
+AT_ONCE = 8
+"""Of the 16 requests that infra/app.bicep lets an instance take at once, more than 8 gain nothing (bench)."""
+STATUS_SECONDS = 0.02 / AT_ONCE
+"""Of an instance, for one status callback among many: it takes 20 ms, most of it waiting for storage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of 1,000 of something, or of a month. Dollars, without the free grants."""
+    """What 1,000 of something cost, or a month. Dollars, before the free grants."""
 
     what: str
     tables: float
@@ -85,7 +91,7 @@ def estimate() -> list[Cost]:
     return [
         Cost(
             "1,000 messages, each by itself",
-            1000 * (CREATE + SEND + STATUSES * STATUS),
+            1000 * (CREATE + ASK_DRAIN + SEND + STATUSES * STATUS),
             1000 * QUEUED,
             1000 * alone,
             1000 * alone * LEAST_SECONDS * MEMORY_GB,
@@ -104,7 +110,13 @@ def estimate() -> list[Cost]:
             1000 * call,
             1000 * call * LEAST_SECONDS * MEMORY_GB,
         ),
-        Cost("a month of the timer", ticks * IDLE_TICK, 0, ticks, ticks * LEAST_SECONDS * MEMORY_GB),
+        Cost(
+            "a month of the timer",
+            ticks * IDLE_TICK,
+            ticks * POISON_QUEUES,
+            ticks,
+            ticks * LEAST_SECONDS * MEMORY_GB,
+        ),
         Cost("a month of the seven alerts", 0, 0, 0, 0, sum(LOG_ALERT[minutes] for minutes in ALERTS)),
     ]
 

@@ -56,7 +56,7 @@ def show_all(
 
 @app.command("show", epilog=EXIT_CODES)
 def show_one(letter_id: Id, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Show one with the queue message that it was."""
+    """Show one, with its queue message."""
     letter = _one(Api(find(url, key)), letter_id)
     if as_json:
         print_json(letter)
@@ -69,7 +69,7 @@ def show_one(letter_id: Id, url: Url = None, key: Key = None, as_json: AsJson = 
 
 @app.command(epilog=EXIT_CODES)
 def replay(letter_id: Id, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Put one back on its queue, under the id it had. Refused once the call may have left."""
+    """Put one back on its queue under its own id. Refused if the call may have left."""
     answer = Api(find(url, key)).post(f"deadletters/{quote(letter_id, safe='')}/replay")
     if as_json:
         print_json(answer)
@@ -79,7 +79,7 @@ def replay(letter_id: Id, url: Url = None, key: Key = None, as_json: AsJson = Fa
 
 @app.command(epilog=EXIT_CODES)
 def discard(letter_id: Id, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Forget one for good."""
+    """Delete one for good."""
     Api(find(url, key)).post(f"deadletters/{quote(letter_id, safe='')}/discard")
     if as_json:
         print_json({"id": letter_id, "discarded": True})

@@ -1,4 +1,4 @@
-"""`doctor`: look at everything between a phone and the app, and say what is wrong and what mends it."""
+"""`doctor`: check everything between a phone and the app, and say what is wrong and how to mend it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -75,7 +75,7 @@ def _show(finding: Finding) -> None:
 
 
 class Examination:
-    """One run over one deployment. Each check yields its findings; a later one uses what earlier ones saw."""
+    """One run over one deployment. Each check yields findings, and leaves what it saw for later checks."""
 
     def __init__(
         self, deployment: Deployment, number: str | None = None, *, now: Callable[[], datetime] | None = None
@@ -88,7 +88,7 @@ class Examination:
         self._now = now or (lambda: datetime.now(UTC))
 
     def run(self) -> Iterator[Finding]:
-        """Every check in order. One that cannot be made says so, and the others go on."""
+        """Make every check in order. One that cannot be made yields a finding that says so."""
         checks = (
             ("app", self.health),
             ("inside", self.inside),
@@ -110,7 +110,7 @@ class Examination:
                     return
 
     def health(self) -> Iterator[Finding]:
-        """Does it answer, with all its settings, and does its clock agree with ours?"""
+        """Does the app answer, has it all its settings, and does its clock agree with this machine's?"""
         asked = self._now()
         response = self.api.request("GET", "health")
         if response.status_code == 503:
@@ -185,7 +185,7 @@ class Examination:
             yield Finding("Twilio", "ok", "Twilio takes the app's credentials")
 
     def timer(self) -> Iterator[Finding]:
-        """Has the timer run when it should?"""
+        """Did the timer run when it was due?"""
         if not self.seen:
             yield Finding("timer", "unknown", "its heartbeat is shown by the app alone")
             return
@@ -227,7 +227,7 @@ class Examination:
             )
 
     def webhooks(self) -> Iterator[Finding]:
-        """Does the number lead here, as `connect` would have it?"""
+        """Do the number's webhooks lead to this app, as `connect` sets them?"""
         if self.owned is None:
             yield Finding("webhooks", "unknown", "the number's webhooks cannot be seen")
             return
@@ -256,7 +256,7 @@ class Examination:
             )
 
     def signatures(self) -> Iterator[Finding]:
-        """Is a request that is signed as Twilio signs let in, at the URLs that Twilio has?"""
+        """Does the app accept a request that is signed as Twilio signs, at the URLs that Twilio has?"""
         if self.owned is None:
             yield Finding("signature", "unknown", "the number's webhooks cannot be seen")
             return
@@ -267,7 +267,7 @@ class Examination:
                 yield probe.look(name, configured.partition("#")[0])
 
     def queues(self) -> Iterator[Finding]:
-        """How many messages wait, and how many were given up and not yet filed."""
+        """How many messages wait, and how many lie in poison queues."""
         with self._queue_service() as service:
             try:
                 names = [queue.name for queue in service.list_queues()]

@@ -25,7 +25,7 @@ def explain(
 ) -> None:
     """Say why a signature does not fit, by the tokens in the environment: TWILIO_AUTH_TOKEN and others.
 
-    A request that was refused is on the emulator's page, and in Twilio's debugger with all but its signature.
+    A request that was refused is on the emulator's page; Twilio's debugger has all of it but the signature.
     """
     tokens = {name: os.environ[name] for name in TOKENS if os.environ.get(name)}
     if not tokens:

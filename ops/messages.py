@@ -46,7 +46,7 @@ def listed(api: Api, path: str, limit: int, **params: str | int) -> Iterator[dic
 
 
 @app.command(epilog=EXIT_CODES)
-def schedule(
+def schedule(  # noqa: PLR0913 - each argument is one of the command
     to: Annotated[str, typer.Argument(help="E.164, or whatsapp:E.164.")],
     body: Annotated[str, typer.Argument(help="1 to 1,600 characters.")],
     at: Annotated[
@@ -101,7 +101,7 @@ def cancel(message_id: Id, url: Url = None, key: Key = None, as_json: AsJson = F
 
 @app.command(epilog=EXIT_CODES)
 def resend(message_id: Id, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Send one again whose fate nobody can say."""
+    """Send an unresolved one again: nobody can say whether it left the first time."""
     api = Api(find(url, key))
     show([api.post(f"messages/{quote(message_id, safe='')}/resend")], as_json=as_json)
 
@@ -134,7 +134,7 @@ def load(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load many from a file: its rows are checked first, all of them. A file is taken once."""
+    """Load many from a file. All rows are checked first. The same file is loaded only once."""
     kind = KINDS.get(file.suffix.lower())
     if kind is None:
         raise OpsError("the file must end in .csv, .ndjson or .jsonl")
@@ -164,14 +164,14 @@ def show_loads(url: Url = None, key: Key = None, as_json: AsJson = False) -> Non
 
 @app.command("resume-load", epilog=EXIT_CODES)
 def resume_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Let a load that has not ended go on where it was."""
+    """Go on with a load that has not ended, where it stopped."""
     api = Api(find(url, key))
     follow_load(api, api.post(f"bulk/{quote(load_id, safe='')}/resume")["id"], as_json=as_json)
 
 
 @app.command("discard-load", epilog=EXIT_CODES)
 def discard_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
-    """Give up a load that has not ended, and its file; what it loaded stays."""
+    """Give up a load that has not ended, and delete its file. Messages that it loaded stay."""
     found = Api(find(url, key)).post(f"bulk/{quote(load_id, safe='')}/discard")
     if as_json:
         print_json(found)
@@ -180,7 +180,7 @@ def discard_load(load_id: LoadId, url: Url = None, key: Key = None, as_json: AsJ
 
 
 def follow_load(api: Api, load_id: str, *, began: datetime | None = None, as_json: bool) -> None:
-    """Show a load as it goes on; exit 1 where it did not end well. began: when its file was sent by us."""
+    """Show a load as it goes on; exit 1 if it did not end as done. began: when this command sent the file."""
     with Progress(TextColumn("{task.description}"), BarColumn(), console=console, disable=as_json) as bar:
         task = bar.add_task("queued", total=None)
         while True:
@@ -212,7 +212,7 @@ def follow_load(api: Api, load_id: str, *, began: datetime | None = None, as_jso
 
 
 def follow(api: Api, path: str, ended: set[str], seconds: float, *, as_json: bool) -> None:
-    """Show one row as it changes; exit 1 where it has not ended in time."""
+    """Show one row as it changes; exit 1 if it has not ended in time."""
     until = time.monotonic() + seconds
     row = api.get(path)
     shown = ""

@@ -1,4 +1,4 @@
-"""Whether a number's texts go to its own webhook, or a Messaging Service takes them."""
+"""Whether a number's texts go to its own webhook or to a Messaging Service."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from ops.signature import masked
 def taken(account: Account, owned: Any, base: str) -> tuple[str, str] | None:
     """(what is wrong, what mends it) where a Messaging Service sends the number's texts elsewhere.
 
-    None where the number takes them, has no texts, or the service brings them to us as well. Raises OpsError.
+    None where the number has no texts or takes them itself, or the service sends them to this app. Raises
+    OpsError.
     """
     service = account.takes_texts(owned.sid) if owned.capabilities.get("sms") else None
     if service is None:

@@ -1,8 +1,8 @@
 """`make package`: fill dist/ with what is deployed, as it runs in Azure.
 
 Code, dependencies for Linux and Python 3.13, web/ as built, and bytecode. `azd` zips dist/ as it is, so that
-nothing is built in Azure. Bytecode that is valid whatever happens to timestamps makes a cold start several
-times as fast: zip files round timestamps, and Python then compiles everything anew on the read-only disk.
+nothing is built in Azure. The bytecode is never checked against its source. Checked bytecode looks stale,
+because zip files round timestamps: Python would compile everything at each cold start, on a read-only disk.
 """
 
 import compileall
@@ -62,7 +62,10 @@ class Package:
 
 
 def build(root: Path, dist: Path) -> None:
-    """Fill dist/ anew. Installed dependencies stay as long as requirements.txt does. Raises PackageError."""
+    """Fill dist/ anew. Dependencies are installed anew only when requirements.txt has changed.
+
+    Raises PackageError.
+    """
     for name in FILES:
         if not (root / name).is_file():
             raise PackageError(f"{name} is missing in {root}")
@@ -120,7 +123,7 @@ def build_web(root: Path) -> None:
 
 
 def compile_bytecode(folder: Path, dist: Path, *, levels: int | None = None) -> None:
-    """Compile to bytecode that is never checked against its source. Azure has no use for another Python's."""
+    """Compile to bytecode that is never checked against its source, if this is the Python that Azure runs."""
     if sys.version_info[:2] == PYTHON and not compileall.compile_dir(
         folder,
         maxlevels=levels,

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+PYTHON = (3, 13)
 ROOT = Path(__file__).resolve().parent.parent
-type Run = Callable[[Sequence[str], Path], int]
+Run = Callable[[Sequence[str], Path], int]
 """Run a command in a folder; its exit code."""
 
 
-def main(root: Path = ROOT, run: "Run | None" = None) -> None:
+def main(root: Path = ROOT, run: Run | None = None) -> None:
     """Ends with the first command that fails."""
+    if sys.version_info < PYTHON:
+        sys.exit(f"Error: Switchboard needs Python 3.13 or later; this is {sys.version.split()[0]}")
     run = run or _run
     venv, python = root / ".venv", _python(root / ".venv")
     if _is_older(venv / ".ready", root / "requirements.txt", root / "requirements-dev.txt"):
@@ -41,7 +44,7 @@ def _is_older(made: Path, *sources: Path) -> bool:
     return not made.exists() or any(made.stat().st_mtime < each.stat().st_mtime for each in sources)
 
 
-def _do(run: "Run", command: list[str], root: Path) -> None:
+def _do(run: Run, command: list[str], root: Path) -> None:
     if code := run(command, root):
         sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""Knock at a webhook as Twilio would, and find out why it stays shut."""
+"""Send a webhook what Twilio would send, and find out why the app refuses it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ REDIRECTS = {301, 302, 307, 308}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """status: ok, warn, fail, or unknown where it could not be looked at. mend: what to do."""
+    """status: ok, warn, fail, or unknown where the check could not be made. mend: what to do."""
 
     check: str
     status: str
@@ -29,7 +29,7 @@ class Finding:
 
 
 class Probe:
-    """Sends what Twilio sends with a call or a text, of nobody's: no caller hears, no sender gets a reply.
+    """Sends what Twilio sends for a call or a text. Neither exists at Twilio, so nobody gets a reply.
 
     seen: what the app says of itself (GET diagnosis), or nothing.
     """
@@ -43,7 +43,7 @@ class Probe:
         self._base: str | None = seen.get("public_base_url")
 
     def look(self, name: str, url: str) -> Finding:
-        """Is a request signed for this URL let in? name: voice_url or sms_url. Raises OpsError."""
+        """Does the app accept a request signed for this URL? name: voice_url or sms_url. Raises OpsError."""
         fields = self._fields(name)
         where = f"{name} {signature.masked(url)}"
         status = self._knock(url, url, self._tokens["TWILIO_AUTH_TOKEN"], fields)
@@ -68,7 +68,7 @@ class Probe:
         return self._foreign(where, url, fields)
 
     def _foreign(self, where: str, url: str, fields: Mapping[str, str]) -> Finding:
-        """No URL and no token that is known here fits."""
+        """The finding where neither a known URL nor a known token fits."""
         theirs = self._seen.get("account_sid", fields["AccountSid"])
         if theirs != fields["AccountSid"]:
             says = f"{where} is refused, because of the account: the app's is {theirs}"
@@ -95,7 +95,7 @@ class Probe:
         return {**common, "CallSid": f"CA{'0' * 32}", "CallStatus": "ringing", "Direction": "inbound"}
 
     def _knock(self, url: str, signed_url: str, token: str, fields: Mapping[str, str]) -> int:
-        """The status of a request to `url` that is signed for `signed_url`."""
+        """Send a request to `url` that is signed for `signed_url`; its status."""
         signed = RequestValidator(token).compute_signature(signed_url, fields)
         try:
             return requests.post(

@@ -1,7 +1,7 @@
-"""Why a webhook's signature is refused: recompute it over the mistakes that people make.
+"""Why a webhook's signature is refused: compute it again with each mistake that people make.
 
-Twilio signs the URL that it is configured with; the app checks PUBLIC_BASE_URL and the path and query as they
-came to it. Where the two differ, a URL that differs in the same way fits.
+Twilio signs the URL that it is configured with. The app checks PUBLIC_BASE_URL with the path and query that
+reached it. If the two differ, then a signature over a URL with the same mistake fits, and names the mistake.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from shared.voice.steps import STEPS
 from shared.voice.twimlets import TWIMLETS
 
 MOST_MISTAKES = 2
-"""At once: more would be guesswork."""
+"""So many mistakes at once are tried; more would be guesswork."""
 
 EDGES = (
     "(ashburn|dublin|frankfurt|sao-paulo|singapore|sydney|tokyo|umatilla"
@@ -33,15 +33,15 @@ WEBHOOKS = (
     "sms", "sms/status", *(f"twimlets/{name}" for name in TWIMLETS),
 )  # fmt: skip
 OUR_PATH = re.compile(f"(?P<before>/.*?)??(?P<ours>(/api)?/({'|'.join(WEBHOOKS)})/?)")
-"""Of a Switchboard, also where a proxy puts something before it, takes /api away or adds a slash."""
+"""A webhook's path, also where a proxy puts something before it, takes /api away or adds a slash."""
 PLACE = re.compile(
     r"(?P<origin>([a-z][a-z0-9+.-]*://)?(\.\.\.@)?(\[[0-9a-f:.]*\]?|[\w.-]*)(:[0-9]*)?)"
     r"(?P<odd>[^/]*)(?P<path>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-"""Of anything at all; odd: what no host has."""
+"""It matches any text. odd: characters that no host has."""
 NAMED = re.compile(r"([\w.-]{1,32}=)[^=].*", re.DOTALL)
-"""A name in a query, with a value: the padding of base64 is none."""
+"""A name in a query, with a value. The padding of base64 is not a value."""
 
 MENDS = {
     "scheme": "use the same scheme in both: https, in Twilio's URL and in PUBLIC_BASE_URL",
@@ -88,7 +88,7 @@ def explain(
     tokens: Mapping[str, str],
     bases: tuple[str, ...] = (),
 ) -> Explanation | None:
-    """Why this signature of Twilio's does not fit `url`, which the app checked, with the first of `tokens`.
+    """Why this signature does not fit `url`, which the app checked with the first of `tokens`.
 
     tokens: name -> auth token. bases: other origins that Twilio may call. None where no likely mistake fits.
     """
@@ -105,9 +105,9 @@ def explain(
 def probe(
     accepts: Callable[[str, str], bool], url: str, tokens: Mapping[str, str], bases: tuple[str, ...] = ()
 ) -> Explanation | None:
-    """The same from outside: which URL and token the app accepts a signature for, when it is sent to `url`.
+    """The same from outside: find the URL and token whose signature the app accepts at `url`.
 
-    accepts: sends a request signed for this URL with this token, and says whether it was let in.
+    accepts: sends a request signed for this URL with this token, and says whether the app accepted it.
     """
     for mistakes, expected, token in attempts(url, tokens, bases):
         if accepts(expected, tokens[token]):
@@ -118,7 +118,7 @@ def probe(
 def attempts(
     url: str, tokens: Mapping[str, str], bases: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """(mistakes, URL, name of the token): no mistake first, then one, then two at once; each URL once."""
+    """(mistakes, URL, name of the token): without a mistake, then with one, then with two. Each URL once."""
     found: list[tuple[tuple[str, ...], str, str]] = []
     for (origin, wrong), (path, bent), (position, token) in product(
         _origins(urlsplit(url), bases), _paths(urlsplit(url)), enumerate(tokens)
@@ -174,16 +174,16 @@ def _paths(url: SplitResult) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def shown(url: str) -> str:
-    """A URL for people and logs, without what is behind code=, and without a password."""
+    """A URL for people and logs, without the value of code= and without a password."""
     head, mark, tail = without_password(url).partition("code=")
     return f"{head}{mark}...{tail[tail.find('&') :] if '&' in tail else ''}" if mark else head
 
 
 def masked(url: str) -> str:
-    """A URL whose secrets nobody here knows: scheme and host, and the names in its query.
+    """A URL that may hold any secret, without it: scheme, host, and the names in its query.
 
-    Its path stays where it is a webhook of Switchboard's: elsewhere (Make, Zapier, Slack) it is the secret. A
-    fragment stays where it can only be Twilio's connection overrides.
+    The path stays if it is one of Switchboard's webhooks. Elsewhere (Make, Zapier, Slack) the path is the
+    secret. The fragment stays if it holds nothing but Twilio's connection overrides.
     """
     address, hash_, fragment = without_password(url).partition("#")
     place, mark, query = address.partition("?")
@@ -204,7 +204,7 @@ def _masked_path(path: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The same URL without who logs in with it; "..." where it cannot be told apart."""
+    """The same URL without its user and password; "..." where they cannot be found."""
     scheme, slashes, rest = url.partition("://")
     if not slashes:
         return "..." if "@" in url else url

@@ -1,4 +1,4 @@
-"""local/orphans.py: whatever ends a process, nothing that it started goes on."""
+"""local/launcher/orphans.py: whatever ends a process, nothing that it started goes on."""
 
 import ast
 import asyncio
@@ -136,7 +136,7 @@ async def test_a_child_that_was_let_go_lives_on() -> None:
 @pytest.mark.parametrize("number", SIGNALS)
 async def test_a_bench_that_is_ended_leaves_nothing_behind(number: signal.Signals) -> None:
     async with marked("-m", "bench", "--quick", "--only", "queue") as bench:
-        await until(lambda: bench.runs("azurite", "local.twilio", "bench.queue_child"))
+        await until(lambda: bench.runs("azurite", "local.emulator", "bench.queue_child"))
         bench.process.send_signal(number)
         await bench.is_left_alone()
 
@@ -159,6 +159,6 @@ async def test_a_test_run_that_is_ended_leaves_nothing_behind(
     options = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", "-n", str(workers)]
     async with marked("-m", "pytest", *options, str(tmp_path)) as run:
         await until((tmp_path / "ready").exists)
-        assert run.runs("azurite", "-m local ", "local.twilio", "local.host")
+        assert run.runs("azurite", "-m local ", "local.emulator", "local.host")
         run.process.send_signal(number)
         await run.is_left_alone()

@@ -44,6 +44,8 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "first answered webhook",
         "p50",
         "p99",
+        "16 signed webhooks at once on one worker, p99",
+        "a second, no errors",
         "Flask app, as WSGI",
         "plain loop",
         "none waiting",

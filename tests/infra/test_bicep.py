@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench.at_once import PER_INSTANCE
 from tests.infra.bicep import (
     INFRA,
     PARAMETERS,
@@ -264,7 +265,7 @@ def test_an_instance_takes_sixteen_requests_at_once(deployed: Snapshot) -> None:
     (site,) = deployed.of_type(WEB)
     scale = site["properties"]["functionAppConfig"]["scaleAndConcurrency"]
 
-    assert scale["triggers"] == {"http": {"perInstanceConcurrency": 16}}
+    assert scale["triggers"] == {"http": {"perInstanceConcurrency": PER_INSTANCE}}
     assert scale["alwaysReady"] == []
 
 

@@ -347,7 +347,8 @@ async def test_the_keys_of_core_tools_are_printed_and_open_the_app(tmp_path: Pat
             env=environment({name: value or "" for name, value in known.items()}),
             stdout=asyncio.subprocess.PIPE,
         )
-        output, _ = await listed.communicate()
+        with adopted(listed.pid):
+            output, _ = await listed.communicate()
         assert (listed.returncode, b"+12025550101" in output) == (0, True)
 
 

@@ -73,7 +73,7 @@ def test_the_costs_are_those_that_are_computed() -> None:
 
 
 def test_the_requests_of_a_message_are_those_that_are_counted() -> None:
-    alone = costs.CREATE + costs.SEND + costs.STATUSES * costs.STATUS
+    alone = costs.CREATE + costs.ASK_DRAIN + costs.SEND + costs.STATUSES * costs.STATUS
     together = costs.CREATE + costs.SEND_IN_BURST + costs.STATUSES * costs.STATUS
     call = costs.ACCEPT_CALL + costs.PLACE_CALL + costs.CALL_STATUSES * costs.CALL_STATUS
 

@@ -70,6 +70,16 @@ def test_a_newer_list_is_installed(project: Path) -> None:
     assert [command[1:3] for command in again.ran] == [["-m", "venv"], ["-m", "pip"], ["-m", "ops.package"]]
 
 
+def test_a_python_that_is_too_old_is_one_clear_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_on_windows, "PYTHON", (3, 99))
+    commands = Commands(project)
+
+    with pytest.raises(SystemExit, match=r"needs Python 3\.13 or later; this is 3\."):
+        package_on_windows.main(project, commands)
+
+    assert commands.ran == []
+
+
 @pytest.mark.parametrize("fails", ["venv", "pip", "ci", "ops.package"])
 def test_the_first_command_that_fails_ends_it(project: Path, fails: str) -> None:
     commands = Commands(project, fails)

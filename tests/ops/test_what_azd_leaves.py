@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local.launcher.orphans import adopted
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from ops import azd as azd_files
 from ops.azure_sign_in import vault_secret
@@ -216,14 +217,15 @@ async def test_on_a_terminal_it_is_asked_for_without_an_echo(
     )
     os.close(theirs)
     shown = ""
-    while "TWILIO_AUTH_TOKEN (" not in shown and (more := await reading(ours)):
-        shown += more
-    os.write(ours, f"{AUTH_TOKEN}\n".encode())
-    while more := await reading(ours):
-        shown += more
-    os.close(ours)
+    with adopted(process.pid):
+        while "TWILIO_AUTH_TOKEN (" not in shown and (more := await reading(ours)):
+            shown += more
+        os.write(ours, f"{AUTH_TOKEN}\n".encode())
+        while more := await reading(ours):
+            shown += more
+        os.close(ours)
 
-    assert await process.wait() == 0, shown
+        assert await process.wait() == 0, shown
     assert f"{public}/api/voice" in shown
     assert AUTH_TOKEN not in shown
     assert await asyncio.to_thread(holding, tmp_path, AUTH_TOKEN) == []

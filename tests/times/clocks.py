@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 NEW_YORK, BERLIN = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def utc(*parts: int) -> datetime:

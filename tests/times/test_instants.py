@@ -7,7 +7,8 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.times import instants
-from tests.times.clocks import BERLIN, NEW_YORK, NOW, utc
+from tests.clock import NOW
+from tests.times.clocks import BERLIN, NEW_YORK, utc
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,8 @@ def test_what_is_no_time_or_has_no_zone_is_refused(text: object) -> None:
 
 
 def test_a_minute_in_the_past_is_accepted_since_clocks_differ() -> None:
-    assert instants.send_time("2026-11-23T11:59:01Z", None, now=NOW) == NOW - timedelta(seconds=59)
-    for text, right in (("2026-11-23T11:58:59Z", "past"), ("2037-01-01T00:00:00Z", "10 years")):
+    assert instants.send_time("2009-11-23T11:59:01Z", None, now=NOW) == NOW - timedelta(seconds=59)
+    for text, right in (("2009-11-23T11:58:59Z", "past"), ("2037-01-01T00:00:00Z", "10 years")):
         with pytest.raises(InvalidRequest, match=right):
             instants.send_time(text, None, now=NOW)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
 from shared.times import instants, recurrence
-from tests.times.clocks import BERLIN, NEW_YORK, NOW, minutes, utc
+from tests.clock import NOW
+from tests.times.clocks import BERLIN, NEW_YORK, minutes, utc
 
 
 def occurrences(rule: str, first: datetime, zone: ZoneInfo, count: int) -> list[datetime]:
