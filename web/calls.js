@@ -1,4 +1,4 @@
-// The calls of the last day, and who waits in the line.
+// The calls of the last day, and who waits in line.
 
 import { Refused, request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
@@ -14,7 +14,7 @@ const list = new Newest(async (after) => {
   return { items: page.calls, more: page.token !== null };
 });
 
-/** showNumber(number): somebody wants its timeline. */
+/** showNumber(number): called when somebody wants the timeline of a number. */
 export async function load(showNumber) {
   const [{ items }, line] = await Promise.all([list.load(), loadLine()]);
   const open = items.filter((call) => ["pending", "posting"].includes(call.state)).length;
@@ -26,7 +26,7 @@ export async function load(showNumber) {
   return isNew;
 }
 
-/** The line is Twilio's to tell: where it does not, the calls are shown all the same. */
+/** Only Twilio knows the line. If it does not answer, the page shows the calls all the same. */
 async function loadLine() {
   try {
     const line = await request("GET", "line");
@@ -34,7 +34,7 @@ async function loadLine() {
     return line;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    setText($("line-hint"), `The waiting line cannot be told: ${error.message}.`);
+    setText($("line-hint"), `The waiting line cannot be shown: ${error.message}.`);
     $("line").replaceChildren();
     return error.message;
   }
