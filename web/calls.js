@@ -11,7 +11,8 @@ let shown = "";
 // A list of calls has no end in time: what comes after `before` has not come yet.
 const list = new Newest(async (after) => {
   const page = await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`);
-  return { items: page.calls, more: page.token !== null };
+  // Newest takes the oldest first; the app lists calls with the last accepted first.
+  return { items: page.calls.reverse(), more: page.token !== null };
 });
 
 /** showNumber(number): called when somebody wants the timeline of a number. */
