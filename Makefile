@@ -1,4 +1,4 @@
-# The first of these that is new enough; make PYTHON=... names another.
+# The first of these that is new enough. make PYTHON=... names another one.
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null
 PYTHON ?= $(shell for each in python3.13 python3 python python3.14; do $$each $(NEW_ENOUGH) && echo $$each && break; done)
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup start demo test test-any-day faults bench package settings lock clean
 
-# Only what the lock names, byte for byte: what was tested is what is installed and deployed.
+# Install exactly the files that the lock names, by their hashes: the tests, the laptop and Azure have the same.
 PIP_OPTIONS := --quiet --disable-pip-version-check --require-hashes
 
 PAGES := web/build/console.html
@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install $(PIP_OPTIONS) -r requirements-dev.txt
 	@touch $@
 
-# Only the tests need it. Its bytecode is compiled where it is used: most of it never is.
+# Only the tests need checkov. Python compiles the few of its modules that are used, when they are used.
 $(VENV)/checkov/.ready: requirements-checkov.txt | $(VENV)/.ready
 	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install $(PIP_OPTIONS) --no-compile -r requirements-checkov.txt
@@ -52,7 +52,7 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist loadfile
 
-# Set up with the true clock first: with a moved one, pip and npm refuse every certificate.
+# Set-up runs first, with the true clock: with a moved one, pip and npm refuse every certificate.
 test-any-day: setup
 	@$(BIN)/python -m tests.any_day $(ARGS)
 
@@ -65,7 +65,7 @@ bench: $(VENV)/.ready node_modules/.ready
 package: $(VENV)/.ready node_modules/.ready
 	@$(BIN)/python -m ops.package
 
-# Before `azd provision`. It needs no package, so nothing is set up for it.
+# `azd provision` runs this first. It needs no package, so it needs no set-up.
 settings:
 	@$(PYTHON) -m ops.gather_settings
 
