@@ -88,7 +88,9 @@ def test_only_the_deployment_may_sign_in_to_azure() -> None:
 
 
 def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> None:
-    used = re.findall(r"uses: (.*)", CI.read_text(encoding="utf-8"))
+    used = [
+        each for path in WORKFLOWS for each in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))
+    ]
 
     assert len(used) >= 4
     for action in used:
