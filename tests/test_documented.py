@@ -5,6 +5,8 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from bench.__main__ import MEASURES
+from bench.report import KEYS
 from local.host.worker import Worker
 from shared.config import Settings
 
@@ -61,3 +63,22 @@ async def test_every_route_is_in_the_readme(worker: Worker) -> None:
     }
     served = {str(f.trigger.properties["route"]) for f in worker.functions if "route" in f.trigger.properties}
     assert documented == served
+
+
+def test_the_table_of_places_names_what_is_there() -> None:
+    """Each path in it exists, and every package of shared/ and each other folder of code has a row."""
+    rows = section("Where is what").split("|---|---|\n", 1)[1].split("\n\n", 1)[0].splitlines()
+    named = [path for row in rows for path in re.findall(r"`([^`]+)`", row)]
+    assert len(rows) <= 25
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    packages = {path.parent.name for path in (ROOT / "shared").glob("*/__init__.py")}
+    assert packages <= {path.split("/")[1] for path in named if path.startswith("shared/")}
+    assert {"local", "ops", "infra", "bench", "web"} <= {path.split("/")[0] for path in named}
+
+
+def test_every_measure_and_result_of_the_bench_is_explained() -> None:
+    page = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", page, re.MULTILINE))
+    assert tuple(rows) == MEASURES
+    explained = {name for text in rows.values() for name in re.findall(r"`(\w+)`", text)}
+    assert set(KEYS) <= explained

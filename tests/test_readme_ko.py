@@ -11,11 +11,13 @@ ROOT = Path(__file__).parent.parent
 # What README.ko.md covers, in its order.
 TITLES = {
     "Switchboard": "Switchboard",
+    "준비물": "Prerequisites",
     "명령어 두 개": "Two commands",
     "직접 해 보기": "Try it by hand",
     "큐에 메시지를 넣어 전화 걸기": "Calls from a queue",
     "내 번호로 쓰기": "With your own number",
     "Azure에 배포하기": "Into Azure",
+    "정리하기": "Clean up",
     "속도": "How fast",
     "설정": "Settings",
     "경로": "Routes",
