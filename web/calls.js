@@ -3,20 +3,21 @@
 import { Refused, request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
 import { $, el, follow, setText } from "./dom.js";
-import { Newest } from "./newest.js";
 import { plural } from "./words.js";
 
 let shown = "";
 
-// A list of calls has no end in time: what comes after `before` has not come yet.
-const list = new Newest(async (after) => {
-  const page = await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`);
-  return { items: page.calls, more: page.token !== null };
-});
+const DAY = 86_400_000;
+
+/** The calls of the last day, the last accepted first; the newest hundred of them. */
+async function loadCalls() {
+  const after = new Date(Date.now() - DAY).toISOString();
+  return (await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`)).calls;
+}
 
 /** showNumber(number): somebody wants its timeline. */
 export async function load(showNumber) {
-  const [{ items }, line] = await Promise.all([list.load(), loadLine()]);
+  const [items, line] = await Promise.all([loadCalls(), loadLine()]);
   const open = items.filter((call) => ["pending", "posting"].includes(call.state)).length;
   setText($("calls-hint"), `${plural(items.length, "call")}${open ? `, ${open} of them still to be placed` : ""}`);
   follow($("call-list"), items, (call) => call.id, () => row(showNumber));
