@@ -1,11 +1,12 @@
-// Requests to the app's own routes, with the function key: typed once, kept for this tab, sent as a header.
+// Requests to the app's own routes. A person types the function key once; the page keeps it for this tab and sends it
+// as a header.
 
 import { $, el } from "./dom.js";
 
 const KEPT = "switchboard-key";
 const PATIENCE = 30_000;
 
-/** What the app answered when it did not do what was asked. field: which one was wrong, or null. */
+/** The app refused a request. field: the one that is wrong, or null. */
 export class Refused extends Error {
   constructor(status, error) {
     super(error.message);
@@ -25,8 +26,8 @@ export class NoKey extends Error {}
 
 let asking = null;
 
-/** Do the request; the JSON value of the answer, or null where it has none; with `file`, a Blob.
- *  Asks for the key when the app wants one. Raises Refused, Away or NoKey. */
+/** Send a request. Returns the JSON value of the answer, or null if it has none; with `file`, a Blob.
+ *  Asks the person for the key when the app wants one. Raises Refused, Away or NoKey. */
 export async function request(method, path, { json, body, type, progress, file = false } = {}) {
   for (;;) {
     const key = sessionStorage.getItem(KEPT);
@@ -41,7 +42,7 @@ export async function request(method, path, { json, body, type, progress, file =
     const value = parsed(file ? await content.text() : content);
     if (status < 400) return value;
     if (status === 401 && !value?.error) {
-      // The host's own answer: it never reached the app.
+      // The host answered: the request did not reach the app.
       asking ??= askForKey(key !== null).finally(() => {
         asking = null;
       });
@@ -52,7 +53,7 @@ export async function request(method, path, { json, body, type, progress, file =
   }
 }
 
-/** By XMLHttpRequest, since fetch does not say how much of a file has been sent. */
+/** Uses XMLHttpRequest, since fetch does not tell how much of a file has been sent. */
 function send(method, path, { body, type, progress, file, key }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
@@ -105,7 +106,7 @@ function askForKey(wasWrong) {
       textContent: wasWrong ? "That key is not accepted." : "",
     });
     const hint =
-      "In Azure: the function app, App keys, default. On a laptop: the terminal prints it. It is kept for this tab only.";
+      "In Azure: the function app, App keys, default. On a laptop: the terminal prints it. The page keeps it for this tab only.";
     const form = el(
       "form",
       { method: "dialog" },
@@ -131,7 +132,7 @@ function askForKey(wasWrong) {
   });
 }
 
-/** Show how to leave, once there is a key to forget. */
+/** Show the button that forgets the key, if there is a key. */
 export function offerToForget() {
   const button = $("forget");
   button.hidden = !hasKey();

@@ -1,4 +1,4 @@
-// Builds the pages into web/build: `npm run build`, or with --watch, again whenever a file changes.
+// `npm run build` builds the pages into web/build. With --watch, it builds them again whenever a file changes.
 
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -26,7 +26,7 @@ const context = await esbuild.context({
   outdir: out,
   bundle: true,
   format: "esm",
-  // So that the SDK is fetched when it is needed, and what the pages share is there once.
+  // The page fetches the SDK only when it needs it, and what both pages share is in one file.
   splitting: true,
   chunkNames: "[name]-[hash]",
   minify: true,

@@ -1,9 +1,9 @@
-// Elements that show one value and follow it.
+// Elements that show one value, and change with it.
 
 import { el, fullTime, setText, shownTime } from "./dom.js";
 import { groupOf, wordsFor } from "./words.js";
 
-/** A time, with the whole of it when pointed at. */
+/** A time; the pointer over it shows it in full. */
 export function timeElement(iso = "") {
   const node = el("time");
   node.update = (value) => {
@@ -16,7 +16,7 @@ export function timeElement(iso = "") {
   return node;
 }
 
-/** A state: its word, and a colour for those who see it. */
+/** A state as a word, with a colour. */
 export function badge(state) {
   const node = el("span");
   node.update = (value) => {
@@ -27,7 +27,7 @@ export function badge(state) {
   return node;
 }
 
-/** A list of facts: [[name, value]] with texts or elements; what has no value is left out. */
+/** A list of facts: [[name, value]] with texts or elements. A fact without a value is left out. */
 export function facts(pairs) {
   const list = el("dl");
   list.update = (current) => {

@@ -1,4 +1,4 @@
-// Stacked bars as SVG, with the same numbers as a table for whoever does not see bars.
+// Stacked bars as SVG, and the same numbers as a table for people who cannot see the bars.
 
 import { el, follow, setText, svg } from "./dom.js";
 import { GROUPS, groupOf, plural } from "./words.js";
@@ -9,7 +9,7 @@ const FOOT = 18;
 const ORDER = Object.keys(GROUPS);
 
 /** A chart in `figure`, which has a caption. slots: [{ at: Date, title, tick, states: {state: count} }].
- *  pick(slot): somebody wants to see what a bar is made of. */
+ *  pick(slot): called when somebody wants to see the messages of a bar. */
 export class Chart {
   #figure;
   #pick;

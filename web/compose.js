@@ -1,4 +1,4 @@
-// The form for a message: a new one, or one that still waits.
+// The form for a new message, or for one that still waits.
 
 import { request } from "./api.js";
 import { openDialog } from "./dialogs.js";
@@ -14,7 +14,7 @@ const REPEATS = [
 ];
 const FIELDS = ["to", "body", "send_at", "time_zone", "repeat", "from", "media_urls", "expires_after", "quiet_hours"];
 
-/** message: the one to edit, or null. to: who a new one is for. done(message): it is saved. */
+/** message: the one to edit, or null. to: the recipient of a new one. done(message): called when it is saved. */
 export function compose({ message = null, to = "", done }) {
   const key = crypto.randomUUID();
   const zone = message?.time_zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -38,9 +38,9 @@ export function compose({ message = null, to = "", done }) {
     { open: Boolean(message?.media_urls.length || message?.quiet_hours) },
     el("summary", { textContent: "More" }),
     ...(message ? [] : [field("repeat", "Repeat"), field("from", "From", "One of your numbers, or a Messaging Service (MG…)")]),
-    field("media_urls", "Pictures or files", "https URLs, one a line"),
+    field("media_urls", "Pictures or files", "https URLs, one on each line"),
     field("expires_after", "Not later than", "Hours after it is due"),
-    field("quiet_hours", "Quiet hours", "What falls into them leaves when they end; or off"),
+    field("quiet_hours", "Quiet hours", "A message that is due in them leaves when they end; or off"),
   );
   const form = el(
     "form",
@@ -48,7 +48,7 @@ export function compose({ message = null, to = "", done }) {
     field("to", "To", "+12025550101, or whatsapp:+12025550101"),
     field("body", "Text"),
     left,
-    field("send_at", "When", message ? null : "Left empty, it leaves now"),
+    field("send_at", "When", message ? null : "If this is empty, the message leaves now"),
     field("time_zone", "Time zone"),
     el("datalist", { id: "zones" }, ...Intl.supportedValuesOf("timeZone").map((value) => el("option", { value }))),
     more,
@@ -116,7 +116,7 @@ export function compose({ message = null, to = "", done }) {
 
   function created() {
     const given = Object.entries(values()).filter(([, value]) => value !== null);
-    // The same key for every try of this form: what was sent and not answered is not sent twice.
+    // Every try of this form has the same key: if an answer is lost, the next try does not send the message twice.
     return request("POST", "messages", { json: { ...Object.fromEntries(given), idempotency_key: key } });
   }
 
@@ -130,7 +130,7 @@ export function compose({ message = null, to = "", done }) {
     return request("PATCH", `messages/${encodeURIComponent(message.id)}`, { json });
   }
 
-  /** Say at a field what is wrong with it; false where there is no such field. */
+  /** Show at a field what is wrong with it. Returns false if there is no such field. */
   function blame(name, text) {
     const input = inputs[name];
     const place = input && form.querySelector(`#${name}-problem`);
@@ -144,7 +144,7 @@ export function compose({ message = null, to = "", done }) {
   }
 }
 
-/** An instant as the wall clock of a zone shows it: 2030-01-31T09:00:00, as a datetime-local input has it. */
+/** An instant on the wall clock of a time zone, in the form of a datetime-local input: 2030-01-31T09:00:00. */
 function localTime(iso, zone) {
   const parts = new Intl.DateTimeFormat("en-CA", {
     timeZone: zone,

@@ -1,4 +1,4 @@
-// The console: which view is shown, the search, and keeping what is shown fresh.
+// The console: it chooses the view, searches, and refreshes what it shows.
 
 import { offerToForget, request } from "./api.js";
 import * as calls from "./calls.js";
@@ -62,7 +62,7 @@ function showNumber(wanted) {
 async function search(wanted) {
   if (MESSAGE_ID.test(wanted)) return showMessage(await request("GET", `messages/${wanted}`), () => live.now());
   if (NUMBER.test(wanted)) {
-    // Asked for here first, so that what is no number is said before the view changes.
+    // Ask here first: if it is no number, the page says so before the view changes.
     const { to } = await request("POST", "recipients/timeline", { json: { to: wanted } });
     return showNumber(to);
   }

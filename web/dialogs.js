@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 
 let count = 0;
 
-/** Open a dialog with a title; it is gone once it is closed. */
+/** Open a dialog with a title. It is removed when it is closed. */
 export function openDialog(title, ...content) {
   const id = `dialog-${++count}`;
   const close = el("button", { type: "button", class: "quiet close", textContent: "Close" });
@@ -17,7 +17,7 @@ export function openDialog(title, ...content) {
   return dialog;
 }
 
-/** Ask before something that cannot be undone; true where the person agrees. */
+/** Ask before something that cannot be undone. Returns true if the person agrees. */
 export function confirmed(title, question, verb) {
   return new Promise((resolve) => {
     const yes = el("button", { type: "button", class: "main danger", textContent: verb });

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with properties and children; what is null is left out.
+/** An element with properties and children. Those that are null are left out.
  *  `on` holds listeners, `data` data attributes, names with a dash or `role` are attributes. */
 export function el(name, properties = {}, ...children) {
   const node = document.createElement(name);
@@ -28,12 +28,12 @@ export function svg(name, attributes = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-/** Set a text, and touch the page only where it is another one: a screen reader hears every change. */
+/** Set a text. The page changes only if the text is another one: a screen reader reads every change. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Make the children of `parent` follow `items`, keeping those that stay, and with them the focus.
+/** Make the children of `parent` follow `items`. An element whose item stays is kept, and with it the focus.
  *  make() gives a new element with an `update(item)` function of its own. */
 export function follow(parent, items, keyOf, make) {
   const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
@@ -71,7 +71,7 @@ export function announce(text) {
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const today = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-/** A time as people read it, today's without its date. What is no time stays as it is. */
+/** A time as people read it; a time of today has no date. Text that is no time stays as it is. */
 export function shownTime(iso) {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return String(iso);

@@ -1,4 +1,4 @@
-// What was given up: why, replay, discard.
+// The dead letters: why each was given up, replay, discard.
 
 import { request } from "./api.js";
 import { timeElement } from "./cells.js";
@@ -75,7 +75,7 @@ function item() {
     discard.setAttribute("aria-label", `Discard ${letter.call_id}`);
     replay.onclick = () => act(letter, "replay", "The call is on the queue again.");
     discard.onclick = async () => {
-      if (await confirmed("Discard it?", `${letter.call_id} is forgotten for good.`, "Discard")) {
+      if (await confirmed("Discard it?", `${letter.call_id} is deleted for good.`, "Discard")) {
         act(letter, "discard", "The dead letter is discarded.");
       }
     };

@@ -1,5 +1,5 @@
-// Keeps what is on the screen fresh: asks again after a while, sooner where something changes, more seldom where
-// nothing does or the app is away, and not at all while nobody looks.
+// Refreshes what is on the screen. It asks again after a while: sooner if something has changed, later if nothing has
+// or if the app does not answer, and not at all while the page is hidden.
 
 import { NoKey } from "./api.js";
 import { $, setText } from "./dom.js";
@@ -13,7 +13,7 @@ export class Live {
   #timer;
   #round = 0;
 
-  /** work(): do one round, and say whether something was new. */
+  /** work(): do one round; returns whether something was new. */
   constructor(work) {
     this.#work = work;
     document.addEventListener("visibilitychange", () => {
@@ -23,7 +23,7 @@ export class Live {
     $("again").addEventListener("click", () => this.now());
   }
 
-  /** Do a round at once, and be quick for a while. */
+  /** Do a round at once, and ask often for a while. */
   now() {
     return this.#run(OFTEN);
   }

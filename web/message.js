@@ -1,4 +1,4 @@
-// One message: everything about it, as it changes; edit, cancel and resend.
+// One message: everything about it, refreshed as it changes; edit, cancel and resend.
 
 import { request } from "./api.js";
 import { badge, facts, timeElement } from "./cells.js";
@@ -10,7 +10,7 @@ import { cost, isFinal, isWaiting, plural, wordsFor } from "./words.js";
 const OFTEN = 1_500;
 const SELDOM = 10_000;
 
-/** Show a message and keep it fresh until it is closed. changed(): something was done to it. */
+/** Show a message, and refresh it until the dialog is closed. changed(): called when somebody changed it. */
 export function showMessage(message, changed) {
   const state = badge(message.state);
   const said = el("p", { role: "status", class: "state" }, state, " ", el("span"));
@@ -19,7 +19,7 @@ export function showMessage(message, changed) {
   const edit = el("button", { type: "button", textContent: "Edit" });
   const cancel = el("button", { type: "button", textContent: "Cancel the message" });
   const resend = el("button", { type: "button", textContent: "Send again" });
-  const timeline = el("button", { type: "button", textContent: "All with this number" });
+  const timeline = el("button", { type: "button", textContent: "Everything with this number" });
   const text = el("blockquote");
   const dialog = openDialog(
     `Message to ${message.to}`,

@@ -1,4 +1,4 @@
-// Lists that come oldest first, shown newest first: by asking for a stretch of time short enough for one page.
+// Shows a list newest first that the app gives oldest first: it asks for a span of time that fits on one page.
 
 const DAY = 86_400_000;
 const SHORTEST = 1_000;
@@ -20,18 +20,18 @@ export class Newest {
     return this.#end !== null;
   }
 
-  /** Go back to what is newest, or to a stretch that ends there (Date) and is so long (ms). */
+  /** Go back to the newest, or to the span that ends at `end` (Date) and is so long (ms). */
   reset(end = null, span = DAY) {
     this.#end = end;
     this.#span = span;
   }
 
-  /** Go on to what came before that which is shown. */
+  /** Go on to the span before the one that is shown. */
   earlier() {
     if (this.#oldest) this.reset(this.#oldest);
   }
 
-  /** Ask for no more time than a page will hold. hours: [start (ms), count], newest first. */
+  /** Choose a span that fits on a page. hours: [start (ms), count], newest first. */
   aim(hours, page) {
     if (this.#end) return;
     const now = Date.now();
@@ -49,7 +49,7 @@ export class Newest {
     this.#span = DAY;
   }
 
-  /** The newest items, newest first, and from when on they are all there. */
+  /** The newest items, newest first, and the time since which they are complete. */
   async load() {
     const end = this.#end ?? new Date(Date.now() + AHEAD);
     for (;;) {

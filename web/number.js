@@ -1,4 +1,4 @@
-// The timeline of one number: texts, calls, what was reported of them, opt-out and price.
+// The timeline of one number: texts, calls, their status callbacks, opt-out and price.
 
 import { request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
@@ -12,7 +12,7 @@ let kept = [];
 let shown = "";
 let refresh = () => {};
 
-/** Whose timeline is shown. It stands in no address: it is only known here. */
+/** The number whose timeline is shown. It is kept here alone, so that no address has it. */
 export const chosen = () => number;
 
 export function choose(wanted) {

@@ -1,4 +1,4 @@
-// The overview: how many messages are in which state, by hour, and which they are.
+// The overview: how many messages are in each state, by hour, and a list of them.
 
 import { request } from "./api.js";
 import { Chart, grouped } from "./chart.js";
@@ -11,7 +11,7 @@ import { GROUPS, isWaiting, plural, wordsFor } from "./words.js";
 const HOUR = 3_600_000;
 const SLOT = 6;
 const PAGE = 50;
-const FOLLOWED = 3; // pages that come short, of one state in one round
+const FOLLOWED = 3; // short pages that are followed, for one state in one round
 
 let group = null;
 let stretch = null;
@@ -29,7 +29,7 @@ const list = new Newest(async (after, before) => {
 const past = new Chart($("past"), (slot) => showStretch(slot, HOUR));
 const ahead = new Chart($("ahead"), (slot) => showStretch(slot, SLOT * HOUR));
 
-/** One round: the counts, and the messages that are shown. Says whether anything was new. */
+/** One round: the counts, and the messages that are shown. Returns whether anything was new. */
 export async function load() {
   const stats = await request("GET", "stats");
   showStats(stats);
@@ -58,14 +58,14 @@ async function loadList() {
   return isWhole ? loadAll() : list.load();
 }
 
-/** What waits, soonest first, whenever it is due; and what is unresolved, however old. */
+/** All that waits, soonest first; or all that is unresolved, however old. */
 async function loadAll() {
   const pages = await Promise.all(GROUPS[group].states.map((state) => pageOf({ state })));
   const items = byTime(pages.flatMap((page) => page.messages));
   return { items: items.slice(0, PAGE), more: pages.some((page) => page.token) || items.length > PAGE };
 }
 
-/** A page of messages, oldest first. What the app sends may be short of it, and lead on to more. */
+/** A page of messages, oldest first. The app may send short pages with a token: then more are asked for. */
 async function pageOf(wanted) {
   const messages = [];
   let token = "";
@@ -104,7 +104,7 @@ function showStats(stats) {
   ahead.draw(slots(hour.getTime(), (7 * 24) / SLOT, SLOT, stats.ahead));
 }
 
-/** Say aloud what has become of messages since the last round. */
+/** Tell a screen reader which messages have changed since the last round. */
 function tell(totals) {
   if (counted) {
     const news = ["delivered", "failed", "unresolved"]
@@ -136,7 +136,7 @@ function tile() {
   return item;
 }
 
-/** Bars of so many hours each, from `start` (ms); counts come by hour. */
+/** Bars of so many hours each, from `start` (ms) on. The counts are by hour. */
 function slots(start, count, hours, counts) {
   const short = new Intl.DateTimeFormat(undefined, hours === 1 ? { hour: "numeric" } : { weekday: "short" });
   const long = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
@@ -171,7 +171,7 @@ function showStretch(slot, length) {
 
 let refresh = () => {};
 
-/** onChange: have a round now. */
+/** onChange: called to have a round now. */
 export function start(onChange) {
   refresh = onChange;
   $("newest").addEventListener("click", () => choose(group));

@@ -1,8 +1,8 @@
-// What is wrong, in words that say what to do. The codes are those of Twilio's Voice SDK.
+// Errors in words that say what to do. The codes are those of Twilio's Voice SDK.
 
 const BAD_TOKEN =
   "Twilio does not accept the token. TWILIO_API_KEY must be a standard API key of this account, and TWILIO_API_SECRET its secret; a restricted key cannot be used.";
-const EXPIRED = "The token has expired, and no new one could be had. Go online again.";
+const EXPIRED = "The token has expired, and the app gave no new one. Go online again.";
 const NETWORK = "The connection to Twilio is lost. Is the network up, and does it let wss://*.twilio.com through?";
 
 const PROBLEMS = {
@@ -14,7 +14,7 @@ const PROBLEMS = {
   31003: NETWORK,
   31005: "The call broke off: the connection failed, or the app gave Twilio no valid answer.",
   31009: NETWORK,
-  31105: "That is not a name that a softphone can have: letters, digits and underscores.",
+  31105: "The name of a softphone has letters, digits and underscores only.",
   31201: BAD_TOKEN,
   31202: BAD_TOKEN,
   31203: "Twilio does not know the account, or it is suspended.",
@@ -23,7 +23,7 @@ const PROBLEMS = {
   31206: "Too many calls at once, or too quickly one after another. Wait a little.",
   31207: "The token would last too long. CLIENT_TOKEN_SECONDS may be at most 3600.",
   31401: "The microphone is blocked. Allow it for this page, beside the address of the page.",
-  31402: "The microphone cannot be used. Is one there, and does no other program hold it?",
+  31402: "The microphone cannot be used. Is one plugged in? Does another program use it?",
   31404: "There is nobody by that number or name.",
   31480: "They cannot be reached now.",
   31486: "They are busy.",

@@ -1,4 +1,4 @@
-// A voicemail, which the owner's SMS links to: console#recording=RE... It is fetched with the key, like all else.
+// A voicemail, which the owner's SMS links to: console#recording=RE... The page fetches it with the key, like everything else.
 
 import { request } from "./api.js";
 import { openDialog } from "./dialogs.js";
@@ -6,7 +6,7 @@ import { el } from "./dom.js";
 
 export const RECORDING = /^recording=(RE[0-9a-f]{32})$/;
 
-/** Fetch one recording and offer to play it. */
+/** Fetch one recording, and show a player for it. */
 export async function playRecording(sid) {
   const state = el("p", { role: "status", textContent: "Fetching the recording…" });
   const dialog = openDialog("Voicemail", state);

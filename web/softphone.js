@@ -1,4 +1,4 @@
-// The softphone: goes online with a token from the app, places and takes calls with Twilio's SDK.
+// The softphone: it goes online with a token from the app, and places and takes calls with Twilio's SDK.
 
 import { offerToForget, request } from "./api.js";
 import { $, announce, el, follow, setText } from "./dom.js";
@@ -73,7 +73,7 @@ async function goOnline() {
   }
 }
 
-/** Ask for the microphone before anybody calls; without that a browser does not even name it. */
+/** Ask for the microphone before anybody calls. Without permission, a browser does not even name it. */
 async function mayHear() {
   if (!navigator.mediaDevices) throw new Error("This page must be opened over https: a browser gives no microphone to any other.");
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
@@ -160,7 +160,7 @@ function onIncoming(incoming) {
   incoming.on("error", complain);
   status(`${shownParty(from)} is calling`);
   if (!dialog.open) dialog.showModal();
-  // Not on a button: a key that is being pressed just now must not answer.
+  // Do not focus a button: a key that somebody is just pressing must not answer the call.
   $("incoming-title").focus();
 }
 
@@ -243,7 +243,7 @@ function showWarnings() {
 
 // Keys
 
-/** In a call a key is heard at the other end; before it, it is dialled. */
+/** In a call, the other end hears the key. Before a call, the key goes into the number. */
 function press(key) {
   if (call) return call.sendDigits(key);
   $("to").value += key;

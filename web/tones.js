@@ -1,4 +1,4 @@
-// The sounds of a telephone, made here: the SDK would fetch its own from another host.
+// The sounds of a telephone. They are made here, since the SDK fetches its own from another host.
 
 const RATE = 8000;
 const KEYS = {
@@ -19,13 +19,13 @@ export function sounds() {
   };
 }
 
-/** A WAV file of two pitches (Hz): on, off, on... for so many seconds each, and silence (s) at the end. */
+/** A WAV file of two pitches (Hz): on, off, on... for so many seconds each, then silence (s). */
 function tone(pitches, parts, silence) {
   const samples = [];
   for (const [index, seconds] of [...parts, ...(parts.length % 2 ? [silence] : [])].entries()) {
     const count = Math.round(seconds * RATE);
     for (let each = 0; each < count; each += 1) {
-      // Swelling and fading a little, so that nothing clicks.
+      // The tone swells and fades a little, so that it does not click.
       const edge = Math.min(1, each / 80, (count - each) / 80);
       const wave = pitches.reduce((sum, pitch) => sum + Math.sin((2 * Math.PI * pitch * each) / RATE), 0);
       samples.push(index % 2 ? 128 : Math.round(128 + 50 * edge * (wave / pitches.length)));

@@ -1,4 +1,4 @@
-// A file of messages: sent with its progress, then followed while it is checked and loaded.
+// A file of messages: the page sends it, and then shows how far it has been checked and loaded.
 
 import { request } from "./api.js";
 import { confirmed } from "./dialogs.js";
@@ -37,7 +37,7 @@ async function upload(file) {
   $("row-errors").hidden = $("resume").hidden = $("discard").hidden = true;
   try {
     const type = NDJSON.test(file.name) ? "application/x-ndjson" : "text/csv";
-    // The same key for every try with this file: one that was taken and not answered is not loaded twice.
+    // Every try with this file has the same key: if an answer is lost, the next try does not load the file twice.
     key ??= crypto.randomUUID();
     const query = new URLSearchParams({ partial: $("partial").checked, idempotency_key: key });
     const job = await request("POST", `bulk?${query}`, {
@@ -63,7 +63,7 @@ async function followJob(id) {
       show(job);
       if (ENDED.includes(job.state)) {
         if (job.state === "done") $("upload-form").reset();
-        // A load that has stopped still has the file: uploading it again must not make a second one.
+        // A load that has stopped keeps its file: uploading it again must not make a second load.
         if (job.state !== "stopped") key = null;
         return;
       }
@@ -91,7 +91,7 @@ function show(job) {
   $("resume").hidden = $("discard").hidden = job.state !== "stopped";
   $("resume").onclick = () => decide(job.id, "resume");
   $("discard").onclick = async () => {
-    const question = "Its file goes. What it scheduled stays.";
+    const question = "Its file is deleted. Messages that it scheduled stay.";
     if (await confirmed("Discard this upload?", question, "Discard")) await decide(job.id, "discard");
   };
   $("row-errors").hidden = !job.errors.length;

@@ -1,2 +1,2 @@
-// Twilio's SDK, in a file of its own: fetched once somebody goes online.
+// Twilio's SDK in a file of its own: the page fetches it when somebody goes online.
 export { Call, Device, TwilioError } from "@twilio/voice-sdk";

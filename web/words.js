@@ -1,4 +1,4 @@
-// States and reports in words, and which belong together.
+// States in words, and the groups of the overview that they belong to.
 
 export const WORDS = {
   pending: "waiting",
@@ -49,7 +49,7 @@ export const wordsFor = (state) => WORDS[state] ?? state;
 export const isWaiting = (state) => GROUPS.waiting.states.includes(state);
 export const isFinal = (state) => ["delivered", "failed", "stopped"].includes(groupOf(state));
 
-/** What something cost; Twilio gives prices with a minus. */
+/** A price without its minus: Twilio gives prices with one. */
 export const cost = (price) => price.replace(/^-/, "");
 
 export function plural(count, one, many = `${one}s`) {

@@ -111,7 +111,7 @@ async def status(agent: Person, text: str) -> None:
 
 async def test_the_laptop_edition_offers_its_own_phone(person: Person, edition: Edition) -> None:
     await person.page.goto(f"{edition.url}/softphone")
-    await person.sees("there is no Twilio that this page could reach")
+    await person.sees("This page cannot reach Twilio here")
     await person.find("link", f"http://127.0.0.1:{edition.laptop.where.phone_port}")
     assert "Go online" not in await person.names("button")
     assert await person.violations() == []
