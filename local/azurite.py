@@ -13,8 +13,8 @@ ACCOUNT = "devstoreaccount1"
 KEY = next(part for part in AZURITE.split(";") if part.startswith("AccountKey=")).removeprefix("AccountKey=")
 PROGRAM = Path(__file__).parent.parent / "node_modules" / ".bin" / "azurite"
 _KEEP_ALIVE = "120"
-"""Seconds. Azurite's own 5 are fewer than aiohttp's 15, after which a client lets go of an idle connection. Now
-and then a request met a connection that Azurite was about to close, and failed with "Server disconnected"."""
+"""Seconds. Azurite's own 5 are fewer than aiohttp's 15, after which a client lets go of an idle connection.
+Now and then a request met one that Azurite was about to close, and failed with "Server disconnected"."""
 
 
 @dataclass(frozen=True, slots=True)
