@@ -1,23 +1,23 @@
-// The calls of the last day, and who waits in line.
+// The calls of the last day, and who waits in the line.
 
 import { Refused, request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
 import { $, el, follow, setText } from "./dom.js";
-import { Newest } from "./newest.js";
 import { plural } from "./words.js";
 
 let shown = "";
 
-// A list of calls has no end in time: what comes after `before` has not come yet.
-const list = new Newest(async (after) => {
-  const page = await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`);
-  // Newest takes the oldest first; the app lists calls with the last accepted first.
-  return { items: page.calls.reverse(), more: page.token !== null };
-});
+const DAY = 86_400_000;
 
-/** showNumber(number): called when somebody wants the timeline of a number. */
+/** The calls of the last day, the last accepted first; the newest hundred of them. */
+async function loadCalls() {
+  const after = new Date(Date.now() - DAY).toISOString();
+  return (await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`)).calls;
+}
+
+/** showNumber(number): somebody wants its timeline. */
 export async function load(showNumber) {
-  const [{ items }, line] = await Promise.all([list.load(), loadLine()]);
+  const [items, line] = await Promise.all([loadCalls(), loadLine()]);
   const open = items.filter((call) => ["pending", "posting"].includes(call.state)).length;
   setText($("calls-hint"), `${plural(items.length, "call")}${open ? `, ${open} of them still to be placed` : ""}`);
   follow($("call-list"), items, (call) => call.id, () => row(showNumber));
@@ -27,7 +27,7 @@ export async function load(showNumber) {
   return isNew;
 }
 
-/** Only Twilio knows the line. If it does not answer, the page shows the calls all the same. */
+/** The line is Twilio's to tell: where it does not, the calls are shown all the same. */
 async function loadLine() {
   try {
     const line = await request("GET", "line");
@@ -35,7 +35,7 @@ async function loadLine() {
     return line;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    setText($("line-hint"), `The waiting line cannot be shown: ${error.message}.`);
+    setText($("line-hint"), `The waiting line cannot be told: ${error.message}.`);
     $("line").replaceChildren();
     return error.message;
   }

@@ -12,6 +12,9 @@ from shared.config import AZURITE
 ACCOUNT = "devstoreaccount1"
 KEY = next(part for part in AZURITE.split(";") if part.startswith("AccountKey=")).removeprefix("AccountKey=")
 PROGRAM = Path(__file__).parents[2] / "node_modules" / ".bin" / "azurite"
+_KEEP_ALIVE = "120"
+"""Seconds. Azurite's own 5 are fewer than aiohttp's 15, after which a client lets go of an idle connection.
+Now and then a request met one that Azurite was about to close, and failed with "Server disconnected"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ def command(ports: StoragePorts, folder: Path | None) -> list[str]:
         "--silent",
         "--disableTelemetry",
         "--skipApiVersionCheck",
+        *("--blobKeepAliveTimeout", _KEEP_ALIVE, "--queueKeepAliveTimeout", _KEEP_ALIVE),
+        *("--tableKeepAliveTimeout", _KEEP_ALIVE),
         *("--blobHost", "127.0.0.1", "--blobPort", str(ports.blob)),
         *("--queueHost", "127.0.0.1", "--queuePort", str(ports.queue)),
         *("--tableHost", "127.0.0.1", "--tablePort", str(ports.table)),

@@ -49,7 +49,7 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "Flask app, as WSGI",
         "plain loop",
         "none waiting",
-        "21 storage requests",
+        "44 storage requests",
         "checked, then stored",
         "memory while a file of 1,000 rows is loaded",
         "MB",

@@ -16,6 +16,14 @@ from tests.azurite import Azurite, make_queues
 from tests.host.process import QUICK_QUEUES, HostProcess, serving, write_app
 from tests.waiting import until
 
+SLOW = """
+@app.route("slow", auth_level=ANONYMOUS)
+async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    logging.info("slow has begun")
+    await asyncio.sleep(float(req.params["seconds"]))
+    logging.info("slow has ended")
+    return func.HttpResponse("done")
+"""
 APP = """
 @app.route("echo/{name?}", auth_level=ANONYMOUS)
 def echo(req: func.HttpRequest) -> func.HttpResponse:
@@ -30,12 +38,11 @@ def echo(req: func.HttpRequest) -> func.HttpResponse:
     }
     return func.HttpResponse(json.dumps(seen), mimetype="application/json")
 
-@app.route("slow", auth_level=ANONYMOUS)
-async def slow(req: func.HttpRequest) -> func.HttpResponse:
-    logging.info("slow has begun")
-    await asyncio.sleep(float(req.params["seconds"]))
-    logging.info("slow has ended")
-    return func.HttpResponse("done")
+@app.route("held", auth_level=ANONYMOUS)
+async def held(req: func.HttpRequest) -> func.HttpResponse:
+    while not os.path.exists("let go"):
+        await asyncio.sleep(0.02)
+    return func.HttpResponse("")
 
 @app.route("cookies", auth_level=ANONYMOUS)
 def cookies(req: func.HttpRequest) -> func.HttpResponse:
@@ -109,7 +116,7 @@ async def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> As
     account = azurite.fresh_account()
     make_queues(account, "asked")
     environ = {"AzureWebJobsStorage": account, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "100000"}
-    async with serving(app_dir, environ, ["--no-reload", "--response-limit", "1.5"]) as running:
+    async with serving(app_dir, environ) as running:
         yield running
 
 
@@ -299,13 +306,23 @@ async def test_a_url_over_the_limit_is_414(host: HostProcess) -> None:
     assert (await host.get("/api/echo?a=" + "x" * 9_000))[0] == 414
 
 
-async def test_no_answer_within_the_limit_is_504_and_the_function_goes_on(host: HostProcess) -> None:
-    assert await host.get("/api/slow?seconds=2.5") == (504, "")
-    await host.logged("slow has ended")
+async def test_no_answer_within_the_limit_is_504_and_the_function_goes_on(tmp_path: Path) -> None:
+    async with serving(
+        write_app(tmp_path / "app", SLOW), options=["--no-reload", "--response-limit", "0.5"]
+    ) as host:
+        assert await host.get("/api/slow?seconds=1.5") == (504, "")
+        await host.logged("slow has ended")
 
 
 async def test_requests_beyond_the_limit_of_host_json_are_429(host: HostProcess) -> None:
-    answers = await asyncio.gather(*(host.get("/api/slow?seconds=0.5") for _ in range(6)))
+    asked = [asyncio.create_task(host.get("/api/held")) for _ in range(6)]
+    refused: set[asyncio.Task[tuple[int, str]]] = set()
+    while len(refused) < 3:
+        refused, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0.02)
+    assert {each.result()[0] for each in refused} == {429}
+    (host.app_dir / "let go").touch()
+    answers = await asyncio.gather(*asked)
     assert sorted(status for status, _ in answers) == [200, 200, 200, 429, 429, 429]
 
 
