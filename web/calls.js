@@ -1,4 +1,4 @@
-// The calls of the last day, and who waits in the line.
+// The calls of the last day, and who waits in line.
 
 import { Refused, request } from "./api.js";
 import { badge, timeElement } from "./cells.js";
@@ -15,7 +15,7 @@ async function loadCalls() {
   return (await request("GET", `calls?${new URLSearchParams({ after, limit: 100 })}`)).calls;
 }
 
-/** showNumber(number): somebody wants its timeline. */
+/** showNumber(number): called when somebody wants the timeline of a number. */
 export async function load(showNumber) {
   const [items, line] = await Promise.all([loadCalls(), loadLine()]);
   const open = items.filter((call) => ["pending", "posting"].includes(call.state)).length;
@@ -27,7 +27,7 @@ export async function load(showNumber) {
   return isNew;
 }
 
-/** The line is Twilio's to tell: where it does not, the calls are shown all the same. */
+/** Only Twilio knows the line. If it does not answer, the page shows the calls all the same. */
 async function loadLine() {
   try {
     const line = await request("GET", "line");
@@ -35,7 +35,7 @@ async function loadLine() {
     return line;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    setText($("line-hint"), `The waiting line cannot be told: ${error.message}.`);
+    setText($("line-hint"), `The waiting line cannot be shown: ${error.message}.`);
     $("line").replaceChildren();
     return error.message;
   }

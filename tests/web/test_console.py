@@ -64,7 +64,7 @@ async def test_a_text_is_sent_and_seen_to_be_delivered(console: Person, edition:
     await console.page.until(f"{row}?.innerText.includes('delivered')")
     await console.click("button", "+12025550121, delivered: show the message")
     await console.sees("1 segment, GSM-7")
-    await console.click("button", "All with this number")
+    await console.click("button", "Everything with this number")
     await console.find("heading", "+12025550121")
     ledger = await edition.tell_twilio("ledger", None, "GET")
     assert [each["body"] for each in ledger["messages"]] == ["Your table is ready"]
@@ -202,6 +202,19 @@ async def test_a_dead_letter_is_replayed_under_its_id_and_then_refused(
     assert [each["to"] for each in ledger["calls"]] == ["+12025550125"]
 
 
+async def test_the_call_that_was_accepted_last_is_shown_first(console: Person, edition: Edition) -> None:
+    now = datetime.now(UTC)
+    for number, seconds in ((1, 30), (2, 20), (3, 10)):
+        at = now - timedelta(seconds=seconds)
+        to, state = f"+1202555014{number}", State.COMPLETED
+        await edition.stored.calls.add(Call(id=f"in-turn-{number}", to=to, created=at, due=at, state=state))
+    await console.click("link", "Calls")
+    rows = (
+        "[...document.querySelectorAll('#call-list tr')].map((row) => row.innerText.match(/014[123]/)?.[0])"
+    )
+    await console.page.until(f"{rows}.filter(Boolean).join() === '0143,0142,0141'", timeout=20)
+
+
 def file_of(path: Path, bad: int) -> Path:
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
@@ -225,7 +238,7 @@ async def test_a_file_of_a_thousand_rows_with_two_bad_ones(
     wrong = await console.page.evaluate(rows)
     right = "must be a phone number in E.164, such as +12025550101"
     assert wrong == [["2", "to", right], ["3", "to", right]]
-    await console.click("checkbox", "Load the good rows of a file that has bad ones")
+    await console.click("checkbox", "Load the good rows even if others are wrong")
     await console.click("button", "Upload")
     await console.sees("Done: 998 messages are scheduled, 2 rows wrong.")
     bar = "document.getElementById('upload-bar')"
@@ -257,7 +270,7 @@ async def test_a_load_that_has_stopped_is_discarded(
     path = await asyncio.to_thread(file_of, tmp_path / "guests.csv", 0)
     job_id = await stopped_upload(console, edition, path)
     await console.click("button", "Discard")
-    await console.sees("Its file goes. What it scheduled stays.")
+    await console.sees("Its file is deleted. Messages that it scheduled stay.")
     await console.click("button", "Discard")
     await console.sees("Discarded: ")
     assert (await edition.get(f"bulk/{job_id}"))["state"] == "discarded"
@@ -453,7 +466,7 @@ async def test_markup_is_text_in_every_field(console: Person, edition: Edition, 
     await console.find("button", f"Discard {KEY_ATTACK}")
     await unharmed(console, ATTACK, KEY_ATTACK)
     await console.click("button", f"Discard {KEY_ATTACK}")
-    await unharmed(console, f"{KEY_ATTACK} is forgotten for good.")
+    await unharmed(console, f"{KEY_ATTACK} is deleted for good.")
     await console.click("button", "Discard")
     await console.fill("searchbox", "Number or id", "+12025550130")
     await console.press("Enter")
