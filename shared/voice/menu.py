@@ -1,7 +1,7 @@
 """The menu: what a caller hears first. Pure: a verified request and the settings in, TwiML and effects out.
 
 A call starts at `greeting`. Every further step of it is in steps.py. To change what callers are offered, edit
-OPTIONS here and CHOICES there; the words are in prompts.py, and what we know of the company is in config.py.
+OPTIONS here and CHOICES there; the words are in languages/, and what we know of the company is in config.py.
 """
 
 from dataclasses import replace
