@@ -81,12 +81,13 @@ def _is_row_of(recipient: str) -> Callable[[FileRow, str], bool]:
     A row that cannot be read is theirs if its text has the digits of their number. That may be one row too
     many, but such a row never becomes a message.
     """
+    import phonenumbers
+
     channel, _, number = recipient.rpartition(":")
     channel += ":" if channel else ""
-    tail = number[
-        -4:
-    ]  # parsing is slow, so only what ends in these digits is parsed; a (0) stands before them
-    national = _national(number)
+    tail = number[-4:]  # parsing is slow, so only a number that ends in these digits is parsed
+    # The digits after the country code, which people often leave out.
+    national = phonenumbers.national_significant_number(phonenumbers.parse(number))
 
     def is_theirs(row: FileRow, text: str) -> bool:
         if row.problem and national in _digits(text):
@@ -104,10 +105,3 @@ def _is_row_of(recipient: str) -> Callable[[FileRow, str], bool]:
 
 def _digits(text: str) -> str:
     return re.sub("[^0-9]", "", text)
-
-
-def _national(number: str) -> str:
-    """The digits of an E.164 number after its country code, which people often leave out."""
-    import phonenumbers
-
-    return phonenumbers.national_significant_number(phonenumbers.parse(number))

@@ -37,9 +37,8 @@ class FileRow:
         """
         if self.problem:
             raise InvalidRequest(None, self.problem)
-        request = {
-            name: value for name, value in self.values.items() if name in COLUMNS and value is not None
-        }
+        given = self.values.items()
+        request = {name: value for name, value in given if name in COLUMNS and value is not None}
         if isinstance(request.get("body"), str):
             request["body"] = _filled(request["body"], self.values)
         return request
@@ -149,9 +148,7 @@ def _ndjson(file: IO[bytes], name: str) -> Generator[tuple[FileRow | None, str, 
 def _ndjson_row(number: int, line: bytes) -> FileRow:
     try:
         value = json.loads(line)
-        json.dumps(
-            value, ensure_ascii=False
-        ).encode()  # fails for half a surrogate pair, which cannot be stored
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair fails: it cannot be stored
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):

@@ -14,6 +14,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import Contended, NotFound
@@ -70,9 +71,8 @@ class Job:
 
     def view(self) -> dict[str, Any]:
         """As the API shows it, without its errors."""
-        shown = {
-            name: getattr(self, name) for name in ("id", "state", "rows", "checked", "loaded", "error_count")
-        }
+        names = ("id", "state", "rows", "checked", "loaded", "error_count")
+        shown = {name: getattr(self, name) for name in names}
         return {**shown, "reason": self.reason or None, "created_at": stamp(self.created)}
 
 
@@ -109,12 +109,9 @@ class BulkJobs:
     async def note(self, job: Job, errors: list[RowError]) -> None:
         """Keep these errors, up to MOST_ERRORS together with those that the job has counted before."""
         errors = errors[: max(0, MOST_ERRORS - job.error_count)]
-        for start in range(0, len(errors), TRANSACTION_LIMIT):
-            found = errors[start : start + TRANSACTION_LIMIT]
-            await self._table.commit(
-                job.id,
-                [Put(f"e|{each.row:07}", {"column": each.column, "message": each.text}) for each in found],
-            )
+        rows = (Put(f"e|{each.row:07}", {"column": each.column, "message": each.text}) for each in errors)
+        for writes in batched(rows, TRANSACTION_LIMIT, strict=False):
+            await self._table.commit(job.id, writes)
 
     async def errors(self, job_id: str) -> list[Row]:
         """The errors that were kept, in the order of their rows."""

@@ -81,9 +81,7 @@ def body(req: func.HttpRequest) -> dict[str, Any]:
         raise errors.InvalidRequest(None, "the body is over 64 KB", code="too_large", status=413)
     try:
         value = json.loads(raw)
-        json.dumps(
-            value, ensure_ascii=False
-        ).encode()  # raises for half a surrogate pair, which cannot be stored
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair fails: it cannot be stored
     except (ValueError, RecursionError) as exc:
         raise errors.InvalidRequest(None, "the body must be JSON", code="not_json", status=400) from exc
     if not isinstance(value, dict):
