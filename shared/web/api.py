@@ -98,20 +98,14 @@ def sent(req: func.HttpRequest) -> bytes:
     raw: bytes = req.get_body()
     encoding = req.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
-        raise errors.InvalidRequest(
-            None,
-            f"the body is compressed (Content-Encoding: {encoding[:20]}); send it as it is",
-            code="compressed",
-            status=415,
-        )
+        compressed = f"the body is compressed (Content-Encoding: {encoding[:20]}); send it as it is"
+        raise errors.InvalidRequest(None, compressed, code="compressed", status=415)
     if not raw and req.headers.get("Transfer-Encoding"):
-        raise errors.InvalidRequest(
-            None,
+        chunked = (
             "the body did not arrive, since it was sent in chunks (Transfer-Encoding): Azure Functions drops "
-            "such a body; send it with Content-Length",
-            code="no_content_length",
-            status=400,
+            "such a body; send it with Content-Length"
         )
+        raise errors.InvalidRequest(None, chunked, code="no_content_length", status=400)
     return raw
 
 
@@ -136,7 +130,7 @@ def token(req: func.HttpRequest) -> str:
     """`token` in the query, as the previous page gave it: ids, times and digits; "" if it is absent."""
     text = str(req.params.get("token", ""))
     if not text.isascii() or len(text) > 150 or not all(each.isalnum() or each in "|.:_-" for each in text):
-        raise errors.InvalidRequest("token", "must be the token that the page before gave")
+        raise errors.InvalidRequest("token", "must be the token that came with the previous page")
     return text
 
 
