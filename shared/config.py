@@ -226,7 +226,7 @@ def _setting(
 
 
 class _Reading:
-    """What one look at the environment gives: values by field, and what is wrong, by app setting."""
+    """The values that were read, by field, and what is wrong, by app setting."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -235,7 +235,7 @@ class _Reading:
         self.unresolved: list[tuple[str, str]] = []
 
     def read(self, each: "Field[Any]", text: str) -> None:
-        """One app setting by itself."""
+        """Read one app setting."""
         name, is_required = each.metadata["name"], each.default is MISSING
         if not text:
             if is_required:
@@ -249,7 +249,7 @@ class _Reading:
                 self.invalid.append((name, str(exc)))
 
     def check_together(self) -> None:
-        """What one setting means for another."""
+        """Check the settings that depend on each other."""
         values = self.values
         if "storage" not in values and "storage_account" not in values:
             if ("AzureWebJobsStorage", UNRESOLVED) in self.unresolved:
@@ -257,7 +257,7 @@ class _Reading:
             else:
                 self.missing.append("AzureWebJobsStorage")
         if ("TWILIO_API_SECRET", UNRESOLVED) in self.unresolved:
-            values.pop("api_key", None)  # without its secret it cannot be used; the auth token does for REST
+            values.pop("api_key", None)  # it cannot be used without its secret: REST uses the auth token
         if ("api_key" in values) != ("api_secret" in values):
             self.missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
         music = urlsplit(values.get("hold_music", "")).hostname
@@ -266,7 +266,7 @@ class _Reading:
             self.invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
 
 
-# eq=False: two readings are never compared, and a cold start does not pay for it.
+# eq=False: nothing compares two Settings, and generating __eq__ would slow a cold start.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """The app settings as they were read once, parsed. A field without a default must be set."""
@@ -317,15 +317,15 @@ class Settings:
     conference_rooms: tuple[tuple[str, str], ...] = _setting(
         "CONFERENCE_ROOMS", _rooms, default=(), secret=True
     )
-    # No setting: (name, what is wrong) of the optional ones whose Key Vault reference was not resolved.
+    # Not a setting: (name, what is wrong) of each optional one whose Key Vault reference was not resolved.
     unresolved: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read every setting from `environ`, or from the environment and the .env file.
 
-        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong. An
-        optional one whose Key Vault reference was not resolved counts as missing too, and is `unusable`.
+        An empty setting counts as missing. So does an optional one whose Key Vault reference was not
+        resolved, and `unusable` names it. Raises SettingsError that names all that is missing or wrong.
         python-dotenv does not read .env where PYTHON_DOTENV_DISABLED is set, as in the tests.
         """
         if environ is None:
@@ -351,7 +351,7 @@ class Settings:
 
     @classmethod
     def secret_names(cls) -> frozenset[str]:
-        """Those of them that are secrets: in Azure the vault has them, never the app settings themselves."""
+        """Every app setting that is a secret: in Azure, the key vault has its value."""
         return frozenset(each.metadata["name"] for each in _app_settings(cls) if not each.repr)
 
     @property

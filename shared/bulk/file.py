@@ -1,6 +1,6 @@
-"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated.
+"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. Nothing in a cell is evaluated.
 
-In the text of a CSV row, a byte that is not UTF-8 stands as half a surrogate pair (PEP 383), so that the row
+In the text of a CSV row, half a surrogate pair stands for a byte that is not UTF-8 (PEP 383), so that the row
 can be written again byte by byte. Such a row has a problem, and becomes no message.
 """
 

@@ -38,7 +38,7 @@ AT_ONCE = 4
 ERASED = "its recipient was erased"
 
 type Erased = Mapping[str, datetime]
-"""Who was erased while the job was unfinished, by the name that stands for them, and when."""
+"""Who was erased while the job was unfinished, by pseudonym, and when."""
 
 
 class Loader:
@@ -50,7 +50,7 @@ class Loader:
     async def load(self, job_id: str) -> Job | None:
         """Check and load the file of a job, or go on with it. None where there is no such job.
 
-        Raises Contended where another worker loads it: the queue message must stay until the load has ended.
+        Raises Contended where another worker loads it: the queue message then stays until the load has ended.
         """
         try:
             job = await self._jobs.get(job_id)
@@ -65,7 +65,7 @@ class Loader:
             except Contended:
                 job = await self._jobs.get(job_id)
                 if job.state != "stopped" and job.state not in ENDED:
-                    # The worker that goes on may die, and may have this same queue message. Raising keeps it.
+                    # That worker may die, and it may have this same queue message. Raising keeps the message.
                     log.warning("another worker goes on with bulk load %s", job.id)
                     raise
         if job.state in ENDED:
@@ -170,7 +170,7 @@ class Loader:
             return RowError(row.number, exc.field or "", exc.message)
 
     def _erased_name(self, message: Message, erased: Erased) -> str | None:
-        """What stands for the recipient since they were erased, or None where they were not."""
+        """The pseudonym of the recipient if they were erased, else None."""
         names = self._store.names(message.to) if erased else ()
         return next((name for name in names if name in erased), None)
 

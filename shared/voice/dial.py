@@ -8,7 +8,7 @@ from shared.voice.context import CallContext
 
 
 def team(call: CallContext, *, after: int = 0) -> Reply:
-    """Ring the team, without its first `after` members; take a message if we are closed or nobody is left."""
+    """Ring the team, except its first `after` members. If we are closed or nobody is left, take a message."""
     waiting = call.callees[after:]
     if not call.is_open or not waiting:
         call.say("nobody" if call.is_open else "closed")
@@ -19,8 +19,8 @@ def team(call: CallContext, *, after: int = 0) -> Reply:
     dial = call.response.dial(
         action=call.url("dialed", after=after + len(rung)),
         timeout=call.settings.ring_seconds,
-        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
-        # The team sees the caller's number; our own, if it is withheld or if we placed the call.
+        time_limit=call.settings.call_time_limit,  # else we may pay for four hours
+        # The team sees the caller's number, or ours if the number is withheld or if we placed the call.
         caller_id=call.number if call.number == call.request.get("From") else call.settings.from_number,
     )
     for target in rung:

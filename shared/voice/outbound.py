@@ -1,4 +1,4 @@
-"""Outbound: what the person hears whom a queued call with `say` rings."""
+"""Outbound: what a person hears when a queued call with `say` rings them."""
 
 from shared.config import Settings
 from shared.twiml.reply import OptOut, Reply
@@ -7,7 +7,7 @@ from shared.voice import prompts
 from shared.voice.context import CallContext
 
 REPEATS = 5
-"""How often the message is said at most: a key that is held down must not keep the line."""
+"""How often the message is said at most, so that a key that is held down does not keep the line busy."""
 
 
 def outbound(request: TwilioRequest, settings: Settings, words: str) -> Reply:

@@ -35,7 +35,7 @@ def client(request: TwilioRequest, settings: Settings) -> Reply:
         caller_id=call.settings.from_number,
         answer_on_bridge=True,
         timeout=30,
-        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
+        time_limit=call.settings.call_time_limit,  # else we may pay for four hours
     )
     dial.ring(dialed, target)
     return call.reply()

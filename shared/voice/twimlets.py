@@ -1,7 +1,7 @@
 """The eleven Twimlets, as Twilio served them until it retired them: parameters in, TwiML out.
 
-Unlike the originals, they call allowed countries and fetch from allowed hosts only. Otherwise they apologise,
-hang up, and log the reason.
+Unlike the originals, they call numbers in allowed countries only, and fetch from allowed hosts only.
+Otherwise they apologise, hang up, and log the reason.
 """
 
 import random

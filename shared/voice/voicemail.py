@@ -1,4 +1,4 @@
-"""Record: take a message, and text the owner who left it, when, how long it is, and where to listen."""
+"""Record: take a message. A text tells the owner who left it, when, how long it is, and where to listen."""
 
 import re
 
@@ -37,7 +37,7 @@ def record(call: CallContext, *, transcribe: bool = True) -> Reply:
 
 
 def saved(call: CallContext) -> Reply:
-    """The message is recorded, and the caller is still there or has hung up: text the owner."""
+    """The message is recorded: text the owner. The caller may have hung up."""
     minutes, seconds = divmod(whole(call.request.get("RecordingDuration")), 60)
     link = f"{call.settings.public_base_url}/api/console#recording={recording(call)}"
     when, length = call.local_time, f"{minutes}:{seconds:02}"
