@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import IO, Any
 
 from shared.errors import InvalidRequest
@@ -109,9 +110,8 @@ def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
 
 def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow | None]:
     """Each row after the header."""
-    number, reader = 1, csv.reader(lines, delimiter=delimiter)
-    while True:
-        number += 1
+    reader = csv.reader(lines, delimiter=delimiter)
+    for number in count(2):
         try:
             cells = next(reader)
         except StopIteration:
