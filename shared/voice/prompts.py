@@ -20,7 +20,7 @@ def _read() -> dict[str, dict[str, Any]]:
     """Every language's file, by the code of the language."""
     folder = os.path.join(os.path.dirname(__file__), "languages")
     read = {}
-    for name in os.listdir(folder):
+    for name in filter(lambda name: name.endswith(".json"), os.listdir(folder)):
         with open(os.path.join(folder, name), "rb") as file:
             read[name.removesuffix(".json")] = json.load(file)
     return read
