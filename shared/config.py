@@ -31,8 +31,6 @@ AZURITE = (
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
-
-
 UNRESOLVED = (
     "is a Key Vault reference that Azure has not resolved, so its value is not known: see that the secret is "
     "there and that the app's identity has the role Key Vault Secrets User on the vault, then `azd provision`"
@@ -40,76 +38,34 @@ UNRESOLVED = (
 """App Service leaves the reference itself where it cannot resolve it ("Use Key Vault references")."""
 
 
-def _text(value: str) -> str:
-    return value
+type Parse = Callable[[str], Any]
+"""Parses the text of one setting. Raises ValueError that says what would be right."""
 
 
-def _openings(value: str) -> "tuple[Opening, ...]":
-    from shared.times import business_hours
-
-    return business_hours.parse(value)
-
-
-def _sid(prefix: str) -> Callable[[str], str]:
+def _matching(pattern: str, right: str) -> Parse:
     def parse(value: str) -> str:
-        if not re.fullmatch(f"{prefix}[0-9a-fA-F]{{32}}", value):
-            raise ValueError(f"must be {prefix} and 32 hexadecimal digits")
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {right}")
         return value
 
     return parse
 
 
+def _sid(prefix: str) -> Parse:
+    return _matching(f"{prefix}[0-9a-fA-F]{{32}}", f"{prefix} and 32 hexadecimal digits")
+
+
+_identity = _matching("[A-Za-z0-9_]{1,121}", "1 to 121 letters, digits and underscores")
+
+
 def _number(value: str) -> str:
+    # Compiling a regular expression for this would slow every cold start.
     if not (value.startswith("+") and value[1:].isdecimal() and value.isascii() and 8 <= len(value) <= 16):
         raise ValueError("must be a phone number in E.164, such as +12025550100")
     return value
 
 
-def _names(value: str) -> frozenset[str]:
-    return frozenset(part.strip() for part in value.split(",") if part.strip())
-
-
-def _countries(value: str) -> frozenset[str]:
-    names = frozenset(name.upper() for name in _names(value))
-    if any(len(name) != 2 or not name.isalpha() for name in names):
-        raise ValueError("must be ISO 3166 country codes with commas between, such as US,CA")
-    return names
-
-
-def _hosts(value: str) -> frozenset[str]:
-    names = frozenset(name.lower() for name in _names(value))
-    if any("/" in name or ":" in name for name in names):
-        raise ValueError("must be host names with commas between, such as example.com,cdn.example.com")
-    return names
-
-
-def _positive(value: str) -> int:
-    if not value.isdecimal() or not int(value):
-        raise ValueError("must be a whole number above 0")
-    return int(value)
-
-
-def _call_seconds(value: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", value) or not 1 <= int(value) <= LONGEST_CALL:
-        raise ValueError(f"must be whole seconds from 1 to {LONGEST_CALL:,}, which is Twilio's longest call")
-    return int(value)
-
-
-def _callers(value: str) -> frozenset[str]:
-    return frozenset(name if name == "anonymous" else _number(name) for name in _names(value))
-
-
-def _targets(value: str) -> tuple[str, ...]:
-    targets = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    for target in targets:
-        if not target.startswith(("sip:", "client:")):
-            _number(target)
-    if len(targets) > 10:
-        raise ValueError("must be at most ten, which is how many <Dial> rings at once")
-    return targets
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
+def _one_of(*choices: str) -> Parse:
     def parse(value: str) -> str:
         if value not in choices:
             raise ValueError(f"must be {' or '.join(choices)}")
@@ -118,46 +74,19 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def _ring(value: str) -> int:
-    if not value.isdecimal() or not 5 <= int(value) <= 600:
-        raise ValueError("must be whole seconds from 5 to 600")
+def _seconds(least: int, most: int) -> Parse:
+    def parse(value: str) -> int:
+        if not re.fullmatch("[0-9]{1,5}", value) or not least <= int(value) <= most:
+            raise ValueError(f"must be whole seconds from {least} to {most:,}")
+        return int(value)
+
+    return parse
+
+
+def _positive(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise ValueError("must be a whole number above 0")
     return int(value)
-
-
-def _zone(value: str) -> str:
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as exc:
-        raise ValueError("must be an IANA time zone, such as America/New_York") from exc
-    return value
-
-
-def _rooms(value: str) -> tuple[tuple[str, str], ...]:
-    rooms = [
-        (pin.strip(), room.strip()) for room, _, pin in (part.partition(":") for part in value.split(","))
-    ]
-    pins = {pin for pin, room in rooms if room and re.fullmatch("[0-9]{4,12}", pin)}
-    if len(pins) < len(rooms):
-        raise ValueError("must be rooms, each with its own PIN of 4 to 12 digits: standup:4321,board:8765")
-    return tuple(rooms)
-
-
-def url_parts(url: str) -> SplitResult:
-    """The parts of a URL. All parts are empty where it is malformed, such as http://[ or a port of 99999."""
-    try:
-        parts = urlsplit(url)
-        return urlsplit("") if parts.port == 0 else parts
-    except ValueError:
-        return urlsplit("")
-
-
-def _media(value: str) -> str:
-    url = url_parts(value)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise ValueError("must be the URL of an audio file, such as https://example.com/hold.mp3")
-    return value
 
 
 def _rate(value: str) -> float:
@@ -170,27 +99,73 @@ def _rate(value: str) -> float:
     return rate
 
 
-def _token_seconds(value: str) -> int:
-    if not value.isdecimal() or not 60 <= int(value) <= 3600:
-        raise ValueError("must be whole seconds from 60 to 3600")
-    return int(value)
-
-
-def _identity(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_]{1,121}", value):
-        raise ValueError("must be 1 to 121 letters, digits and underscores")
-    return value
+def _is_true(value: str) -> bool:
+    """Whether the platform has written True. Any other text means no."""
+    return value.lower() == "true"
 
 
 def _yes_or_no(value: str) -> bool:
     if value.lower() not in {"true", "false"}:
         raise ValueError("must be true or false")
-    return value.lower() == "true"
+    return _is_true(value)
 
 
-def _is_true(value: str) -> bool:
-    """Whether the platform has written True. Any other text means no."""
-    return value.lower() == "true"
+def _names(value: str) -> tuple[str, ...]:
+    """The names between commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+
+def _countries(value: str) -> frozenset[str]:
+    names = frozenset(_names(value.upper()))
+    if any(len(name) != 2 or not name.isalpha() for name in names):
+        raise ValueError("must be ISO 3166 country codes with commas between, such as US,CA")
+    return names
+
+
+def _hosts(value: str) -> frozenset[str]:
+    names = frozenset(_names(value.lower()))
+    if any("/" in name or ":" in name for name in names):
+        raise ValueError("must be host names with commas between, such as example.com,cdn.example.com")
+    return names
+
+
+def _callers(value: str) -> frozenset[str]:
+    return frozenset(name if name == "anonymous" else _number(name) for name in _names(value))
+
+
+def _targets(value: str) -> tuple[str, ...]:
+    targets = _names(value)
+    for target in targets:
+        if not target.startswith(("sip:", "client:")):
+            _number(target)
+    if len(targets) > 10:
+        raise ValueError("must be at most ten, which is how many <Dial> rings at once")
+    return targets
+
+
+def _rooms(value: str) -> tuple[tuple[str, str], ...]:
+    rooms = [
+        (pin.strip(), room.strip()) for room, _, pin in (part.partition(":") for part in value.split(","))
+    ]
+    pins = {pin for pin, room in rooms if room and re.fullmatch("[0-9]{4,12}", pin)}
+    if len(pins) < len(rooms):
+        raise ValueError("must be rooms, each with its own PIN of 4 to 12 digits: standup:4321,board:8765")
+    return tuple(rooms)
+
+
+def _openings(value: str) -> "tuple[Opening, ...]":
+    from shared.times import business_hours
+
+    return business_hours.parse(value)
+
+
+def _zone(value: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(value).key
+    except (KeyError, ValueError, OSError) as exc:
+        raise ValueError("must be an IANA time zone, such as America/New_York") from exc
 
 
 def _quiet_hours(value: str) -> str:
@@ -202,42 +177,56 @@ def _quiet_hours(value: str) -> str:
         raise ValueError(exc.message) from exc
 
 
+def url_parts(url: str) -> SplitResult:
+    """The parts of a URL. All parts are empty where it is malformed, such as http://[ or a port of 99999."""
+    try:
+        parts = urlsplit(url)
+        return urlsplit("") if parts.port == 0 else parts
+    except ValueError:
+        return urlsplit("")
+
+
 def is_loopback(url: str) -> bool:
     """Whether this URL, or origin, leads to this machine."""
     return url_parts(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
+def _web(value: str, right: str) -> SplitResult:
+    url = url_parts(value)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError(right)
+    return url
+
+
+def _media(value: str) -> str:
+    _web(value, "must be the URL of an audio file, such as https://example.com/hold.mp3")
+    return value
+
+
 def _origin(value: str) -> str:
-    url = url_parts(value.rstrip("/"))
-    if url.scheme not in {"http", "https"} or not url.hostname or url.path or url.query or url.fragment:
-        raise ValueError("must be an origin, such as https://example.azurewebsites.net")
+    right = "must be an origin, such as https://example.azurewebsites.net"
+    url = _web(value.rstrip("/"), right)
+    if url.path or url.query or url.fragment:
+        raise ValueError(right)
     return value.rstrip("/")
 
 
 def _loopback_origin(value: str) -> str:
     if not is_loopback(value):
-        raise ValueError(
-            "must be a loopback origin, such as http://127.0.0.1:4000: it is for the emulator alone"
-        )
+        right = "must be a loopback origin, such as http://127.0.0.1:4000: it is for the emulator alone"
+        raise ValueError(right)
     return _origin(value)
 
 
 def _setting(
-    name: str,
-    parse: Callable[[str], Any] = _text,
-    *,
-    default: Any = MISSING,
-    secret: bool = False,
-    platform: bool = False,
+    name: str, parse: Parse = str, *, default: Any = MISSING, secret: bool = False, platform: bool = False
 ) -> Any:
     metadata = {"name": name, "parse": parse, "platform": platform}
-    if default is MISSING:
-        return field(repr=not secret, metadata=metadata)
     return field(default=default, repr=not secret, metadata=metadata)
 
 
 class _Reading:
-    """What one look at the environment gives: values by field, and what is wrong, by app setting."""
+    """The values that were read, by field, and what is wrong, by app setting."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -246,7 +235,7 @@ class _Reading:
         self.unresolved: list[tuple[str, str]] = []
 
     def read(self, each: "Field[Any]", text: str) -> None:
-        """One app setting by itself."""
+        """Read one app setting."""
         name, is_required = each.metadata["name"], each.default is MISSING
         if not text:
             if is_required:
@@ -260,7 +249,7 @@ class _Reading:
                 self.invalid.append((name, str(exc)))
 
     def check_together(self) -> None:
-        """What one setting means for another."""
+        """Check the settings that depend on each other."""
         values = self.values
         if "storage" not in values and "storage_account" not in values:
             if ("AzureWebJobsStorage", UNRESOLVED) in self.unresolved:
@@ -268,7 +257,7 @@ class _Reading:
             else:
                 self.missing.append("AzureWebJobsStorage")
         if ("TWILIO_API_SECRET", UNRESOLVED) in self.unresolved:
-            values.pop("api_key", None)  # without its secret it cannot be used; the auth token does for REST
+            values.pop("api_key", None)  # it cannot be used without its secret: REST uses the auth token
         if ("api_key" in values) != ("api_secret" in values):
             self.missing.append("TWILIO_API_SECRET" if "api_key" in values else "TWILIO_API_KEY")
         music = urlsplit(values.get("hold_music", "")).hostname
@@ -277,7 +266,7 @@ class _Reading:
             self.invalid.append(("HOLD_MUSIC", "must be on a host that ALLOWED_TWIML_HOSTS names"))
 
 
-# eq=False: two readings are never compared, and a cold start does not pay for it.
+# eq=False: nothing compares two Settings, and generating __eq__ would slow a cold start.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Settings:
     """The app settings as they were read once, parsed. A field without a default must be set."""
@@ -293,7 +282,7 @@ class Settings:
     twilio_base_url: str | None = _setting("TWILIO_BASE_URL", _loopback_origin, default=None)
     public_base_url: str = _setting("PUBLIC_BASE_URL", _origin)
     client_identity: str = _setting("CLIENT_IDENTITY", _identity, default="agent")
-    client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _token_seconds, default=3600)
+    client_token_seconds: int = _setting("CLIENT_TOKEN_SECONDS", _seconds(60, 3600), default=3600)
     app_service_authentication: bool = _setting("APP_SERVICE_AUTHENTICATION", _yes_or_no, default=False)
     # Azure sets it; nobody can change it ("Environment variables and app settings in Azure App Service").
     sign_in_is_on: bool = _setting("WEBSITE_AUTH_ENABLED", _is_true, default=False, platform=True)
@@ -311,14 +300,14 @@ class Settings:
     daily_limit: int | None = _setting("DAILY_LIMIT", _positive, default=None)
     daily_call_limit: int | None = _setting("DAILY_CALL_LIMIT", _positive, default=None)
     reply_to_stop: bool = _setting("REPLY_TO_STOP", _yes_or_no, default=False)
-    call_time_limit: int = _setting("CALL_TIME_LIMIT", _call_seconds, default=1800)
+    call_time_limit: int = _setting("CALL_TIME_LIMIT", _seconds(1, LONGEST_CALL), default=1800)
     # What call flows say about the company. An option of the menu whose setting is missing is left out.
     company_name: str | None = _setting("COMPANY_NAME", default=None)
     company_address: str | None = _setting("COMPANY_ADDRESS", default=None)
     owner_number: str | None = _setting("OWNER_NUMBER", _number, default=None)
     team_numbers: tuple[str, ...] = _setting("TEAM_NUMBERS", _targets, default=())
     team_ring: str = _setting("TEAM_RING", _one_of("in-turn", "all"), default="in-turn")
-    ring_seconds: int = _setting("RING_SECONDS", _ring, default=20)
+    ring_seconds: int = _setting("RING_SECONDS", _seconds(5, 600), default=20)
     business_hours: "tuple[Opening, ...]" = _setting("BUSINESS_HOURS", _openings, default=())  # noqa: RUF009
     time_zone: str = _setting("TIME_ZONE", _zone, default="UTC")
     language: str | None = _setting("VOICE_LANGUAGE", _one_of("en-US", "ko-KR"), default=None)
@@ -328,15 +317,15 @@ class Settings:
     conference_rooms: tuple[tuple[str, str], ...] = _setting(
         "CONFERENCE_ROOMS", _rooms, default=(), secret=True
     )
-    # No setting: (name, what is wrong) of the optional ones whose Key Vault reference was not resolved.
+    # Not a setting: (name, what is wrong) of each optional one whose Key Vault reference was not resolved.
     unresolved: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read every setting from `environ`, or from the environment and the .env file.
 
-        An empty setting counts as missing. Raises SettingsError that names all that is missing or wrong. An
-        optional one whose Key Vault reference was not resolved counts as missing too, and is `unusable`.
+        An empty setting counts as missing. So does an optional one whose Key Vault reference was not
+        resolved, and `unusable` names it. Raises SettingsError that names all that is missing or wrong.
         python-dotenv does not read .env where PYTHON_DOTENV_DISABLED is set, as in the tests.
         """
         if environ is None:
@@ -362,7 +351,7 @@ class Settings:
 
     @classmethod
     def secret_names(cls) -> frozenset[str]:
-        """Those of them that are secrets: in Azure the vault has them, never the app settings themselves."""
+        """Every app setting that is a secret: in Azure, the key vault has its value."""
         return frozenset(each.metadata["name"] for each in _app_settings(cls) if not each.repr)
 
     @property

@@ -1,35 +1,26 @@
-"""Every error that the triggers tell apart.
+"""Every error that the triggers tell apart. What each means stands at its class.
 
 SwitchboardError
-├── SettingsError           app settings are missing or wrong, all of them by name
-├── InvalidRequest          what a caller sent is wrong: names the field and what would be right
-├── NotFound                no such message, call or dead letter
-├── TooMany                 asked for too often: try again a little later
-├── Conflict                it is there, but no longer in a state that allows this
-├── Forbidden               a webhook that is not signed by our Twilio account
-├── Contended               someone else changed the row first (ETag), so read it again
-├── Malformed               a row in storage is not as we write them: names its column
-├── StorageAway             storage does not answer: nothing is known of the request, try again later
-│   └── OldStore            other code laid the tables out: a person must begin anew
-└── TwilioError             what Twilio answered, or that it did not
-    ├── NotSent             the request never left, or was refused for now: may be repeated
-    │   └── Throttled       429 or 20429: repeat later, slower
-    ├── Uncertain           it may have been accepted: never repeat blindly
-    ├── BadCredentials      20003: stop everything, keep the rows
-    ├── Misconfigured       our number, region or limit is wrong: hold the rows
-    └── Refused             permanent for this one
-        └── OptedOut        21610: the recipient said STOP
+├── SettingsError, InvalidRequest, NotFound, TooMany, Conflict, Forbidden, Contended, Malformed
+├── StorageAway
+│   └── OldStore
+└── TwilioError
+    ├── NotSent
+    │   └── Throttled
+    ├── Uncertain, BadCredentials, Misconfigured
+    └── Refused
+        └── OptedOut
 """
 
 
 class SwitchboardError(Exception):
-    """Whatever Switchboard raises on purpose."""
+    """The base of every error that Switchboard itself raises."""
 
 
 class SettingsError(SwitchboardError):
-    """App settings are missing or malformed.
+    """App settings are missing or malformed: all of them are named.
 
-    missing: setting names, as in the README's table. invalid: (name, what would be right).
+    missing: names, as in the README's table. invalid: (name, what would be right).
     """
 
     def __init__(self, missing: tuple[str, ...] = (), invalid: tuple[tuple[str, str], ...] = ()) -> None:
@@ -41,7 +32,7 @@ class SettingsError(SwitchboardError):
 
 
 class InvalidRequest(SwitchboardError):
-    """One field of a request is wrong. `status` is the HTTP answer: 400, 413 or 422."""
+    """One field of a request is wrong; `message` says what would be right. `status`: the HTTP answer."""
 
     def __init__(self, field: str | None, message: str, *, code: str = "invalid", status: int = 422) -> None:
         self.field = field
@@ -52,7 +43,7 @@ class InvalidRequest(SwitchboardError):
 
 
 class NotFound(SwitchboardError):
-    """There is nothing by that id."""
+    """There is no message, call, file or dead letter with that id."""
 
 
 class TooMany(SwitchboardError):
@@ -76,13 +67,13 @@ class Forbidden(SwitchboardError):
 
 
 class Contended(SwitchboardError):
-    """The row changed since it was read (412), or is there already (409)."""
+    """Somebody else wrote the row first: it changed since it was read (412), or is there already (409)."""
 
 
 class Malformed(SwitchboardError):
-    """A row in storage cannot be read. id: the message's or call's, or ""; column: which one, or "".
+    """A row in storage cannot be read. id: of its message or call, or ""; column: the wrong one, or "".
 
-    Without its cause and without what stands in the row: that may be a number or a text, and this is logged.
+    It has no cause, and quotes nothing from the row: it is logged, and a row may hold a number or a text.
     """
 
     def __init__(self, what: str, row_id: str, column: str = "") -> None:
@@ -97,7 +88,7 @@ class StorageAway(SwitchboardError):
 
 
 class OldStore(StorageAway):
-    """The stored layout has another version than this code. No table is used until a person begins anew."""
+    """Another version of this code made the tables. None is used until a person makes new ones."""
 
 
 class TwilioError(SwitchboardError):
@@ -107,13 +98,7 @@ class TwilioError(SwitchboardError):
     status: the HTTP status, or None.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int | None = None,
-        status: int | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, code: int | None = None, status: int | None = None) -> None:
         self.code = code
         self.status = status
         super().__init__(message)

@@ -12,8 +12,8 @@ from shared.errors import InvalidRequest
 # Twilio's test credentials answer these with a chosen error each ("Test Credentials", magic numbers).
 TEST_NUMBERS = frozenset(f"+1500555000{digit}" for digit in range(10))
 
-# What toll fraud dials: numbers whose owner earns by the minute. Satellite and other networks without a
-# country have no ISO code, so no ALLOWED_COUNTRIES can name them.
+# Toll fraud dials numbers whose owner earns by the minute. Satellite networks and others without a country
+# have no ISO code, so ALLOWED_COUNTRIES can never name them.
 COSTLY = {"PREMIUM_RATE", "SHARED_COST", "PERSONAL_NUMBER", "PAGER"}
 
 WRITTEN = re.compile(r"[+0-9 ().\-/]{1,40}")
@@ -40,8 +40,7 @@ def parse(text: str, field: str = "to", *, region: str | None = None) -> str:
 
 def region(number: str) -> str | None:
     """The ISO 3166 country of a number in E.164; None where there is none, as for satellites."""
-    found, _ = _about(number)
-    return found
+    return _about(number)[0]
 
 
 def refusal(number: str, settings: Settings) -> str | None:
@@ -59,7 +58,7 @@ def refusal(number: str, settings: Settings) -> str | None:
 
 
 def allowed(number: str, settings: Settings) -> bool:
-    """May this number (E.164) be called or texted?"""
+    """Whether this number (E.164) may be called or texted."""
     return refusal(number, settings) is None
 
 
@@ -83,7 +82,7 @@ def home(settings: Settings) -> str:
 
 
 def masked(address: str) -> str:
-    """For logs: +12025550101 is +1202***0101; of anything else the kind alone, such as client:***."""
+    """For logs: +1202***0101 for +12025550101; for anything else its kind alone, such as client:***."""
     scheme, colon, rest = address.rpartition(":")
     if colon and not rest.startswith("+"):
         return f"{scheme.partition(':')[0]}:***"
@@ -94,7 +93,7 @@ def masked(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _about(number: str) -> tuple[str | None, str]:
-    """(country, phonenumbers' name of its type); no country for what no numbering plan holds."""
+    """The country, or None if the number is in no numbering plan; and the name of its type (phonenumbers)."""
     import phonenumbers
 
     try:

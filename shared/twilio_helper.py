@@ -9,9 +9,8 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twilio.request_validator import RequestValidator
@@ -42,13 +41,13 @@ class Sent(NamedTuple):
 
 
 def verified(settings: Settings, url: str, fields: Any, signature: str) -> bool:
-    """Whether this request is signed with one of our tokens. (Twilio docs: Webhooks Security.)
+    """Whether this request is signed with one of our auth tokens. (Twilio docs: Webhooks Security.)
 
     url: as Twilio called it, at PUBLIC_BASE_URL. fields: a MultiDict of the posted form, or the raw text of
     any other body, which Twilio signs only through bodySHA256 in the URL.
     """
     for token in settings.auth_tokens:
-        validator = _validator(token)
+        validator = RequestValidator(token)
         try:
             # Try the URL exactly as it came first, since that is nearly always what Twilio signed. `validate`
             # also tries it with and without the default port, and checks bodies that are not forms.
@@ -61,11 +60,6 @@ def verified(settings: Settings, url: str, fields: Any, signature: str) -> bool:
         except (TypeError, ValueError, KeyError, IndexError, AttributeError):
             continue  # what the validator cannot read is not signed
     return False
-
-
-@lru_cache(maxsize=4)
-def _validator(token: str) -> RequestValidator:
-    return RequestValidator(token)
 
 
 def public_url(settings: Settings, url: str) -> str:
@@ -115,17 +109,15 @@ class Twilio:
         return _sent(await self._request(call))
 
     async def messages_to(self, to: str, *, since: datetime | None = None, limit: int = 2000) -> list[Sent]:
-        """The messages sent to one recipient over the API since `since`, among the newest `limit`.
+        """The messages that were sent to one recipient over the API since `since`, among the newest `limit`.
 
         Filtered by To only: a queued message has no From and no DateSent yet, so those filters would miss it.
         """
-        listed: list[Sent] = await self._request(_newest(self._api.messages, to, since, limit))
-        return listed
+        return await self._request(_newest(self._api.messages, to, since, limit))
 
     async def calls_to(self, to: str, *, since: datetime | None = None, limit: int = 2000) -> list[Sent]:
         """The calls placed to one number over the API, among the newest `limit`; no legs of a <Dial>."""
-        listed: list[Sent] = await self._request(_newest(self._api.calls, to, since, limit))
-        return listed
+        return await self._request(_newest(self._api.calls, to, since, limit))
 
     async def message(self, sid: str) -> Any:
         """One message as Twilio has it: price, segments, error text."""
@@ -143,7 +135,7 @@ class Twilio:
         url = f"{base}/2010-04-01/Accounts/{self._settings.account_sid}/Recordings/{sid}.wav"
         client = self._rest
 
-        async def fetch() -> Any:
+        async def fetch() -> tuple[int, bytes]:
             sent = client.http_client.session.request(method="GET", url=url, auth=BasicAuth(*client.auth))
             async with await sent as answer:
                 return answer.status, await answer.read()
@@ -153,7 +145,7 @@ class Twilio:
             raise errors.NotFound(f"Twilio has no recording {sid}")
         if status != 200:
             raise classified(None, status, "the recording cannot be fetched")
-        return bytes(content)
+        return content
 
     async def call_price(self, sid: str) -> str:
         """The price of a call, such as -0.01300 USD, or "" while Twilio does not know it yet."""
@@ -200,14 +192,13 @@ class Twilio:
         url = f"{base}/v1/Keys/{self._settings.api_key}"
         try:
             answer = await self._request(self._rest.request_async("GET", url, auth=auth))
+            if answer.status_code not in {200, 404}:
+                raise errors.TwilioError(f"Twilio answers {answer.status_code}")
         except errors.TwilioError as exc:
             log.warning("the API key cannot be looked up: %s", exc)
             return ""
         if answer.status_code == 404:
             return "is not an API key of this account"
-        if answer.status_code != 200:
-            log.warning("the API key cannot be looked up: Twilio answers %s", answer.status_code)
-            return ""
         if json.loads(answer.text).get("policy"):
             return "is a restricted key, which cannot sign access tokens: make a standard one"
         self._key_can_sign = True
@@ -235,7 +226,8 @@ class Twilio:
     def _api(self) -> Any:
         return self._rest.api.v2010.accounts(self._settings.account_sid)
 
-    async def _request(self, request: Any) -> Any:
+    async def _request[T](self, request: Awaitable[T]) -> T:
+        """Await a request to Twilio. Raises a TwilioError for whatever goes wrong with it."""
         from aiohttp import ClientConnectionError, ClientConnectorError, ClientError, ConnectionTimeoutError
         from twilio.base.exceptions import TwilioException, TwilioRestException
 

@@ -1,8 +1,8 @@
 """Erase a person from the files that are not loaded yet.
 
-First every unfinished job gets the name that stands for the person: a batch that begins after that makes no
-message to them. Then the file is written anew without the person's rows, unless a worker is loading it. That
-worker looks for erased persons after each batch, erases the messages that it made to them meanwhile, and
+First the person's pseudonym is written to every unfinished job: a batch that begins after that makes no
+message to them. Then the file is written again without the person's rows, unless a worker is loading it.
+That worker looks for erased persons after each batch, erases the messages that the batch made to them, and
 removes the file when the load ends.
 """
 
@@ -29,7 +29,7 @@ async def erase(recipient: str, name: str, jobs: "BulkJobs", files: "Blobs", *, 
     """Erase a person from every unfinished load; the ids of the loads under way whose files name them.
 
     The erasure must be repeated once these have ended: a message that one of them made meanwhile may have
-    been sent. name: stands for the person from now on (delivery.store.pseudonym).
+    been sent. name: the person's pseudonym (delivery.store.pseudonym).
     """
     under_way = []
     for job_id in await jobs.unfinished():
@@ -40,7 +40,7 @@ async def erase(recipient: str, name: str, jobs: "BulkJobs", files: "Blobs", *, 
 
 
 async def _is_being_loaded(job_id: str, recipient: str, name: str, jobs: "BulkJobs", files: "Blobs") -> bool:
-    """Write a file anew without one person. True where it names them and is being loaded: it stays then."""
+    """Write a file again without one person. True if it names them, but is being loaded: then it stays."""
     for _ in range(TRIES):
         with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as left:
             try:
@@ -48,7 +48,9 @@ async def _is_being_loaded(job_id: str, recipient: str, name: str, jobs: "BulkJo
                 job = await jobs.get(job_id)
                 digest, found = await _copy_without(file, left, job.content_type, recipient, name)
             except (errors.NotFound, errors.InvalidRequest):
-                return False  # there is no file, or one without rows: its check fails it, and it goes
+                return (
+                    False  # the file is gone, or has no rows: then its check fails, and the file is removed
+                )
             if not found or job.state in RUNNING:
                 return found
             await jobs.allow_file(job_id, digest)
@@ -81,12 +83,13 @@ def _is_row_of(recipient: str) -> Callable[[FileRow, str], bool]:
     A row that cannot be read is theirs if its text has the digits of their number. That may be one row too
     many, but such a row never becomes a message.
     """
+    import phonenumbers
+
     channel, _, number = recipient.rpartition(":")
     channel += ":" if channel else ""
-    tail = number[
-        -4:
-    ]  # parsing is slow, so only what ends in these digits is parsed; a (0) stands before them
-    national = _national(number)
+    tail = number[-4:]  # parsing is slow, so only a number that ends in these digits is parsed
+    # The digits after the country code, which people often leave out.
+    national = phonenumbers.national_significant_number(phonenumbers.parse(number))
 
     def is_theirs(row: FileRow, text: str) -> bool:
         if row.problem and national in _digits(text):
@@ -104,10 +107,3 @@ def _is_row_of(recipient: str) -> Callable[[FileRow, str], bool]:
 
 def _digits(text: str) -> str:
     return re.sub("[^0-9]", "", text)
-
-
-def _national(number: str) -> str:
-    """The digits of an E.164 number after its country code, which people often leave out."""
-    import phonenumbers
-
-    return phonenumbers.national_significant_number(phonenumbers.parse(number))

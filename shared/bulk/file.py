@@ -1,6 +1,6 @@
-"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. No cell is ever evaluated.
+"""The rows of an uploaded file, CSV or NDJSON, as requests for messages. Nothing in a cell is evaluated.
 
-In the text of a CSV row, a byte that is not UTF-8 stands as half a surrogate pair (PEP 383), so that the row
+In the text of a CSV row, half a surrogate pair stands for a byte that is not UTF-8 (PEP 383), so that the row
 can be written again byte by byte. Such a row has a problem, and becomes no message.
 """
 
@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import IO, Any
 
 from shared.errors import InvalidRequest
@@ -37,9 +38,8 @@ class FileRow:
         """
         if self.problem:
             raise InvalidRequest(None, self.problem)
-        request = {
-            name: value for name, value in self.values.items() if name in COLUMNS and value is not None
-        }
+        given = self.values.items()
+        request = {name: value for name, value in given if name in COLUMNS and value is not None}
         if isinstance(request.get("body"), str):
             request["body"] = _filled(request["body"], self.values)
         return request
@@ -110,9 +110,8 @@ def _header(text: io.TextIOWrapper) -> tuple[str, str, list[str]]:
 
 def _records(lines: Iterable[str], delimiter: str, header: list[str]) -> Generator[FileRow | None]:
     """Each row after the header."""
-    number, reader = 1, csv.reader(lines, delimiter=delimiter)
-    while True:
-        number += 1
+    reader = csv.reader(lines, delimiter=delimiter)
+    for number in count(2):
         try:
             cells = next(reader)
         except StopIteration:
@@ -149,9 +148,7 @@ def _ndjson(file: IO[bytes], name: str) -> Generator[tuple[FileRow | None, str, 
 def _ndjson_row(number: int, line: bytes) -> FileRow:
     try:
         value = json.loads(line)
-        json.dumps(
-            value, ensure_ascii=False
-        ).encode()  # fails for half a surrogate pair, which cannot be stored
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair fails: it cannot be stored
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):

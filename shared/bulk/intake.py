@@ -27,7 +27,7 @@ MOST_BYTES = 64 * 1024 * 1024
 async def accept(
     data: bytes, content_type: str, params: dict[str, str], jobs: BulkJobs, files: "Blobs", *, now: datetime
 ) -> str:
-    """Keep a file, and answer the id of its job. The caller puts `queue_message` of it on the queue.
+    """Keep a file, and return the id of its job. The caller puts `queue_message(id)` on the queue.
 
     params: `partial`=true loads the good rows of a file that has wrong ones. A file with an
     `idempotency_key` is taken once. Raises InvalidRequest or Conflict.
@@ -40,7 +40,7 @@ async def accept(
         if present.digest != job.digest:
             raise Conflict("idempotency_key was used before with another file") from None
         if present.state in ENDED:
-            return job.id  # the file would never be loaded, and it has people's numbers in it
+            return job.id  # do not keep the file: nothing would load it, and it has people's numbers
     await jobs.open(job.id)  # before the file is written, so that an erasure finds it
     await files.write(job.id, data)
     if (await jobs.get(job.id)).state in ENDED:
@@ -89,8 +89,8 @@ async def unfinished(jobs: BulkJobs) -> dict[str, Any]:
 async def resume(job_id: str, jobs: BulkJobs) -> str:
     """Let a load that has not ended go on. Raises NotFound or Conflict.
 
-    The caller puts another message on the queue, whatever the state: the first may be lost, and a second does
-    no harm to a load that is under way.
+    The caller puts another message on the queue, whatever the state: the first may be lost, and a second one
+    does no harm to a load that is under way.
     """
     job = await jobs.get(job_id)
     if job.state in ENDED:
@@ -114,7 +114,7 @@ async def discard(job_id: str, jobs: BulkJobs, files: "Blobs") -> Job:
     reason = f"discarded; {count} of its rows were loaded before, and stay"
     job = await jobs.save(replace(job, state="discarded", reason=reason))
     await files.remove(job_id)
-    if not running:  # a worker that is storing a batch closes the job; until then an erasure must find it
+    if not running:  # else its worker closes the job after its batch: until then an erasure must find it
         await jobs.close(job_id)
     log.info("bulk load %s is discarded at %s of %s rows", job.id, job.loaded, job.rows)
     return job
@@ -132,7 +132,7 @@ async def give_up(job_id: str, jobs: BulkJobs, files: "Blobs") -> None:
 
 
 def queue_message(job_id: str) -> str:
-    """The message on `bulk-load` that has a job loaded."""
+    """The message on `bulk-load` that starts the load of a job."""
     return json.dumps({"id": job_id})
 
 

@@ -3,7 +3,7 @@
 job         the job: its state, and how far it has come
 e|ROW       an error of one row of the file; the first 1,000 are kept
 bad         which rows the check refused
-z|NAME      a person who was erased while the job was unfinished (delivery.store.pseudonym)
+z|NAME      the pseudonym of a person who was erased while the job was unfinished (delivery.store.pseudonym)
 d|DIGEST    the SHA-256 of the file after such an erasure
 
 The partition `open` has a row for each job whose file may still be there.
@@ -14,6 +14,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import Contended, NotFound
@@ -70,9 +71,8 @@ class Job:
 
     def view(self) -> dict[str, Any]:
         """As the API shows it, without its errors."""
-        shown = {
-            name: getattr(self, name) for name in ("id", "state", "rows", "checked", "loaded", "error_count")
-        }
+        names = ("id", "state", "rows", "checked", "loaded", "error_count")
+        shown = {name: getattr(self, name) for name in names}
         return {**shown, "reason": self.reason or None, "created_at": stamp(self.created)}
 
 
@@ -107,21 +107,18 @@ class BulkJobs:
         return replace(job, etag=etag)
 
     async def note(self, job: Job, errors: list[RowError]) -> None:
-        """Keep these errors, up to MOST_ERRORS together with those that the job has counted before."""
+        """Keep these errors. A job keeps MOST_ERRORS at most, with those that it has counted already."""
         errors = errors[: max(0, MOST_ERRORS - job.error_count)]
-        for start in range(0, len(errors), TRANSACTION_LIMIT):
-            found = errors[start : start + TRANSACTION_LIMIT]
-            await self._table.commit(
-                job.id,
-                [Put(f"e|{each.row:07}", {"column": each.column, "message": each.text}) for each in found],
-            )
+        rows = (Put(f"e|{each.row:07}", {"column": each.column, "message": each.text}) for each in errors)
+        for writes in batched(rows, TRANSACTION_LIMIT, strict=False):
+            await self._table.commit(job.id, writes)
 
     async def errors(self, job_id: str) -> list[Row]:
         """The errors that were kept, in the order of their rows."""
         return await self._table.read(job_id, "e|", "e|" + END, limit=MOST_ERRORS)
 
     async def forget_errors(self, job_id: str) -> None:
-        """Delete the errors that an earlier check left, one that did not end."""
+        """Delete the errors of an earlier check, which did not end."""
         while found := await self._table.read(job_id, "e|", "e|" + END, limit=TRANSACTION_LIMIT):
             with suppress(Contended):  # another check has deleted some of them: read again
                 await self._table.commit(job_id, [Delete(row.key) for row in found])
@@ -135,12 +132,12 @@ class BulkJobs:
         await self._table.commit(job_id, [Put("bad", {"rows": text})])
 
     async def refused(self, job_id: str) -> bytes:
-        """What `refuse` kept."""
+        """Which rows the check refused, as `refuse` kept it."""
         row = await self._table.get(job_id, "bad")
         return zlib.decompress(base64.b64decode(row.text("rows"))) if row else b""
 
     async def open(self, job_id: str) -> None:
-        """Enter the job in the partition `open`, before its file is written."""
+        """Enter the job in the partition `open`. Call it before the file is written."""
         await self._table.commit(OPEN, [Put(job_id, {})])
 
     async def close(self, job_id: str) -> None:
@@ -153,11 +150,11 @@ class BulkJobs:
         return [row.key for row in await self._all(OPEN, " ", END)]
 
     async def erase(self, job_id: str, name: str, *, now: datetime) -> None:
-        """From now on the job's load makes no message to the person for whom this name stands."""
+        """From now on the load of this job makes no message to the person with this pseudonym."""
         await self._table.commit(job_id, [Put(f"z|{name}", {"at": stamp(now)})])
 
     async def erased(self, job_id: str) -> dict[str, datetime]:
-        """Who was erased while the job was unfinished, by the name that stands for them, and when."""
+        """Who was erased while the job was unfinished, by pseudonym, and when."""
         rows = await self._all(job_id, "z|", "z|" + END)
         return {row.key[2:]: moment(row.text("at")) for row in rows}
 

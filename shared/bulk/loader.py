@@ -8,7 +8,7 @@ row first goes on. The other raises, so that its message comes again until the l
 import asyncio
 import logging
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 BATCH = 3000
 """Rows between two checkpoints."""
 TURN = 100
-"""Rows that are parsed before the event loop does its other work."""
+"""Rows that are parsed at once, before the event loop may do other work."""
 AT_ONCE = 4
 """Transactions under way at once. More of them make a load on one storage account no faster."""
 ERASED = "its recipient was erased"
 
 type Erased = Mapping[str, datetime]
-"""Who was erased while the job was unfinished, by the name that stands for them, and when."""
+"""Who was erased while the job was unfinished, by pseudonym, and when."""
 
 
 class Loader:
@@ -50,7 +50,7 @@ class Loader:
     async def load(self, job_id: str) -> Job | None:
         """Check and load the file of a job, or go on with it. None where there is no such job.
 
-        Raises Contended where another worker loads it: the queue message must stay until the load has ended.
+        Raises Contended where another worker loads it: the queue message then stays until the load has ended.
         """
         try:
             job = await self._jobs.get(job_id)
@@ -65,7 +65,7 @@ class Loader:
             except Contended:
                 job = await self._jobs.get(job_id)
                 if job.state != "stopped" and job.state not in ENDED:
-                    # The worker that goes on may die, and may have this same queue message. Raising keeps it.
+                    # That worker may die, and it may have this same queue message. Raising keeps the message.
                     log.warning("another worker goes on with bulk load %s", job.id)
                     raise
         if job.state in ENDED:
@@ -100,8 +100,7 @@ class Loader:
         errors, refused, wrong = list[RowError](), bytearray(), 0
         try:
             with closing(_rows(file, job)) as rows:
-                for row in rows:
-                    found = self._parsed(row, job, erased)
+                async for _, found in self._each(rows, job, erased):
                     refused.append(isinstance(found, RowError))
                     if isinstance(found, RowError):
                         wrong += found.text != ERASED
@@ -109,8 +108,6 @@ class Loader:
                         errors += [found] if len(errors) < MOST_ERRORS else []
                     if len(refused) > MOST_ROWS:
                         raise InvalidRequest(None, f"the file has over {MOST_ROWS:,} rows")
-                    if len(refused) % TURN == 0:
-                        await asyncio.sleep(0)
                     if len(refused) % BATCH == 0:
                         job = await self._jobs.save(replace(job, checked=len(refused)))
             if not refused:
@@ -132,7 +129,13 @@ class Loader:
             left = islice(rows, job.done_rows, None)  # an earlier load has handled the others
             while batch := list(islice(left, BATCH)):
                 wanted = [row for place, row in enumerate(batch, job.done_rows) if not refused[place]]
-                good, errors = await self._sorted(wanted, job, erased)
+                good, errors = dict[int, Message](), list[RowError]()
+                # Since the check, a setting may have changed, or a recipient may have been erased.
+                async for number, found in self._each(wanted, job, erased):
+                    if isinstance(found, RowError):
+                        errors.append(found)
+                    else:
+                        good[number] = found
                 kept = [each for each in good.values() if not self._erased_name(each, erased)]
                 await writer.write(await opt_outs.applied(kept), self._store, at_once=AT_ONCE)
                 erased = await self._jobs.erased(job.id)
@@ -147,23 +150,14 @@ class Loader:
                 job = await self._jobs.save(job)
         return await self._jobs.save(replace(job, state="done"))
 
-    async def _sorted(
-        self, rows: list[FileRow], job: Job, erased: Erased
-    ) -> tuple[dict[int, Message], list[RowError]]:
-        """The messages of rows, by row number, and what is wrong with the other rows.
-
-        Since the check, a setting may have changed, or a recipient may have been erased.
-        """
-        good, errors = dict[int, Message](), list[RowError]()
+    async def _each(
+        self, rows: Iterable[FileRow], job: Job, erased: Erased
+    ) -> AsyncGenerator[tuple[int, Message | RowError]]:
+        """The number of each row, and its message, or what is wrong with it."""
         for count, row in enumerate(rows, 1):
-            found = self._parsed(row, job, erased)
-            if isinstance(found, RowError):
-                errors.append(found)
-            else:
-                good[row.number] = found
+            yield row.number, self._parsed(row, job, erased)
             if count % TURN == 0:
-                await asyncio.sleep(0)
-        return good, errors
+                await asyncio.sleep(0)  # let the event loop do its other work
 
     def _parsed(self, row: FileRow, job: Job, erased: Erased) -> Message | RowError:
         """The message of a row, as of the time when the file was accepted; or what is wrong with the row."""
@@ -176,10 +170,9 @@ class Loader:
             return RowError(row.number, exc.field or "", exc.message)
 
     def _erased_name(self, message: Message, erased: Erased) -> str | None:
-        """What stands for the recipient since they were erased, or None where they were not."""
-        return (
-            next((name for name in self._store.names(message.to) if name in erased), None) if erased else None
-        )
+        """The pseudonym of the recipient if they were erased, else None."""
+        names = self._store.names(message.to) if erased else ()
+        return next((name for name in names if name in erased), None)
 
     async def _erase_written(self, good: dict[int, Message], erased: Erased) -> list[RowError]:
         """Delete messages whose recipient was erased while their batch was being stored.

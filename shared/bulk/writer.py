@@ -33,16 +33,16 @@ class OptOuts:
         """The messages, suppressed where the recipient has opted out."""
         if monotonic() - self._read_at > READ_AGAIN:
             self._read_at = monotonic()
-            self._known = set()
-            for partition in PARTITIONS:
-                self._known |= await opt_outs.opted_out_in(self._store, partition)
+            partitions = [await opt_outs.opted_out_in(self._store, each) for each in PARTITIONS]
+            self._known = set().union(*partitions)
+        if not self._known:
+            return messages
         return [
-            replace(each, state=State.SUPPRESSED, reason=OPTED_OUT) if self._has(each.to) else each
+            each
+            if self._known.isdisjoint(self._store.names(each.to))
+            else replace(each, state=State.SUPPRESSED, reason=OPTED_OUT)
             for each in messages
         ]
-
-    def _has(self, recipient: str) -> bool:
-        return bool(self._known) and any(name in self._known for name in self._store.names(recipient))
 
 
 async def write(messages: list[Message], store: Store[Message], *, at_once: int) -> None:

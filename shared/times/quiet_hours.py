@@ -31,6 +31,6 @@ def quiet_until(quiet_hours: str, now: datetime, tz: ZoneInfo) -> datetime | Non
     day = wall.date() if clock < end else wall.date() + timedelta(days=1)
     until = datetime.combine(day, end)
     ends = instant(until, tz)
-    if ends <= now:  # that hour comes twice tonight, and its first time is over
+    if ends <= now:  # the clocks go back tonight: that hour comes twice, and the first one is over
         ends = until.replace(tzinfo=tz, fold=1).astimezone(UTC)
     return ends

@@ -1,8 +1,8 @@
 """What a flow answers: TwiML, and the effects that it wants besides. The webhook carries them out.
 
 Twilio may deliver one webhook twice. Each effect that sends something therefore carries an id, which makes it
-safe to carry out twice. These are named tuples, because to make a dataclass takes five times as long, and a
-caller waits for that at a cold start.
+safe to carry out twice. These are named tuples: Python takes five times as long to define a dataclass, and
+at a cold start a caller waits for that.
 """
 
 from __future__ import annotations

@@ -35,14 +35,9 @@ class _NoDoctype(ET.TreeBuilder):
 
 
 def parse(
-    twiml: str,
-    settings: Settings,
-    field: str = "twiml",
-    *,
-    base: str | None = None,
-    limit: int = MAX_INLINE,
+    twiml: str, settings: Settings, field: str = "twiml", *, base: str | None = None, limit: int = MAX_INLINE
 ) -> ET.Element:
-    """The <Response>, after every verb, number and URL in it was checked and every <Dial> has a time limit.
+    """The <Response>: every verb, number and URL in it is allowed, and every <Dial> has a time limit.
 
     A <Dial> without a timeLimit, or with a longer one, gets ours (CALL_TIME_LIMIT). Relative URLs are
     resolved against `base`, and refused without one. Raises InvalidRequest naming `field` and the fault.
@@ -68,9 +63,8 @@ def check(twiml: str, settings: Settings, field: str = "twiml") -> str:
     """TwiML to send with a call, serialized again after `parse`. Raises InvalidRequest as `parse` does."""
     written = ET.tostring(parse(twiml, settings, field), encoding="unicode")
     if len(written) > MAX_INLINE:
-        raise InvalidRequest(
-            field, f"must be at most {MAX_INLINE:,} characters, with a timeLimit on every <Dial>", status=413
-        )
+        problem = f"must be at most {MAX_INLINE:,} characters, with a timeLimit on every <Dial>"
+        raise InvalidRequest(field, problem, status=413)
     return written
 
 
@@ -79,7 +73,7 @@ def check_url(url: str, settings: Settings, field: str = "url", *, base: str | N
 
     Raises InvalidRequest naming `field` and the fault.
     """
-    # Refuse the characters that browsers and Java read differently from Python.
+    # Browsers and Java read these characters differently from Python.
     if not url or re.search(r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]", url) or len(url) > 4_000:
         raise InvalidRequest(field, "must be an http or https URL without spaces")
     try:
@@ -91,10 +85,13 @@ def check_url(url: str, settings: Settings, field: str = "url", *, base: str | N
     if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
         raise InvalidRequest(field, "must be an absolute http or https URL")
     if host != urlsplit(settings.public_base_url).hostname and host not in settings.allowed_twiml_hosts:
-        raise InvalidRequest(
-            field, f"is on {host}, which ALLOWED_TWIML_HOSTS does not name", code="host_not_allowed"
-        )
+        raise _host_not_allowed(host, field)
     return absolute
+
+
+def _host_not_allowed(host: str, field: str) -> InvalidRequest:
+    problem = f"is on {host}, which ALLOWED_TWIML_HOSTS does not name"
+    return InvalidRequest(field, problem, code="host_not_allowed")
 
 
 def _check_element(element: ET.Element, settings: Settings, base: str | None, depth: int) -> None:
@@ -144,6 +141,4 @@ def _check_sip(uri: str, settings: Settings, where: str) -> None:
     if not match:
         raise InvalidRequest(where, "must be a SIP URI, such as sip:alice@example.com")
     if match[1].lower() not in settings.allowed_twiml_hosts:
-        raise InvalidRequest(
-            where, f"is on {match[1]}, which ALLOWED_TWIML_HOSTS does not name", code="host_not_allowed"
-        )
+        raise _host_not_allowed(match[1], where)

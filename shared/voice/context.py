@@ -1,7 +1,7 @@
 """What every step of a call works with: the request, the settings, and the caller's language."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -23,11 +23,15 @@ WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+862
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """One request of a call, as the flows see it. The (signed) URLs carry the state from step to step."""
+    """One request of a call, and the TwiML that a flow makes to answer it.
+
+    The (signed) URLs carry the state of the call from step to step.
+    """
 
     request: TwilioRequest
     settings: Settings
     language: str
+    response: VoiceResponse = field(default_factory=VoiceResponse)
 
     @classmethod
     def of(cls, request: TwilioRequest, settings: Settings, language: str = "") -> "CallContext":
@@ -47,25 +51,35 @@ class CallContext:
         )
         return f"{self.settings.public_base_url}/api/voice/step/{step}" + (f"?{carried}" if carried else "")
 
-    def say(self, verb: Any, name: str, **values: object) -> None:
-        """Let a Response or a Gather say one prompt."""
-        prompts.say(verb, prompts.text(name, self.language, **values), self.language)
+    def say(self, name: str, into: Any = None, **values: object) -> None:
+        """Say one prompt. into: the Gather that says it; by default, the response itself does."""
+        words = prompts.text(name, self.language, **values)
+        prompts.say(self.response if into is None else into, words, self.language)
 
-    def ask_key(self, response: VoiceResponse, step: str, prompt: str, **values: object) -> Reply:
+    def ask(self, url: str, **options: Any) -> Any:
+        """A Gather that sends the keys to `url`. If the caller presses none, the call goes there too."""
+        gather = self.response.gather(action=url, **options)
+        self.response.redirect(url)
+        return gather
+
+    def ask_key(self, step: str, prompt: str, **values: object) -> Reply:
         """Ask for one key and send it to `step`. The third time without an answer ends the call."""
         tries = self.count("tries") + 1
         if tries > TRIES:
-            return self.end(response, "goodbye")
-        gather = response.gather(num_digits=1, timeout=6, action=self.url(step, tries=tries))
-        self.say(gather, prompt, **values)
-        response.redirect(self.url(step, tries=tries))
-        return Reply(response)
+            return self.end("goodbye")
+        self.say(prompt, self.ask(self.url(step, tries=tries), num_digits=1, timeout=6), **values)
+        return self.reply()
 
-    def end(self, response: VoiceResponse, prompt: str, *effects: "Effect") -> Reply:
+    def end(self, prompt: str = "", *effects: "Effect") -> Reply:
         """Say one last prompt, and hang up."""
-        self.say(response, prompt)
-        response.hangup()
-        return Reply(response, effects)
+        if prompt:
+            self.say(prompt)
+        self.response.hangup()
+        return self.reply(*effects)
+
+    def reply(self, *effects: "Effect") -> Reply:
+        """The answer to Twilio as it stands now."""
+        return Reply(self.response, effects)
 
     def count(self, name: str) -> int:
         """A counter that an earlier step put into the URL; 0 if there is none."""

@@ -1,12 +1,13 @@
 """The menu: what a caller hears first. Pure: a verified request and the settings in, TwiML and effects out.
 
 A call starts at `greeting`. Every further step of it is in steps.py. To change what callers are offered, edit
-OPTIONS here and CHOICES there; the words are in prompts.py, and what we know of the company is in config.py.
+OPTIONS here and CHOICES there; the words are in languages/, and what we know of the company is in config.py.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 
-from twilio.twiml.voice_response import Gather, VoiceResponse
+from twilio.twiml.voice_response import Gather
 
 from shared.config import Settings
 from shared.twiml.reply import Reply
@@ -29,18 +30,17 @@ OPTIONS = {
 def greeting(request: TwilioRequest, settings: Settings) -> Reply:
     """Twilio: a call came in."""
     call = CallContext.of(request, settings)
-    response = VoiceResponse()
     if (call.number or "anonymous") in settings.blocked_numbers and not call.is_agent:
-        response.reject(reason=settings.blocked_reason)
-        return Reply(response)
-    call.say(response, "welcome", company=call.company)
+        call.response.reject(reason=settings.blocked_reason)
+        return call.reply()
+    call.say("welcome", company=call.company)
     if call.is_agent:
         from shared.voice import agents
 
-        return agents.menu(CallContext.of(request, settings, prompts.for_team(settings)), response)
+        return agents.menu(replace(call, language=prompts.for_team(settings)))
     if not call.is_open:
-        call.say(response, "closed")
-    return ask(call, response)
+        call.say("closed")
+    return ask(call)
 
 
 def offered(call: CallContext) -> tuple[str, ...]:
@@ -57,12 +57,12 @@ def offered(call: CallContext) -> tuple[str, ...]:
     return tuple(option for option in OPTIONS if not missing.get(option))
 
 
-def ask(call: CallContext, response: VoiceResponse, tries: int = 0) -> Reply:
-    """Offer the options, after what `response` says already; the answer goes to the step `menu`."""
+def ask(call: CallContext, tries: int = 0) -> Reply:
+    """Offer the options. The answer goes to the step `menu`."""
     heard = call.count("heard") + 1
-    response.append(_choices(offered(call), call.language, call.url("menu", tries=tries, heard=heard)))
-    response.redirect(call.url("menu", tries=tries + 1, heard=heard))
-    return Reply(response)
+    call.response.append(_choices(offered(call), call.language, call.url("menu", tries=tries, heard=heard)))
+    call.response.redirect(call.url("menu", tries=tries + 1, heard=heard))
+    return call.reply()
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,4 @@
-"""Outbound: what the person hears whom a queued call with `say` rings."""
-
-from twilio.twiml.voice_response import VoiceResponse
+"""Outbound: what a person hears when a queued call with `say` rings them."""
 
 from shared.config import Settings
 from shared.twiml.reply import OptOut, Reply
@@ -9,7 +7,7 @@ from shared.voice import prompts
 from shared.voice.context import CallContext
 
 REPEATS = 5
-"""How often the message is said at most: a key that is held down must not keep the line."""
+"""How often the message is said at most, so that a key that is held down does not keep the line busy."""
 
 
 def outbound(request: TwilioRequest, settings: Settings, words: str) -> Reply:
@@ -22,28 +20,25 @@ def outbound(request: TwilioRequest, settings: Settings, words: str) -> Reply:
     once (machine_start); then we hang up, since its greeting is still playing.
     """
     call = CallContext.of(request, settings, prompts.of_text(words, settings))
-    response = VoiceResponse()
     answered_by = call.request.get("AnsweredBy")
     heard = call.count("heard") + 1
     if answered_by in {"machine_start", "fax"}:
-        response.hangup()
-        return Reply(response)
+        return call.end()
     if call.digits == "9" and call.number:
-        return call.end(response, "outbound_stopped", OptOut(call.number))
+        return call.end("outbound_stopped", OptOut(call.number))
     if answered_by.startswith("machine_end"):
-        _say(call, response, words)
-        response.hangup()
-        return Reply(response)
+        _say(call, call.response, words)
+        return call.end()
     if heard == 1 or (call.digits == "1" and heard <= REPEATS):
         again = call.url("outbound", lang="", id=call.request.state("id"), heard=heard)
-        gather = response.gather(num_digits=1, timeout=5, action=again)
+        gather = call.response.gather(num_digits=1, timeout=5, action=again)
         _say(call, gather, words)
         gather.pause(length=1)
-        call.say(gather, "outbound_keys")
-    return call.end(response, "goodbye")
+        call.say("outbound_keys", gather)
+    return call.end("goodbye")
 
 
 def _say(call: CallContext, verb: object, words: str) -> None:
     if call.settings.company_name:
-        call.say(verb, "outbound_from", company=call.settings.company_name)
+        call.say("outbound_from", verb, company=call.settings.company_name)
     prompts.say(verb, words, call.language)

@@ -2,8 +2,6 @@
 
 import math
 
-from twilio.twiml.voice_response import VoiceResponse
-
 from shared.config import CALL_QUEUE
 from shared.twiml.reply import CallBack, Effect, Reply, Text, Warn
 from shared.voice import dial, hold_music, prompts, voicemail
@@ -15,46 +13,43 @@ LONGEST_WAIT = 1_800
 
 def enqueue(call: CallContext) -> Reply:
     """Put the caller into the queue."""
-    response = VoiceResponse()
-    response.enqueue(CALL_QUEUE, action=call.url("queue-left"), wait_url=call.url("queue-wait"))
-    return Reply(response)
+    call.response.enqueue(CALL_QUEUE, action=call.url("queue-left"), wait_url=call.url("queue-wait"))
+    return call.reply()
 
 
 def wait(call: CallContext) -> Reply:
     """What a caller in the queue hears. Twilio asks again each time it has played this."""
     if whole(call.request.get("QueueTime")) >= LONGEST_WAIT:
         return _leave(call)
-    response = VoiceResponse()
-    gather = response.gather(num_digits=1, timeout=1, action=call.url("queue-key"))
+    gather = call.response.gather(num_digits=1, timeout=1, action=call.url("queue-key"))
     position = whole(call.request.get("QueuePosition"))
     if position > 1:
-        call.say(gather, "queue_position", position=position)
+        call.say("queue_position", gather, position=position)
     else:
-        call.say(gather, "queue_next")
+        call.say("queue_next", gather)
     # Twilio's average: how long those who are in the queue have waited until now.
     minutes = math.ceil(whole(call.request.get("AvgQueueTime")) / 60)
     if minutes > 1:
-        call.say(gather, "queue_wait", minutes=minutes)
+        call.say("queue_wait", gather, minutes=minutes)
     else:
-        call.say(gather, "queue_short_wait")
-    call.say(gather, "queue_offer_callback" if call.reachable else "queue_offer_voicemail")
+        call.say("queue_short_wait", gather)
+    call.say("queue_offer_callback" if call.reachable else "queue_offer_voicemail", gather)
     gather.play(hold_music.hold(call.settings))
-    return Reply(response)
+    return call.reply()
 
 
 def key(call: CallContext) -> Reply:
     """The caller pressed a key: 1 leaves the queue, and after any other key the music goes on."""
-    return _leave(call) if call.digits == "1" else Reply(VoiceResponse())
+    return _leave(call) if call.digits == "1" else call.reply()
 
 
 def _leave(call: CallContext) -> Reply:
-    response = VoiceResponse()
     number = call.reachable
+    if number:
+        call.say("queue_callback")
+    call.response.leave()
     if not number:
-        response.leave()
-        return Reply(response)
-    call.say(response, "queue_callback")
-    response.leave()
+        return call.reply()
     sid = call.request.get("CallSid")
     effects: list[Effect] = [CallBack(number, call.url("callback"), id=f"callback-{sid}")]
     if call.settings.owner_number:
@@ -62,27 +57,25 @@ def _leave(call: CallContext) -> Reply:
             "callback_text", prompts.for_team(call.settings), caller=number, when=call.local_time
         )
         effects.append(Text(call.settings.owner_number, body, id=f"callback-text-{sid}"))
-    return Reply(response, tuple(effects))
+    return call.reply(*effects)
 
 
 def left(call: CallContext) -> Reply:
     """The caller has left the queue. (Twilio docs: Enqueue, QueueResult values.)"""
-    response = VoiceResponse()
     match result := call.request.get("QueueResult"):
         case "bridging-in-process" | "redirected" | "hangup":
-            return Reply(response)  # another TwiML has the call, or the caller has hung up
+            return call.reply()  # another TwiML has the call, or the caller has hung up
         case "bridged" | "redirected-from-bridged":
-            return call.end(response, "goodbye")
+            return call.end("goodbye")
         case "leave" if call.reachable:
-            response.hangup()
-            return Reply(response)
+            return call.end()
         case "leave":
-            return voicemail.voicemail(call, response)
+            return voicemail.voicemail(call)
         case _:
             # queue-full, error, system-error, and any value that Twilio may add.
-            call.say(response, "nobody")
-            warning = Warn(f"queue {CALL_QUEUE}: {prompts.clean(result, 40) or 'no result'}")
-            return Reply(voicemail.voicemail(call, response).twiml, (warning,))
+            call.say("nobody")
+            voicemail.voicemail(call)
+            return call.reply(Warn(f"queue {CALL_QUEUE}: {prompts.clean(result, 40) or 'no result'}"))
 
 
 def callback(call: CallContext) -> Reply:
@@ -90,5 +83,5 @@ def callback(call: CallContext) -> Reply:
     if call.digits == "1":
         return dial.team(call) if call.callees else enqueue(call)
     if call.settings.company_name:
-        return call.ask_key(VoiceResponse(), "callback", "callback", company=call.settings.company_name)
-    return call.ask_key(VoiceResponse(), "callback", "callback_from_us")
+        return call.ask_key("callback", "callback", company=call.settings.company_name)
+    return call.ask_key("callback", "callback_from_us")

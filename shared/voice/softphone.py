@@ -2,8 +2,6 @@
 
 import re
 
-from twilio.twiml.voice_response import VoiceResponse
-
 from shared import phone_numbers
 from shared.config import Settings
 from shared.errors import InvalidRequest
@@ -32,27 +30,24 @@ def client(request: TwilioRequest, settings: Settings) -> Reply:
         target = f"client:{name}"
     else:
         return _refused(call, "softphone: To is neither a number, nor the name of a client, nor queue")
-    response = VoiceResponse()
-    dialed = response.dial(
+    dialed = call.response.dial(
         action=call.url("client-left"),
         caller_id=call.settings.from_number,
         answer_on_bridge=True,
         timeout=30,
-        time_limit=call.settings.call_time_limit,  # else it may cost for four hours
+        time_limit=call.settings.call_time_limit,  # else we may pay for four hours
     )
     dial.ring(dialed, target)
-    return Reply(response)
+    return call.reply()
 
 
 def left(call: CallContext) -> Reply:
     """The softphone's call has ended. If nobody answered it, say why."""
-    response = VoiceResponse()
     if call.request.dial_answered:
-        response.hangup()
-        return Reply(response)
+        return call.end()
     said = {"busy": "client_busy", "no-answer": "client_no_answer", "canceled": "client_no_answer"}
-    return call.end(response, said.get(call.request.get("DialCallStatus"), "client_failed"))
+    return call.end(said.get(call.request.get("DialCallStatus"), "client_failed"))
 
 
 def _refused(call: CallContext, reason: str) -> Reply:
-    return call.end(VoiceResponse(), "client_refused", Warn(reason))
+    return call.end("client_refused", Warn(reason))

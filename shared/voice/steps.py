@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from twilio.twiml.voice_response import VoiceResponse
-
 from shared.config import Settings
 from shared.errors import NotFound
 from shared.twiml.reply import Reply
@@ -31,16 +29,15 @@ def menu(call: CallContext) -> Reply:
         said = speech and any(word in speech for word in words(option, call.language).split(", "))
         if call.digits == OPTIONS[option] or said:
             return CHOICES[option](call)
-    response = VoiceResponse()
     answered = bool(call.digits or speech)
     tries = call.count("tries") + answered
     if answered:
-        call.say(response, "not_understood")
+        call.say("not_understood")
     elif tries:
-        call.say(response, "not_heard")
+        call.say("not_heard")
     if tries < TRIES and call.count("heard") < MENUS:
-        return ask(call, response, tries)
-    return call.end(response, "goodbye")
+        return ask(call, tries)
+    return call.end("goodbye")
 
 
 def address(call: CallContext) -> Reply:
@@ -50,18 +47,16 @@ def address(call: CallContext) -> Reply:
     text = prompts.text(
         "address_text", call.language, company=call.company, address=call.settings.company_address
     )
-    response = VoiceResponse()
-    response.sms(prompts.clean(text, 1_600), to=call.reachable, from_=call.settings.from_number)
-    return repeat(call, "address_sent", response)
+    call.response.sms(prompts.clean(text, 1_600), to=call.reachable, from_=call.settings.from_number)
+    return repeat(call, "address_sent")
 
 
-def repeat(call: CallContext, prompt: str = "", response: VoiceResponse | None = None) -> Reply:
-    """The menu once more, after what `response` does already, and after a prompt."""
-    response = response or VoiceResponse()
+def repeat(call: CallContext, prompt: str = "") -> Reply:
+    """The menu once more, after a prompt."""
     if prompt:
-        call.say(response, prompt)
-    response.redirect(call.url("menu", heard=call.count("heard")))
-    return Reply(response)
+        call.say(prompt)
+    call.response.redirect(call.url("menu", heard=call.count("heard")))
+    return call.reply()
 
 
 def other_language(call: CallContext) -> Reply:

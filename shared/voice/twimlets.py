@@ -1,7 +1,7 @@
 """The eleven Twimlets, as Twilio served them until it retired them: parameters in, TwiML out.
 
-Unlike the originals, they call allowed countries and fetch from allowed hosts only. Otherwise they apologise,
-hang up, and log the reason.
+Unlike the originals, they call numbers in allowed countries only, and fetch from allowed hosts only.
+Otherwise they apologise, hang up, and log the reason.
 """
 
 import random
@@ -98,7 +98,7 @@ def twimlet(name: str, request: TwilioRequest, settings: Settings) -> Reply:
     try:
         return flow(Twimlet(name, call, parameters))
     except InvalidRequest as exc:
-        return call.end(VoiceResponse(), "apology", Warn(f"twimlet {name}: {exc}"))
+        return replace(call, response=VoiceResponse()).end("apology", Warn(f"twimlet {name}: {exc}"))
 
 
 def _parameters(pairs: Sequence[tuple[str, str]], names: set[str]) -> list[tuple[str, str, str]]:
@@ -107,33 +107,29 @@ def _parameters(pairs: Sequence[tuple[str, str]], names: set[str]) -> list[tuple
 
 
 def message(asked: Twimlet) -> Reply:
-    response = VoiceResponse()
-    asked.tell(response)
-    return Reply(response)
+    asked.tell(asked.call.response)
+    return asked.call.reply()
 
 
 def menu(asked: Twimlet) -> Reply:
-    call, response = asked.call, VoiceResponse()
+    call = asked.call
     options = {index: value for key, index, value in asked.parameters if key == "Options" and index and value}
     if call.digits in options:
-        response.redirect(asked.allowed(options[call.digits], f"Options[{call.digits}]"))
-        return Reply(response)
+        call.response.redirect(asked.allowed(options[call.digits], f"Options[{call.digits}]"))
+        return call.reply()
     if call.digits:
-        call.say(response, "not_understood")
+        call.say("not_understood")
     rounds = call.count("rounds") + 1
     if rounds > ROUNDS:
-        return call.end(response, "goodbye")
+        return call.end("goodbye")
     longest = max(map(len, options), default=1)
-    gather = response.gather(num_digits=longest, action=asked.again(rounds=rounds), finish_on_key="")
-    asked.tell(gather)
-    response.redirect(asked.again(rounds=rounds))
-    return Reply(response)
+    asked.tell(call.ask(asked.again(rounds=rounds), num_digits=longest, finish_on_key=""))
+    return call.reply()
 
 
 def forward(asked: Twimlet) -> Reply:
     if asked.many("AllowedCallers") and not asked.lists_caller("AllowedCallers"):
-        warning = Warn("twimlet forward: not an allowed caller")
-        return asked.call.end(VoiceResponse(), "twimlet_forward_refused", warning)
+        return asked.call.end("twimlet_forward_refused", Warn("twimlet forward: not an allowed caller"))
     return _dial(asked, asked.numbers("PhoneNumber", 1))
 
 
@@ -169,8 +165,7 @@ def _dial(
         raise InvalidRequest("PhoneNumber", "must be a phone number")
     if failed := asked.one("FailUrl"):
         asked.allowed(failed, "FailUrl")
-    response = VoiceResponse()
-    dial = response.dial(
+    dial = asked.call.response.dial(
         action=asked.again(Dial="true", **({} if after is None else {"Next": after})),
         timeout=asked.seconds("Timeout", timeout),
         time_limit=asked.call.settings.call_time_limit,
@@ -179,47 +174,42 @@ def _dial(
     said = [("Message", asked.one("Message")), ("HumanCheck", human)]
     for number in numbers:
         dial.number(number, url=asked.url("whisper", said) if whisper else None)
-    return Reply(response)
+    return asked.call.reply()
 
 
 def _dialed(asked: Twimlet) -> Reply:
     """The <Dial> has ended: hang up after a talk, else go on to FailUrl."""
-    response = VoiceResponse()
-    failed = asked.one("FailUrl")
-    if failed and not asked.call.request.dial_answered:
-        response.redirect(asked.allowed(failed, "FailUrl"))
-    else:
-        response.hangup()
-    return Reply(response)
+    call, failed = asked.call, asked.one("FailUrl")
+    if not failed or call.request.dial_answered:
+        return call.end()
+    call.response.redirect(asked.allowed(failed, "FailUrl"))
+    return call.reply()
 
 
 def whisper(asked: Twimlet) -> Reply:
-    call, response = asked.call, VoiceResponse()
+    call = asked.call
     if call.digits:
-        return Reply(response)
+        return call.reply()
     if "Digits" not in call.request.form:
-        gather = response.gather(num_digits=1, action=asked.again())
+        gather = call.response.gather(num_digits=1, action=asked.again())
         if not asked.tell(gather, 1):
-            call.say(gather, "twimlet_whisper", caller=prompts.spelled(call.request.get("From")))
+            call.say("twimlet_whisper", gather, caller=prompts.spelled(call.request.get("From")))
         if asked.one("HumanCheck", "0").lower() in {"0", "false"}:
-            return Reply(response)
-    response.hangup()
-    return Reply(response)
+            return call.reply()
+    return call.end()
 
 
 def conference(asked: Twimlet) -> Reply:
-    call, response = asked.call, VoiceResponse()
+    call = asked.call
     password, tries = asked.one("Password"), call.count("tries")
     if password and call.digits != password:
         if call.digits:
-            call.say(response, "twimlet_conference_wrong")
+            call.say("twimlet_conference_wrong")
         if tries >= TRIES:
-            return call.end(response, "goodbye", Warn("twimlet conference: three times no password"))
-        gather = response.gather(finish_on_key="#", action=asked.again(tries=tries + 1))
-        call.say(gather, "twimlet_conference_password")
-        response.redirect(asked.again(tries=tries + 1))
-        return Reply(response)
-    asked.tell(response, 1)
+            return call.end("goodbye", Warn("twimlet conference: three times no password"))
+        call.say("twimlet_conference_password", call.ask(asked.again(tries=tries + 1), finish_on_key="#"))
+        return call.reply()
+    asked.tell(call.response, 1)
     wanted, wait = asked.one("Music"), None
     if wanted in hold_music.BUCKETS:
         wait = asked.url("holdmusic", [("Bucket", f"com.twilio.music.{wanted}")])
@@ -227,22 +217,21 @@ def conference(asked: Twimlet) -> Reply:
         wait = asked.allowed(wanted, "Music")
     starts = not asked.many("Moderators") or asked.lists_caller("Moderators")
     room = prompts.clean(asked.one("Name", "conference"), 128)
-    dial = response.dial(time_limit=call.settings.conference_time_limit)
+    dial = call.response.dial(time_limit=call.settings.conference_time_limit)
     dial.conference(room, start_conference_on_enter=starts, wait_url=wait)
-    return Reply(response)
+    return call.reply()
 
 
 def voicemail(asked: Twimlet) -> Reply:
     language = asked.one("Language", asked.call.language)
     call = replace(asked.call, language=language if language in prompts.VOICES else prompts.ENGLISH)
-    response = VoiceResponse()
-    if not asked.tell(response, 1):
-        call.say(response, "twimlet_voicemail")
-    return record(call, response, transcribe=asked.one("Transcribe", "true").lower() != "false")
+    if not asked.tell(call.response, 1):
+        call.say("twimlet_voicemail")
+    return record(call, transcribe=asked.one("Transcribe", "true").lower() != "false")
 
 
 def holdmusic(asked: Twimlet) -> Reply:
-    call, response = asked.call, VoiceResponse()
+    call = asked.call
     tracks: list[str] = []
     for each in asked.many("Bucket") + asked.many("Url"):
         tracks += hold_music.tracks(each.removeprefix("com.twilio.music.")) or [asked.allowed(each, "Bucket")]
@@ -251,11 +240,11 @@ def holdmusic(asked: Twimlet) -> Reply:
     # Each round has an order of its own, which stays the same when Twilio repeats the request.
     random.Random(ascii((call.request.get("CallSid"), rounds))).shuffle(tracks)
     for track in tracks:
-        response.play(track)
-        asked.tell(response)
+        call.response.play(track)
+        asked.tell(call.response)
     if rounds < ROUNDS:
-        response.redirect(asked.again(rounds=rounds))
-    return Reply(response)
+        call.response.redirect(asked.again(rounds=rounds))
+    return call.reply()
 
 
 class Echoed(VoiceResponse):  # type: ignore[misc]

@@ -1,8 +1,6 @@
-"""Record: take a message, and text the owner who left it, when, how long it is, and where to listen."""
+"""Record: take a message. A text tells the owner who left it, when, how long it is, and where to listen."""
 
 import re
-
-from twilio.twiml.voice_response import VoiceResponse
 
 from shared.twiml.reply import Reply, Text, Warn
 from shared.voice import prompts
@@ -13,17 +11,16 @@ MAX_SECONDS = 119
 TRANSCRIBED = prompts.ENGLISH
 
 
-def voicemail(call: CallContext, response: VoiceResponse | None = None) -> Reply:
-    """Say the greeting, after what `response` says already, and take the message."""
-    response = response or VoiceResponse()
-    call.say(response, "voicemail")
-    return record(call, response)
+def voicemail(call: CallContext) -> Reply:
+    """Ask for a message, and take it."""
+    call.say("voicemail")
+    return record(call)
 
 
-def record(call: CallContext, response: VoiceResponse, *, transcribe: bool = True) -> Reply:
-    """Beep and record, after what `response` says already."""
+def record(call: CallContext, *, transcribe: bool = True) -> Reply:
+    """Beep and record."""
     transcribe = transcribe and call.language == TRANSCRIBED
-    response.record(
+    call.response.record(
         action=call.url("voicemail-saved"),
         max_length=MAX_SECONDS,
         timeout=5,
@@ -36,36 +33,33 @@ def record(call: CallContext, response: VoiceResponse, *, transcribe: bool = Tru
         transcribe_callback=call.url("voicemail-transcribed") if transcribe else None,
     )
     # Twilio comes here, instead of requesting the action, when the caller said nothing.
-    return call.end(response, "voicemail_empty")
+    return call.end("voicemail_empty")
 
 
 def saved(call: CallContext) -> Reply:
-    """The message is recorded, and the caller is still there or has hung up: text the owner."""
+    """The message is recorded: text the owner. The caller may have hung up."""
     minutes, seconds = divmod(whole(call.request.get("RecordingDuration")), 60)
     link = f"{call.settings.public_base_url}/api/console#recording={recording(call)}"
     when, length = call.local_time, f"{minutes}:{seconds:02}"
-    return call.end(
-        VoiceResponse(),
-        "voicemail_saved",
-        *_to_owner(call, "voicemail", "voicemail_text", when=when, length=length, link=link),
-    )
+    texts = _to_owner(call, "voicemail", "voicemail_text", when=when, length=length, link=link)
+    return call.end("voicemail_saved", *texts)
 
 
 def recorded(call: CallContext) -> Reply:
     """Twilio has the recording ready, or has lost it."""
     status = call.request.get("RecordingStatus")
     if status == "completed":
-        return Reply(VoiceResponse())
+        return call.reply()
     reason = f"voicemail {recording(call) or 'without a SID'} is {prompts.clean(status, 20) or 'in no state'}"
-    return Reply(VoiceResponse(), (Warn(reason),))
+    return call.reply(Warn(reason))
 
 
 def transcribed(call: CallContext) -> Reply:
     """Text the transcript to the owner. It is a second SMS, since Twilio needs minutes for it."""
     words = prompts.clean(call.request.get("TranscriptionText"), 1_000).strip()
     if not words or call.request.get("TranscriptionStatus") != "completed":
-        return Reply(VoiceResponse())
-    return Reply(VoiceResponse(), _to_owner(call, "transcript", "voicemail_transcript", words=words))
+        return call.reply()
+    return call.reply(*_to_owner(call, "transcript", "voicemail_transcript", words=words))
 
 
 def _to_owner(call: CallContext, kind: str, prompt: str, **values: str) -> tuple[Text, ...]:

@@ -64,10 +64,9 @@ def _identity(principal: str, settings: Settings) -> str:
     if not principal:
         raise InvalidRequest(None, "sign in first, at /.auth/login/aad", code="not_signed_in", status=401)
     spelled = {"_": "__", ".": "_dot_", "@": "_at_"}  # so that two names never become the same identity
-    name = re.sub(
-        "[^a-z0-9]", lambda found: spelled.get(found[0], f"_x{ord(found[0]):x}_"), principal.lower()
-    )
-    return name if len(name) <= LONGEST else hashlib.sha256(principal.lower().encode()).hexdigest()
+    named = principal.lower()
+    name = re.sub("[^a-z0-9]", lambda found: spelled.get(found[0], f"_x{ord(found[0]):x}_"), named)
+    return name if len(name) <= LONGEST else hashlib.sha256(named.encode()).hexdigest()
 
 
 async def _count(identity: str, table: Rows, now: datetime) -> None:
@@ -79,10 +78,9 @@ async def _count(identity: str, table: Rows, now: datetime) -> None:
         if count >= PER_MINUTE:
             break
         values = {"minute": minute, "count": count + 1}
+        write = Put(identity, values, row.etag) if row else Insert(identity, values)
         try:
-            await table.commit(
-                PARTITION, [Put(identity, values, row.etag) if row else Insert(identity, values)]
-            )
+            await table.commit(PARTITION, [write])
         except Contended:
             continue
         return

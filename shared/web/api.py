@@ -81,9 +81,7 @@ def body(req: func.HttpRequest) -> dict[str, Any]:
         raise errors.InvalidRequest(None, "the body is over 64 KB", code="too_large", status=413)
     try:
         value = json.loads(raw)
-        json.dumps(
-            value, ensure_ascii=False
-        ).encode()  # raises for half a surrogate pair, which cannot be stored
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair fails: it cannot be stored
     except (ValueError, RecursionError) as exc:
         raise errors.InvalidRequest(None, "the body must be JSON", code="not_json", status=400) from exc
     if not isinstance(value, dict):
@@ -100,20 +98,14 @@ def sent(req: func.HttpRequest) -> bytes:
     raw: bytes = req.get_body()
     encoding = req.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
-        raise errors.InvalidRequest(
-            None,
-            f"the body is compressed (Content-Encoding: {encoding[:20]}); send it as it is",
-            code="compressed",
-            status=415,
-        )
+        compressed = f"the body is compressed (Content-Encoding: {encoding[:20]}); send it as it is"
+        raise errors.InvalidRequest(None, compressed, code="compressed", status=415)
     if not raw and req.headers.get("Transfer-Encoding"):
-        raise errors.InvalidRequest(
-            None,
+        chunked = (
             "the body did not arrive, since it was sent in chunks (Transfer-Encoding): Azure Functions drops "
-            "such a body; send it with Content-Length",
-            code="no_content_length",
-            status=400,
+            "such a body; send it with Content-Length"
         )
+        raise errors.InvalidRequest(None, chunked, code="no_content_length", status=400)
     return raw
 
 
@@ -138,7 +130,7 @@ def token(req: func.HttpRequest) -> str:
     """`token` in the query, as the previous page gave it: ids, times and digits; "" if it is absent."""
     text = str(req.params.get("token", ""))
     if not text.isascii() or len(text) > 150 or not all(each.isalnum() or each in "|.:_-" for each in text):
-        raise errors.InvalidRequest("token", "must be the token that the page before gave")
+        raise errors.InvalidRequest("token", "must be the token that came with the previous page")
     return text
 
 

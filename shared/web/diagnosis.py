@@ -29,8 +29,8 @@ async def diagnose(
 ) -> dict[str, Any]:
     """Try storage and Twilio. `storage`, `files`, `queues` and `twilio` say what is wrong, or are null.
 
-    table: gives the one that has the timer's heartbeat. It and `files` may fail on a wrong connection string,
-    which is checked first. The answer contains no secret.
+    table: returns the table that has the timer's heartbeat. It and `files` may fail on a wrong connection
+    string, so that is checked first. The answer contains no secret.
     """
 
     async def try_table() -> None:

@@ -1,4 +1,4 @@
-"""Carries out what a flow wants done besides its TwiML."""
+"""Carries out the effects of a flow: what it wants done besides its TwiML."""
 
 import json
 import logging
