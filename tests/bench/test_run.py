@@ -51,7 +51,7 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "2 processes at once",
         "4 processes at once",
         "none waiting",
-        "44 storage requests",
+        "45 storage requests",
         "checked, then stored",
         "memory while a file of 1,000 rows is loaded",
         "MB",
