@@ -19,15 +19,12 @@ from bench import (
     packages,
     queueing,
     report,
-    scale,
-    scaling,
     ticks,
     webhooks,
 )
 from bench.child import ChildFailed
 from bench.environment import Storage, running_storage, running_twilio
 from bench.results import Findings
-from bench.scaling import Scale
 from ops.package import PackageError
 
 MEASURES = (
@@ -37,12 +34,12 @@ MEASURES = (
     "webhooks-at-once",
     "flask",
     "drain",
+    "drains-at-once",
     "tick",
     "queue",
     "bulk",
     "memory",
     "package",
-    "scale",
 )
 
 cli = typer.Typer(add_completion=False)
@@ -76,17 +73,15 @@ def main(
             console.print(f"[red]package:[/] {exc}", highlight=False)
             raise typer.Exit(1) from exc
     findings = Findings()
-    found: list[Scale] = []
     wanted = [name for name in MEASURES if not only or name in only]
     with running_twilio() as twilio:
-        failed = _run(wanted, findings, found, twilio, console, quick=quick)
-    simulated = found[0] if found else None
-    report.show(findings, simulated, console)
+        failed = _run(wanted, findings, twilio, console, quick=quick)
+    report.show(findings, console)
     if failed:
         console.print(f"[red]failed, so nothing is written:[/] {', '.join(failed)}", highlight=False)
         raise typer.Exit(1)
     if not only:
-        report.write(findings, simulated, out, quick=quick)
+        report.write(findings, out, quick=quick)
         console.print(f"written to {out}/RESULTS.md and results.json", highlight=False)
     missed = [row.what for row in findings.rows if row.met is False]
     if missed:
@@ -94,22 +89,10 @@ def main(
 
 
 def _measures(
-    findings: Findings, found: list[Scale], storage: Storage, twilio: str, *, quick: bool
+    findings: Findings, storage: Storage, twilio: str, *, quick: bool
 ) -> dict[str, Callable[[], None]]:
-    """By name, in the order of the table. found: where the simulation goes."""
+    """By name, in the order of the table."""
     rounds = 2 if quick else 7
-
-    def simulate() -> None:
-        found.append(
-            scaling.measure(
-                findings,
-                storage,
-                twilio,
-                processes=(1, 2) if quick else (1, 2, 3, 4),
-                count=320 if quick else 3_000,
-                due=(1_000, 10_000) if quick else scale.DUE,
-            )
-        )
 
     return {
         "import": partial(imports.measure, findings, rounds=3 if quick else 11),
@@ -131,6 +114,14 @@ def _measures(
             rounds=rounds - 2 or 1,
             count=200 if quick else 2_000,
             loop=5 if quick else 30,
+        ),
+        "drains-at-once": partial(
+            draining.measure_at_once,
+            findings,
+            storage,
+            twilio,
+            rounds=1 if quick else 3,
+            count=320 if quick else 2_000,
         ),
         "tick": partial(
             ticks.measure,
@@ -167,14 +158,12 @@ def _measures(
             calls=8 if quick else 100,
         ),
         "package": partial(packages.measure, findings, rounds=2 if quick else 7),
-        "scale": simulate,
     }
 
 
 def _run(
     names: Sequence[str],
     findings: Findings,
-    found: list[Scale],
     twilio: str,
     console: Console,
     *,
@@ -190,7 +179,7 @@ def _run(
         console.print(f"{number} of {len(names)}, {name} ...", highlight=False)
         try:
             with running_storage() as storage:
-                _measures(findings, found, storage, twilio, quick=quick)[name]()
+                _measures(findings, storage, twilio, quick=quick)[name]()
         except (RuntimeError, ChildFailed, PackageError) as exc:
             failed.append(name)
             console.print(f"[red]{name}:[/] {exc}", highlight=False)

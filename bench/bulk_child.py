@@ -96,7 +96,7 @@ async def main() -> None:
 
     async def alone(storage: str, count: int) -> dict[str, Any]:
         """The same rows in transactions of the same shape, as many at once, made before the clock runs."""
-        batches = _transactions(count)
+        batches = transactions(count)
         async with TableServiceClient.from_connection_string(storage, use_env_settings=False) as service:
             table = await service.create_table_if_not_exists("messages")
             waiting = iter(batches)
@@ -120,7 +120,8 @@ def _services(storage: str) -> Services:
     return Services(Settings.from_env({**os.environ, "AzureWebJobsStorage": storage}))
 
 
-def _transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
+def transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
+    """What ours writes for so many rows, as the SDK takes it, each transaction as large as may be."""
     partitions: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     now, size = datetime.now(UTC), TRANSACTION_LIMIT
     for number, (_, each) in enumerate(guests(count, now)):

@@ -1,7 +1,6 @@
-"""Charts as SVG, by pygal: bars against a goal, and lines over logarithmic axes."""
+"""The chart as SVG, by pygal: bars over a logarithmic axis, against a goal."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pygal
@@ -52,43 +51,5 @@ def bars(title: str, rows: Sequence[tuple[str, float, bool, str]]) -> str:
     return str(chart.render(is_unicode=True))
 
 
-def lines(
-    title: str,
-    x_label: str,
-    y_label: str,
-    series: Mapping[str, Sequence[tuple[float, float]]],
-) -> str:
-    """Lines over two logarithmic axes; each series by its name. What is not above nothing is not shown."""
-    shown = {name: [(x, y) for x, y in each if x > 0 and y > 0] for name, each in series.items()}
-    across, up = ([point[axis] for each in shown.values() for point in each] for axis in (0, 1))
-    chart = pygal.XY(
-        **_COMMON,
-        title=title,
-        height=400,
-        x_title=x_label,
-        y_title=y_label,
-        x_labels=_decades(across),
-        y_labels=_decades(up),
-        xrange=(_decades(across)[0], _decades(across)[-1]),
-        range=(_decades(up)[0], _decades(up)[-1]),
-        x_value_formatter=_number,
-        value_formatter=_number,
-        legend_at_bottom=True,
-        dots_size=3,
-    )
-    for name, each in shown.items():
-        chart.add(name, each)
-    return str(chart.render(is_unicode=True))
-
-
-def _decades(values: Sequence[float]) -> list[float]:
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return [10.0**power for power in range(low, max(high, low + 1) + 1)]
-
-
 def _within(share: float) -> float:
     return min(max(share, SHARES[0]), SHARES[-1])
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"

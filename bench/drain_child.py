@@ -5,6 +5,7 @@ TWILIO_BASE_URL says where Twilio is. Each answers how many it sent, the seconds
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from shared.delivery.drain import drain
 from shared.delivery.states import State
 from shared.services import Services
 from shared.storage.partitions import PARTITIONS
+from shared.twilio_helper import RETRIED
 
 DUE = timedelta(minutes=10)
 
@@ -74,8 +76,9 @@ class Drains:
         return await timed(work)
 
     async def bare(self, count: int) -> dict[str, Any]:
-        """twilio-python's async client at the drain's concurrency, and nothing else."""
+        """The same requests by twilio-python's async client, at the drain's concurrency, and nothing else."""
         http, settings = AsyncTwilioHttpClient(), self._settings
+        callback, attempt = f"{settings.public_base_url}/api/sms/status", secrets.token_hex(8)
         client = Client(settings.account_sid, settings.auth_token, http_client=http)
         client.api.base_url = settings.twilio_base_url
         waiting = iter(_messages(count))
@@ -88,7 +91,7 @@ class Drains:
                     to=message.to,
                     from_=settings.from_number,
                     body=message.body,
-                    status_callback=f"{settings.public_base_url}/api/sms/status?id={message.id}",
+                    status_callback=f"{callback}?id={message.id}&attempt={attempt}{RETRIED}",
                 )
                 sent += answer.sid is not None
 

@@ -1,6 +1,6 @@
 """`python -m bench.queue_child`: queued calls, by our function in the worker; and what storage alone takes.
 
-Both are fed by our host's queue listener, with host.json's numbers: so many at once, receive, handle, delete.
+Our host's queue listener feeds both, with host.json's numbers: so many at once, receive, handle, delete.
 Each call has a text of its own. A queue promises to deliver at least once, so a measure ends when every text
 has been handled, however often some of them came.
 """
@@ -27,6 +27,11 @@ from shared.storage.tables import TIMEOUTS
 
 type Handle = Callable[[QueuedMessage], Awaitable[Result]]
 
+ENTERED = ("m", "a", "t", "l")
+"""The rows of a call that is claimed: the call, its places in two lists, the lease of its claim."""
+PLACED = ("m", "l", "f")
+"""The rows when it is placed: the call, the end of its lease, when to ask Twilio for its end."""
+
 
 class Tally:
     """Which messages are handled. One that comes twice counts once; one that fails ends the measure."""
@@ -50,9 +55,12 @@ class Tally:
 
 
 async def enter_and_mark(table: TableClient, message: QueuedMessage) -> Result:
-    """Two transactions, of the rows that ours have: a call is entered, and is marked as placed."""
+    """Write what a ledger takes: as many rows as ours, of few columns, in two transactions for each call.
+
+    Every row is an upsert, also where ours deletes one, so that a message that comes twice fails nothing.
+    """
     partition = Call.partition_of(message.id)
-    for state, kinds in (("posting", "math"), ("submitted", "mhf")):
+    for state, kinds in (("posting", ENTERED), ("submitted", PLACED)):
         keys = [f"{kind}|{message.id}" for kind in kinds]
         rows = [{"PartitionKey": partition, "RowKey": key, "state": state} for key in keys]
         rows[0]["call"] = message.body

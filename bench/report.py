@@ -1,4 +1,4 @@
-"""The findings as a table on the screen, as RESULTS.md with its charts, and as results.json."""
+"""The findings as a table on the screen, as RESULTS.md with its chart, and as results.json."""
 
 import json
 import os
@@ -14,8 +14,6 @@ from rich.table import Table
 from bench import chart
 from bench.child import ROOT
 from bench.results import Findings, Row, Side
-from bench.scale import ASSUMPTIONS, SENDERS, Run
-from bench.scaling import Scale
 
 KEYS = (
     "import_ratio",
@@ -45,11 +43,10 @@ PACKAGES = (
     "twilio",
     "aiohttp",
     "flask",
-    "simpy",
 )
 
 
-def show(findings: Findings, scale: Scale | None, console: Console) -> None:
+def show(findings: Findings, console: Console) -> None:
     """Print the one table."""
     table = Table(
         title="Switchboard beside what people would otherwise run, and beside the limit", show_lines=True
@@ -64,23 +61,18 @@ def show(findings: Findings, scale: Scale | None, console: Console) -> None:
     for row in findings.rows:
         if row.note:
             console.print(f"[dim]{row.what}: {row.note}[/]", highlight=False)
-    if scale:
-        console.print(_scale_text(scale), highlight=False)
 
 
-def write(findings: Findings, scale: Scale | None, folder: Path, *, quick: bool) -> None:
-    """RESULTS.md, results.json and the charts. Raises ValueError where results.json would lack a key."""
+def write(findings: Findings, folder: Path, *, quick: bool) -> None:
+    """RESULTS.md, results.json and the chart. Raises ValueError where results.json would lack a key."""
     missing = [key for key in KEYS if key not in findings.values]
     if missing:
         raise ValueError(f"not measured: {', '.join(missing)}")
     values = {key: round(findings.values[key], 4) for key in KEYS}
     files = {"results.json": json.dumps(values, indent=2) + "\n", "results.svg": _goals(findings.rows)}
-    text = _markdown(findings, quick=quick)
-    if scale:
-        files |= {"scale.svg": _pace_chart(scale), "lateness.svg": _lateness_chart(scale)}
-        text += _scale_markdown(scale)
+    files["RESULTS.md"] = _markdown(findings, quick=quick)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in {**files, "RESULTS.md": text}.items():
+    for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
 
 
@@ -111,82 +103,6 @@ def _markdown(findings: Findings, *, quick: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _scale_markdown(scale: Scale) -> str:
-    lines = [
-        "",
-        "## Scale, by simulation",
-        "",
-        _scale_text(scale),
-        "",
-        "![Messages a second by instances](scale.svg)",
-        "",
-        "![Lateness by backlog](lateness.svg)",
-        "",
-        "| processes on this machine | real, messages/s | simulated |",
-        "|---|---|---|",
-        *(f"| {each.processes} | {each.real:,.0f} | {each.simulated:,.0f} |" for each in scale.checks),
-        "",
-        "| instances | due | Twilio's usual concurrency | what binds | raised | what binds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for usual, raised in zip(scale.usual, scale.raised, strict=True):
-        lines.append(
-            f"| {usual.instances:,} | {usual.due:,} | {_run(usual)} | {usual.binds} | "
-            f"{_run(raised)} | {raised.binds} |"
-        )
-    lines += ["", "| shards | messages/s, as many instances as help | what binds |", "|---|---|---|"]
-    lines += [f"| {shards} | {run.rate:,.0f} | {run.binds} |" for shards, run in scale.shards]
-    lines += ["", "What is assumed:", "", *(f"- {each}" for each in ASSUMPTIONS)]
-    lines += [
-        "",
-        "What Twilio has accepted it hands on at each sender's own pace: "
-        + ", ".join(f"{name} {rate:g} a second" for name, rate in SENDERS.items())
-        + ". A campaign of 10,000 takes "
-        + ", ".join(f"{10_000 / rate / 60:,.0f} minutes from {name}" for name, rate in SENDERS.items())
-        + ", whatever sends it.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _scale_text(scale: Scale) -> str:
-    best = {name: max(runs, key=lambda run: run.rate) for name, runs in _settings(scale).items()}
-    found = "; ".join(
-        f"{name}: {run.rate:,.0f} messages/s from {_fewest(runs, run)} instances on, bound by {run.binds}"
-        for (name, run), runs in zip(best.items(), _settings(scale).values(), strict=True)
-    )
-    return (
-        f"Simulated with {scale.cpu * 1e3:.2f} ms of CPU a message, as measured; against real drains the "
-        f"simulation errs by at most {scale.error:.0%}. At the most, {found}."
-    )
-
-
-def _settings(scale: Scale) -> dict[str, Sequence[Run]]:
-    return {"with Twilio's usual 100 requests at once": scale.usual, "with that limit raised": scale.raised}
-
-
-def _fewest(runs: Sequence[Run], best: Run) -> int:
-    return min(run.instances for run in runs if run.due == best.due and run.rate > best.rate * 0.97)
-
-
-def _pace_chart(scale: Scale) -> str:
-    most = max(run.due for run in scale.usual)
-    series = {
-        name: [(float(run.instances), run.rate) for run in runs if run.due == most]
-        for name, runs in (("usual concurrency", scale.usual), ("raised", scale.raised))
-    }
-    return chart.lines(f"{most:,} messages due at once", "instances", "messages/s", series)
-
-
-def _lateness_chart(scale: Scale) -> str:
-    series = {
-        f"{number:,} instance{'s' * (number > 1)}": [
-            (float(run.due), run.lateness) for run in scale.raised if run.instances == number
-        ]
-        for number in (1, 4, 16, 1000)
-    }
-    return chart.lines("How late the median message leaves", "messages due at once", "seconds", series)
-
-
 def _goals(rows: Sequence[Row]) -> str:
     bars = []
     for row in rows:
@@ -195,10 +111,6 @@ def _goals(rows: Sequence[Row]) -> str:
             share = value / bound if row.goal.at_least else bound / value
             bars.append((row.what, share, row.met, f"{value:.2f} (goal {row.goal})"))
     return chart.bars("Each ratio against its goal: longer is better", bars)
-
-
-def _run(run: Run) -> str:
-    return f"{run.rate:,.0f}/s, {run.seconds:,.0f} s"
 
 
 def _cell(side: Side | None, unit: str) -> str:

@@ -12,8 +12,6 @@ from rich.console import Console
 
 from bench import chart, report
 from bench.results import Findings, Goal, Row, Side
-from bench.scale import ASSUMPTIONS, Run
-from bench.scaling import Check, Scale
 from bench.stats import Spread, percentile, ratios
 
 NUMBERS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=50)
@@ -60,7 +58,7 @@ def found() -> Findings:
 
 
 def test_results_json_holds_the_named_keys_and_no_others(tmp_path: Path) -> None:
-    report.write(found(), None, tmp_path, quick=True)
+    report.write(found(), tmp_path, quick=True)
     values = json.loads((tmp_path / "results.json").read_text())
     assert list(values) == list(report.KEYS)
     assert values["webhook_p50_ratio"] == 3.0
@@ -70,12 +68,12 @@ def test_what_was_not_measured_is_not_written(tmp_path: Path) -> None:
     findings = found()
     del findings.values["tick_ratio"]
     with pytest.raises(ValueError, match="tick_ratio"):
-        report.write(findings, None, tmp_path, quick=False)
+        report.write(findings, tmp_path, quick=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_report_says_where_and_with_what_and_which_goals_are_missed(tmp_path: Path) -> None:
-    report.write(found(), None, tmp_path, quick=True)
+    report.write(found(), tmp_path, quick=True)
     text = (tmp_path / "RESULTS.md").read_text()
     assert "a quick run" in text
     assert "twilio 9." in text
@@ -84,29 +82,9 @@ def test_the_report_says_where_and_with_what_and_which_goals_are_missed(tmp_path
     ET.parse(tmp_path / "results.svg")  # noqa: S314  we wrote it
 
 
-def simulated() -> Scale:
-    runs = [
-        Run(number, due, due / 500, 500.0 * number, due / 1000, "our CPU")
-        for number in (1, 4, 16, 1000)
-        for due in (1_000, 10_000)
-    ]
-    return Scale(0.0018, [Check(1, 450, 455), Check(2, 600, 660)], runs, runs, [(16, runs[0])])
-
-
-def test_the_report_shows_the_simulation_beside_what_is_real_and_what_it_assumes(tmp_path: Path) -> None:
-    report.write(found(), simulated(), tmp_path, quick=False)
-    text = (tmp_path / "RESULTS.md").read_text()
-    assert "| 2 | 600 | 660 |" in text
-    assert "errs by at most 10%" in text
-    assert all(each in text for each in ASSUMPTIONS)
-    for name in ("scale.svg", "lateness.svg"):
-        assert f"({name})" in text
-        ET.parse(tmp_path / name)  # noqa: S314  we wrote it
-
-
 def test_the_table_shows_every_row() -> None:
     console = Console(width=200, file=StringIO())
-    report.show(found(), None, console)
+    report.show(found(), console)
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     assert all(f"row {key}" in text for key in report.KEYS)
@@ -119,8 +97,6 @@ def words(svg: str) -> str:
 def test_a_chart_says_what_it_shows_whatever_it_is_called() -> None:
     found = words(chart.bars("<&>", [('"x"', 0.0001, False, "<"), ("y", 1e9, True, "&")]))
     assert all(each in found for each in ("<&>", '"x": <', "y: &", "goal"))
-    found = words(chart.lines("t", "x", "y", {"<a>": [(1.0, 0.0), (1000.0, 5e6)], "b": [(10.0, 3.0)]}))
-    assert all(each in found for each in ("<a>", "b", "1,000", "1,000,000"))
 
 
 def test_a_bar_that_misses_its_goal_ends_before_it() -> None:

@@ -48,13 +48,13 @@ def test_each_measure_runs_and_shows_ours_beside_the_limit() -> None:
         "a second, no errors",
         "Flask app, as WSGI",
         "plain loop",
+        "2 processes at once",
+        "4 processes at once",
         "none waiting",
-        "44 storage requests",
+        "45 storage requests",
         "checked, then stored",
         "memory while a file of 1,000 rows is loaded",
         "MB",
-        "simulated over real drains",
-        "At the most, with Twilio's usual 100 requests at once",
     ):
         assert text in shown
 
