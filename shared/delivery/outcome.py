@@ -50,9 +50,9 @@ def refused[T: Delivery](item: T, exc: errors.TwilioError, now: datetime) -> T:
             return replace(why, state=State.FAILED)
 
 
-def writes(item: Delivery, now: datetime, before: State = State.POSTING) -> list[Write]:
+def writes(item: Delivery, now: datetime) -> list[Write]:
     """The writes that replace a posted item; it waits again, or is looked up, where its state says so."""
-    found: list[Write] = [Put(keys.record(item.id), item.columns(), item.etag), *indexed(before, item)]
+    found: list[Write] = [Put(keys.record(item.id), item.columns(), item.etag), *indexed(State.POSTING, item)]
     if item.state in WAITING:
         found.append(waiting(item))
     if item.state is State.UNKNOWN:
@@ -61,12 +61,15 @@ def writes(item: Delivery, now: datetime, before: State = State.POSTING) -> list
 
 
 def joined[T: Delivery](present: T, outcome: T) -> T:
-    """The row as it is, joined with what a send found out: a state never goes back, a SID never changes."""
+    """The row as it is, joined with what a send found out: a state never goes back, a SID never changes.
+
+    One that waits was resent by a person meanwhile: only that it had left before ends its waiting.
+    """
     if present.sid and outcome.sid and present.sid != outcome.sid:
         log.error("%s %s has two SIDs: %s and %s", present.what, present.id, present.sid, outcome.sid)
         return present
     state = advance(present.state, outcome.state)
-    if state == present.state:
+    if state == present.state or {state, present.state} <= WAITING:
         return replace(present, sid=present.sid or outcome.sid)
     return replace(outcome, state=state, etag=present.etag)
 
@@ -98,7 +101,7 @@ async def before_end[T: Delivery](kind: Kind[T], item: T, now: datetime) -> None
     """Let the kind do what goes with an end; the outcome is written in any case."""
     try:
         await kind.before_end(item, now=now)
-    except (errors.StorageAway, errors.Contended) as exc:
+    except errors.SwitchboardError as exc:
         log.error("what goes with the end of %s %s is not kept: %s", item.what, item.id, exc)
 
 
@@ -109,10 +112,9 @@ async def write_joined[T: Delivery](store: Store[T], item: T, *, now: datetime) 
         if present.attempt != item.attempt or present.state is item.state:
             return True  # our own write landed, and its answer was lost
         new = joined(present, item)
-        is_ours = new.state == item.state
-        changed = writes(new, now, present.state) if is_ours else store.put(present, new)
+        is_unknown = new.state is State.UNKNOWN and present.state is not State.UNKNOWN
         with suppress(errors.Contended):
-            await store.table.commit(item.partition, changed)
+            await store.change(present, new, *([look_up(new, now + FIRST_LOOK)] if is_unknown else []))
             return True
     log.error("%s %s keeps changing; its lease will settle it", item.what, item.id)
     return False

@@ -235,7 +235,11 @@ class Sender[T: Delivery]:
     async def _write_alone(self, partition: str, result: _Outcome[T]) -> bool:
         """Write one; False where it cannot be written, and its lease must settle it."""
         if result.item:
-            return await outcome.write_joined(self.store, result.item, now=self.clock())
+            try:
+                return await outcome.write_joined(self.store, result.item, now=self.clock())
+            except (errors.Malformed, errors.NotFound) as exc:
+                log.error("an outcome cannot be written: %s", exc)
+                return False
         with suppress(errors.Contended):  # the lease ran out and was settled by another drain
             await self.store.table.commit(partition, result.closing)
         return True
