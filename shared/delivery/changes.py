@@ -68,7 +68,6 @@ async def resend[T: Delivery](store: Store[T], item_id: str, *, opted_out: bool,
         reason="resent",
         updated=now,
     )
-    await store.enlist(again)
     return await store.change(present, again)
 
 

@@ -77,7 +77,8 @@ class Settling[T: Delivery]:
         for item in mine:
             if item.state is State.POSTING:
                 unknown = replace(item, state=State.UNKNOWN, updated=self.now, reason="its sender died")
-                await self._settle(item, unknown, outcome.look_up(unknown, self.now))
+                if not await self._settle(item, unknown, outcome.look_up(unknown, self.now)):
+                    return  # it has changed: the lease stays for the next drain, which reads it anew
         await self._commit(partition, [Delete(row.key), *outcome.ask_after(attempt, mine, self.now)])
 
     # Look-ups

@@ -114,7 +114,12 @@ class Store[T: Delivery]:
         return found
 
     async def change(self, present: T, new: T, *extra: Write) -> T:
-        """Replace one, and its copy among what is due. Raises Contended where it has changed meanwhile."""
+        """Replace one, and its copy among what is due. Raises Contended where it has changed meanwhile.
+
+        What waits from now on at another time, or for another person, is entered in the conversation first.
+        """
+        if new.state in WAITING and (new.person, new.due) != (present.person, present.due):
+            await self.enlist(new)
         writes = [*self.put(present, new), *_moved(present, new), *extra]
         etags = await self.table.commit(present.partition, writes)
         return replace(new, etag=etags[0])
@@ -149,6 +154,7 @@ class Store[T: Delivery]:
         if new.state is State.DEFERRED:
             await self.enlist(new)
         if following:
+            await self.list_elsewhere(following, following.due)
             writes += creation(following)
         await self.table.commit(partition, writes)
 
@@ -193,6 +199,8 @@ class Store[T: Delivery]:
         if present is None:
             writes = creation(taken)
         else:
+            if taken.person != present.person:  # a sender used one id for two people
+                await self.enlist(taken)
             writes = [*self.put(present, taken), Delete(keys.due(present.next, present.id))]
         etags = await self.table.commit(taken.partition, [*writes, _lease(lease, attempt, [taken])])
         return replace(taken, etag=etags[0])
@@ -337,7 +345,10 @@ class Store[T: Delivery]:
             other = await self.find(row.text("id"))
             if other and other.sid in ("", sid):
                 return False
-            await self.table.commit(partition, [Put(key, {"id": item.id}, row.etag)])  # it has another by now
+            try:  # it has another by now
+                await self.table.commit(partition, [Put(key, {"id": item.id}, row.etag)])
+            except Contended:
+                return False
         return True
 
 
