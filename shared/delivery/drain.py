@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from shared import errors
-from shared.delivery import daily_count, keys, outcome
+from shared.delivery import daily_count, keys
 from shared.delivery.outbox import Outbox
 from shared.delivery.record import Delivery
 from shared.delivery.sender import GIVE_UP_AFTER, Report, Sender
@@ -32,6 +32,7 @@ BATCH = 24
 """Items in one claim at most: a larger transaction keeps the event loop from its other work for long."""
 WORKERS = 4
 """Partitions that are walked at once."""
+HOUSEKEEPING_SECONDS = 5.0
 EXPIRED = "its time to be sent has passed"
 
 
@@ -63,10 +64,14 @@ class _Drain[T: Delivery]:
     def over(self) -> bool:
         return bool(self.report.stopped) or monotonic() - self.started > self.seconds
 
+    def settling_is_over(self) -> bool:
+        """What is due may take all the time that there is, each time: housekeeping has its own."""
+        return bool(self.report.stopped) or monotonic() - self.started > self.seconds + HOUSEKEEPING_SECONDS
+
     async def run(self, partitions: Sequence[str]) -> Report:
         try:
             await self._walk(partitions, self._partition)
-            settling = Settling(self.outbox, self.clock(), self.over, self.report.states)
+            settling = Settling(self.outbox, self.clock(), self.settling_is_over, self.report.states)
             await self._walk(partitions, settling.partition)
         except asyncio.CancelledError:
             self.sender.stop("shutting down")
@@ -87,6 +92,8 @@ class _Drain[T: Delivery]:
                     await visit(partition)  # type: ignore[misc]
                 except errors.StorageAway as exc:
                     self.sender.stop(str(exc))
+                except errors.SwitchboardError as exc:
+                    log.error("shard %s is not done: %s", partition, exc)
                 except (ValueError, TypeError, KeyError) as exc:  # its words may be those of a row
                     log.error("shard %s holds a row that cannot be read: %s", partition, type(exc).__name__)
 
@@ -213,7 +220,7 @@ class _Drain[T: Delivery]:
         new = replace(new, updated=now)
         following = item.following(now) if new.state is State.EXPIRED else None
         if new.state is not State.DEFERRED:
-            await outcome.before_end(self.outbox.kind, new, now)
+            await self.outbox.kind.before_end(new, now=now)
         with suppress(errors.Contended):
             await self.store.move_on(partition, row, new, following)
             self.report.states[new.state.value] += 1
