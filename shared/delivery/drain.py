@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +34,8 @@ BATCH = 24
 WORKERS = 4
 """Partitions that are walked at once."""
 HOUSEKEEPING_SECONDS = 5.0
+COUNT_TRIES = 3
+"""How often one is claimed again whose person's daily count others change too."""
 EXPIRED = "its time to be sent has passed"
 
 
@@ -56,6 +59,7 @@ class _Drain[T: Delivery]:
         self.sender = Sender(outbox, self.clock)
         self.report = self.sender.report
         self.claims: set[asyncio.Task[None]] = set()
+        self.alone: Counter[str] = Counter()
 
     def clock(self) -> datetime:
         """The present: the drain's `now`, and the time since then."""
@@ -71,6 +75,8 @@ class _Drain[T: Delivery]:
     async def run(self, partitions: Sequence[str]) -> Report:
         try:
             await self._walk(partitions, self._partition)
+            if self.over() and self.settings.max_per_second:
+                self.sender.pace.end()
             settling = Settling(self.outbox, self.clock(), self.settling_is_over, self.report.states)
             await self._walk(partitions, settling.partition)
         except asyncio.CancelledError:
@@ -130,36 +136,20 @@ class _Drain[T: Delivery]:
         """Claim these, a batch at a time, and start their sends. True where some are left over."""
         while ready:
             taken = await self.sender.slots.take(min(self._fitting(ready), self.batch))
-            batch: Sequence[Row] = ()
+            batch, ready = ready[:taken], ready[taken:]
+            claim: asyncio.Task[None] | None = None
             try:
                 await self.sender.pace.ready()
-                batch = () if self.over() else ready[:taken]
+                if self.over():
+                    return True
+                claim = asyncio.create_task(self._claim_and_send(partition, batch))
             finally:
-                if not batch:
+                if not claim:
                     self.sender.slots.give_back(taken)
-            if not batch:
-                return True
-            ready = ready[taken:]
-            await asyncio.shield(self._claiming(partition, batch))
+            self.claims.add(claim)
+            claim.add_done_callback(self.claims.discard)
+            await asyncio.shield(claim)  # it may be written already: a canceled drain waits for it
         return False
-
-    def _claiming(self, partition: str, rows: Sequence[Row]) -> asyncio.Task[None]:
-        """Claim and send; a claim that is under way is not canceled, since it may be written already.
-
-        A slot was taken for each row. Here those are given back whose sends are not started.
-        """
-
-        async def claim_and_send() -> None:
-            started: list[int] = []
-            try:
-                await self._claim_and_send(partition, rows, started)
-            finally:
-                self.sender.slots.give_back(len(rows) - sum(started))
-
-        claim = asyncio.create_task(claim_and_send())
-        self.claims.add(claim)
-        claim.add_done_callback(self.claims.discard)
-        return claim
 
     def _fitting(self, rows: Sequence[Row]) -> int:
         """How many of these one transaction can claim: an occurrence brings the next one of its series."""
@@ -252,31 +242,38 @@ class _Drain[T: Delivery]:
 
     # Claims
 
-    async def _claim_and_send(
-        self, partition: str, rows: Sequence[Row], started: list[int], tries: int = 3
-    ) -> None:
-        """Claim these and start their sends; how many were started is added to `started`."""
-        attempt = secrets.token_hex(8)
-        now = self.clock()
-        rows, extra = await daily_count.admit(self.outbox, partition, rows, now=now)
-        if not rows:
-            return
+    async def _claim_and_send(self, partition: str, rows: Sequence[Row]) -> None:
+        """Claim these and start their sends. A slot was taken for each: give back those that no send has."""
+        unused, batches = len(rows), [rows]
+        try:
+            while batches:
+                admitted = await daily_count.admit(self.outbox, partition, batches.pop(), now=self.clock())
+                if not admitted[0]:
+                    continue
+                if items := await self._claim(partition, *admitted):
+                    unused -= len(items)
+                else:
+                    batches += await self._unclaimed(partition, admitted[0])
+        finally:
+            self.sender.slots.give_back(unused)
+
+    async def _claim(self, partition: str, rows: Sequence[Row], extra: list[Write]) -> Sequence[T]:
+        """Claim these and start their sends; what was claimed, which is nothing where another drain was quicker."""
+        attempt, now = secrets.token_hex(8), self.clock()
         for row in rows:
             extra += await self._besides(row, now)
+        lease = now + LEASE
         try:
-            lease = now + LEASE
             items = await self.store.claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
         except (errors.Contended, errors.StorageAway) as exc:
-            # Another drain was quicker, or storage lost the answer of a write of ours that landed.
+            # Where storage lost the answer, the claim may have landed.
             found = await self.store.readable(keys.last(row.key) for row in rows)
             items = [item for item in found if item.attempt == attempt]
             if not items and isinstance(exc, errors.StorageAway):
                 raise
-            if not items:
-                await self._claim_the_rest(partition, rows, started, tries)
-                return
-        self.sender.start(partition, items, lease)
-        started.append(len(items))
+        if items:
+            self.sender.start(partition, items, lease)
+        return items
 
     async def _besides(self, row: Row, now: datetime) -> list[Write]:
         """What comes with a claim: the next occurrence of its series.
@@ -290,22 +287,22 @@ class _Drain[T: Delivery]:
                 await self.store.list_elsewhere(each, max(each.due, now))
         return creation(following) if following else []
 
-    async def _claim_the_rest(
-        self, partition: str, rows: Sequence[Row], started: list[int], tries: int
-    ) -> None:
-        """After a claim that failed: claim what nobody has taken, halved until the one at fault is alone."""
+    async def _unclaimed(self, partition: str, rows: Sequence[Row]) -> list[Sequence[Row]]:
+        """After a claim that failed: what nobody has taken, in halves where that is all of it.
+
+        So in the end the one at fault is alone. The count of its person may have changed: it is tried again.
+        """
         due = sorted(row.key for row in rows)
         again = await self.store.table.read(partition, due[0][:-1], due[-1] + "!", limit=1000)
         same = {row.key: row.etag for row in again}
         left = [row for row in rows if same.get(row.key) == row.etag]
         if len(left) < len(rows):
-            if left:
-                await self._claim_and_send(partition, left, started, tries)
-        elif len(rows) > 1:
+            return [left] if left else []
+        if len(rows) > 1:
             half = len(rows) // 2
-            await self._claim_and_send(partition, rows[:half], started, tries)
-            await self._claim_and_send(partition, rows[half:], started, tries)
-        elif self.outbox.kind.daily_limit and tries:  # the count of its person has changed
-            await self._claim_and_send(partition, rows, started, tries - 1)
-        else:
-            log.error("%s %s is due but cannot be claimed", self.store.record.what, keys.last(rows[0].key))
+            return [rows[half:], rows[:half]]
+        self.alone[due[0]] += 1
+        if self.outbox.kind.daily_limit and self.alone[due[0]] <= COUNT_TRIES:
+            return [rows]
+        log.error("%s %s is due but cannot be claimed", self.store.record.what, keys.last(due[0]))
+        return []
