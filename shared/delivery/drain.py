@@ -258,7 +258,7 @@ class _Drain[T: Delivery]:
             self.sender.slots.give_back(unused)
 
     async def _claim(self, partition: str, rows: Sequence[Row], extra: list[Write]) -> Sequence[T]:
-        """Claim these and start their sends; what was claimed, which is nothing where another drain was quicker."""
+        """Claim these and start their sends; what was claimed: nothing where another drain was quicker."""
         attempt, now = secrets.token_hex(8), self.clock()
         for row in rows:
             extra += await self._besides(row, now)
@@ -283,8 +283,8 @@ class _Drain[T: Delivery]:
         item = self.store.record.from_row(row)
         following = item.following(now)
         for each in (item, following):
-            if each:
-                await self.store.list_elsewhere(each, max(each.due, now))
+            if each and not each.is_listed_here:
+                await self.store.enlist(each, max(each.due, now))
         return creation(following) if following else []
 
     async def _unclaimed(self, partition: str, rows: Sequence[Row]) -> list[Sequence[Row]]:

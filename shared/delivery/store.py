@@ -154,7 +154,8 @@ class Store[T: Delivery]:
         if new.state is State.DEFERRED:
             await self.enlist(new)
         if following:
-            await self.list_elsewhere(following, following.due)
+            if not following.is_listed_here:
+                await self.enlist(following)
             writes += creation(following)
         await self.table.commit(partition, writes)
 
@@ -182,9 +183,9 @@ class Store[T: Delivery]:
             columns = item.columns()
             known = {name: columns[name] for name in names if name in columns}
             writes.append(Merge(keys.record(item.id), {**cleared, **known}))
-        writes += [
-            Put(keys.place(item.person, now, item.id), {}) for item in taken if self.is_late(item, now)
-        ]
+        for item in taken:  # so late that a look-up would not search its person's conversation for it
+            if item.is_listed_here and now - item.due > LATE:
+                writes.append(Put(keys.place(item.person, now, item.id), {}))
         etags = await self.table.commit(partition, [*writes, *extra])
         return [replace(item, etag=etags[first + n]) for n, item in enumerate(taken)]
 
@@ -205,11 +206,6 @@ class Store[T: Delivery]:
         etags = await self.table.commit(taken.partition, [*writes, _lease(lease, attempt, [taken])])
         return replace(taken, etag=etags[0])
 
-    def is_late(self, item: T, now: datetime) -> bool:
-        """Does it leave so late that its person's conversation would not be searched for it?"""
-        here = bool(item.person) and item.place_partition == item.partition
-        return here and now - item.listed_at > LATE
-
     # Lists
 
     async def page(
@@ -228,22 +224,22 @@ class Store[T: Delivery]:
             self.table, self.record, state=state, after=after, before=before, token=token, limit=limit
         )
         if state is None and self.record.by_person:  # these rows are the records themselves
-            return self._page(self.read(rows), following)
-        found = await self.readable(keys.last(row.key) for row in rows)
-        return self._page((each for each in found if state is None or each.state is state), following)
-
-    def _page(self, items: Iterable[T], token: str) -> Page[T]:
-        return Page(f"{self.record.what}s", tuple(items), token)
+            found = list(self.read(rows))
+        else:
+            found = await self.readable(keys.last(row.key) for row in rows)
+        shown = tuple(each for each in found if state is None or each.state is state)
+        return Page(f"{self.record.what}s", shown, following)
 
     async def to(
         self, person: str, *, since: datetime | None = None, token: str = "", limit: int = 50
     ) -> Page[T]:
         """Those to one person, by due time."""
         rows = await self.conversation(person, since=since, after=token, most=limit + 1)
-        places = {row.key for row in rows[:limit]}
-        found = await self.readable(dict.fromkeys(keys.last(row.key) for row in rows[:limit]))
+        places = dict.fromkeys(row.key for row in rows[:limit])
+        found = await self.readable(dict.fromkeys(map(keys.last, places)))
         shown = (item for item in found if keys.place(item.person, item.due, item.id) in places)
-        return self._page(shown, rows[limit - 1].key if len(rows) > limit else "")
+        token = rows[limit - 1].key if len(rows) > limit else ""
+        return Page(f"{self.record.what}s", tuple(shown), token)
 
     async def conversation(
         self,
@@ -277,20 +273,13 @@ class Store[T: Delivery]:
         rows = sorted((row for part in parts for row in part), key=lambda row: row.key)
         return rows[:most] if most else rows
 
-    async def enlist(self, item: T) -> None:
-        """Enter one in its person's conversation where it may be missing: its due time or person is new.
+    async def enlist(self, item: T, at: datetime | None = None) -> None:
+        """Enter one in its person's conversation at its due time, or at another one.
 
-        Before the item itself changes, so that a STOP finds it. A place that leads nowhere is harmless.
+        Before the item itself changes, so that a STOP finds it. A dangling place is harmless.
         """
         if item.person:
-            place = Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value})
-            with suppress(Contended):
-                await self.table.commit(item.place_partition, [place])
-
-    async def list_elsewhere(self, item: T, at: datetime) -> None:
-        """Enter one in its person's conversation where that lies in another partition, as after an edit."""
-        if item.person and item.place_partition != item.partition:
-            place = Put(keys.place(item.person, at, item.id), {})
+            place = Put(keys.place(item.person, at or item.due, item.id), {})
             await self.table.commit(item.place_partition, [place])
 
     async def readable(self, ids: Iterable[str]) -> list[T]:
@@ -372,8 +361,8 @@ def creation(item: Delivery) -> list[Write]:
     """The writes that make one: its row, its places in the lists, its copy among what is due."""
     writes: list[Write] = [Insert(keys.record(item.id), item.columns())]
     writes.append(Insert(keys.accepted(item.created, item.id), {}))
-    if item.person and item.place_partition == item.partition:
-        writes.append(Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value}))
+    if item.is_listed_here:
+        writes.append(Put(keys.place(item.person, item.due, item.id), {}))
     if item.state in WAITING:
         writes.append(waiting(item))
     return [*writes, *indexed(None, item)]

@@ -59,11 +59,6 @@ class Message(Delivery):
         """Does this look like what `new_id` makes?"""
         return is_id(text)
 
-    @property
-    def listed_at(self) -> datetime:
-        """When it was first due, which its id says: where its recipient's conversation has it."""
-        return due_at(self.id)
-
     def occurrence_id(self, due: datetime) -> str:
         """In the same partition, wherever its recipient belongs by now: it is created with the claim."""
         return self.partition + new_id(self.to, due, f"{self.id}|{stamp(due)}")[2:]
