@@ -186,7 +186,7 @@ class _Drain[T: Delivery]:
 
         try:
             await suppress_all(self.store, person, now=self.clock())
-        except errors.Malformed as exc:
+        except (errors.Malformed, errors.Contended) as exc:
             log.error("not settled: %s", exc)
             return False
         return True

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -50,6 +50,23 @@ def refused[T: Delivery](item: T, exc: errors.TwilioError, now: datetime) -> T:
             return replace(why, state=State.FAILED)
 
 
+async def post[T: Delivery](
+    kind: Kind[T], item: T, clock: Callable[[], datetime]
+) -> tuple[T, errors.TwilioError | None]:
+    """POST one item once; what became of it, and the error where Twilio refused it or did not answer."""
+    try:
+        sid = await kind.post(item)
+    except errors.TwilioError as exc:
+        result = refused(item, exc, clock())
+        if result.state in (State.FAILED, State.SUPPRESSED):
+            try:
+                await kind.before_end(result, now=clock())
+            except errors.SwitchboardError as problem:  # the outcome is written in any case
+                log.error("what goes with the end of %s %s is not kept: %s", item.what, item.id, problem)
+        return result, exc
+    return sent(item, sid, clock()), None
+
+
 def writes(item: Delivery, now: datetime) -> list[Write]:
     """The writes that replace a posted item; it waits again, or is looked up, where its state says so."""
     found: list[Write] = [Put(keys.record(item.id), item.columns(), item.etag), *indexed(State.POSTING, item)]
@@ -95,14 +112,6 @@ def ask_after(name: str, items: Sequence[Delivery], now: datetime, asked: int = 
 def lease_ends(until: datetime, attempt: str, items: Sequence[Delivery], now: datetime) -> list[Write]:
     """All outcomes of a claim are written: its lease goes, and Twilio is asked later after what was sent."""
     return [Delete(keys.lease(until, attempt)), *ask_after(attempt, items, now)]
-
-
-async def before_end[T: Delivery](kind: Kind[T], item: T, now: datetime) -> None:
-    """Let the kind do what goes with an end; the outcome is written in any case."""
-    try:
-        await kind.before_end(item, now=now)
-    except errors.SwitchboardError as exc:
-        log.error("what goes with the end of %s %s is not kept: %s", item.what, item.id, exc)
 
 
 async def write_joined[T: Delivery](store: Store[T], item: T, *, now: datetime) -> bool:

@@ -16,7 +16,7 @@ from shared import errors
 from shared.delivery import outcome
 from shared.delivery.outbox import Outbox
 from shared.delivery.record import Delivery
-from shared.delivery.states import UNDER_WAY, State
+from shared.delivery.states import UNDER_WAY
 from shared.delivery.throttle import Pace
 from shared.delivery.timings import STALE
 from shared.storage.rows import Write
@@ -148,29 +148,20 @@ class Sender[T: Delivery]:
             # After a stall the lease may be over, the item looked up, and resent by a person.
             if self.pace.ended or (item.posted and self.clock() - item.posted > STALE):
                 return outcome.unsent(item)
-            return await self._post(item)
+            result, error = await outcome.post(self.kind, item, self.clock)
+            self._count(result, error)
+            return result
         finally:
             self.slots.leave()
 
-    async def _post(self, item: T) -> T:
-        """POST it once; what became of it."""
-        try:
-            sid = await self.kind.post(item)
-        except errors.TwilioError as exc:
-            self._count_failure(item, exc)
-            result = outcome.refused(item, exc, self.clock())
-            if result.state in (State.FAILED, State.SUPPRESSED):
-                await outcome.before_end(self.kind, result, self.clock())
-            return result
-        self.failures.clear()
-        self.slots.faster()
-        return outcome.sent(item, sid, self.clock())
-
-    def _count_failure(self, item: T, exc: errors.TwilioError) -> None:
+    def _count(self, item: T, error: errors.TwilioError | None) -> None:
         """Slow down, or stop the drain, where others would fail the same way."""
-        match exc:
+        match error:
+            case None:
+                self.failures.clear()
+                self.slots.faster()
             case errors.BadCredentials():
-                self.stop(f"Twilio refuses the credentials ({exc.code})")
+                self.stop(f"Twilio refuses the credentials ({error.code})")
             case errors.Throttled():
                 self.slots.slower()
             case errors.NotSent():

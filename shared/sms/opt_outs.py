@@ -38,7 +38,7 @@ async def opt_out(store: Store[Message], recipient: str, *, now: datetime, sourc
     await store.table.commit(Message.home_of(recipient), writes)
     try:
         await suppress_all(store, recipient, now=now, since=now - RECENT)
-    except errors.Malformed as exc:
+    except (errors.Malformed, errors.Contended) as exc:
         log.error("not suppressed yet: %s", exc)  # the marker stands until it is
 
 
