@@ -199,9 +199,8 @@ async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
     return await api.respond(
-        lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
+        lambda: schedule.show(req.route_params["id"], services.messages, services.twilio, now=utcnow())
     )
 
 
@@ -210,9 +209,10 @@ async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
     return await api.respond(
-        lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
+        lambda: schedule.edit(
+            req.route_params["id"], api.body(req), services.messages, services.settings, now=utcnow()
+        )
     )
 
 
@@ -221,8 +221,7 @@ async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a message that still waits."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
+    return await api.respond(lambda: schedule.cancel(req.route_params["id"], services.messages, now=utcnow()))
 
 
 @app.route("messages/{id}/resend", methods=["POST"])
@@ -230,8 +229,7 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
+    return await api.respond(lambda: schedule.resend(req.route_params["id"], services.messages, now=utcnow()))
 
 
 # One person; the number comes in the body, so that no request log has it.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
-from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, stamp
+from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, read_all, stamp
 
 log = logging.getLogger(__name__)
 
@@ -108,16 +108,11 @@ class DeadLetters:
 
         Dead letters are few: they are read in full, which nothing else does.
         """
-        count, after = 0, ""
-        while rows := await self._table.read(PARTITION, after, END, limit=200):
-            after = rows[-1].key
-            for row in rows:
-                if number == row.text("to") or number in row.text("body"):
-                    await self._table.commit(
-                        PARTITION, [Merge(row.key, {"body": "", "to": "", "reason": "erased"})]
-                    )
-                    count += 1
-        return count
+        rows = await read_all(self._table, PARTITION, "", END)
+        named = [row for row in rows if number == row.text("to") or number in row.text("body")]
+        for row in named:
+            await self._table.commit(PARTITION, [Merge(row.key, {"body": "", "to": "", "reason": "erased"})])
+        return len(named)
 
     async def discard(self, letter_id: str) -> None:
         """Forget it. Raises NotFound."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 from shared import errors
@@ -34,6 +35,7 @@ BATCH = 24
 WORKERS = 4
 """Partitions that are walked at once."""
 HOUSEKEEPING_SECONDS = 5.0
+"""What is due may take all the time that a drain has, each time: housekeeping has so much besides."""
 COUNT_TRIES = 3
 """How often one is claimed again whose person's daily count others change too."""
 EXPIRED = "its time to be sent has passed"
@@ -65,19 +67,17 @@ class _Drain[T: Delivery]:
         """The present: the drain's `now`, and the time since then."""
         return self.now + timedelta(seconds=monotonic() - self.started)
 
-    def over(self) -> bool:
-        return bool(self.report.stopped) or monotonic() - self.started > self.seconds
-
-    def settling_is_over(self) -> bool:
-        """What is due may take all the time that there is, each time: housekeeping has its own."""
-        return bool(self.report.stopped) or monotonic() - self.started > self.seconds + HOUSEKEEPING_SECONDS
+    def over(self, more: float = 0.0) -> bool:
+        return bool(self.report.stopped) or monotonic() - self.started > self.seconds + more
 
     async def run(self, partitions: Sequence[str]) -> Report:
         try:
             await self._walk(partitions, self._partition)
             if self.over() and self.settings.max_per_second:
                 self.sender.pace.end()
-            settling = Settling(self.outbox, self.clock(), self.settling_is_over, self.report.states)
+            settling = Settling(
+                self.outbox, self.clock(), partial(self.over, HOUSEKEEPING_SECONDS), self.report.states
+            )
             await self._walk(partitions, settling.partition)
         except asyncio.CancelledError:
             self.sender.stop("shutting down")

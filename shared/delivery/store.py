@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from shared.delivery import keys
@@ -22,7 +23,7 @@ from shared.delivery.states import RARE, WAITING, State
 from shared.delivery.timings import LATE
 from shared.errors import Conflict, Contended, Malformed, NotFound, StorageAway
 from shared.storage.partitions import shard_names
-from shared.storage.rows import END, Delete, Insert, Merge, Put, Row, Rows, Write, stamp
+from shared.storage.rows import END, Delete, Insert, Merge, Put, Row, Rows, Write, read_all, stamp
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +235,10 @@ class Store[T: Delivery]:
         self, person: str, *, since: datetime | None = None, token: str = "", limit: int = 50
     ) -> Page[T]:
         """Those to one person, by due time."""
-        rows = await self.conversation(person, since=since, after=token, most=limit + 1)
+        prefix = keys.conversation(person)
+        low, high = token or prefix + (stamp(since) if since else ""), prefix + END
+        reads = (self.table.read(each, low, high, limit=limit + 1) for each in self.places_of(person))
+        rows = sorted(chain.from_iterable(await asyncio.gather(*reads)), key=lambda row: row.key)
         places = dict.fromkeys(row.key for row in rows[:limit])
         found = await self.readable(dict.fromkeys(map(keys.last, places)))
         shown = (item for item in found if keys.place(item.person, item.due, item.id) in places)
@@ -242,36 +246,16 @@ class Store[T: Delivery]:
         return Page(f"{self.record.what}s", tuple(shown), token)
 
     async def conversation(
-        self,
-        person: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: str = "",
-        most: int | None = None,
+        self, person: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[Row]:
-        """The places of a person's conversation in time, from `since` on and before `until`.
+        """The places of a person's conversation from `since` on and before `until`, by partition and time.
 
-        most: no more than the first so many. A place may be an old one: its item was moved since.
+        A place may be an old one: its item was moved since.
         """
         prefix = keys.conversation(person)
-        low = after or prefix + (stamp(since) if since else "")
-        high = prefix + (stamp(until) if until else END)
-
-        async def read(partition: str) -> list[Row]:
-            found, begin = list[Row](), low
-            while rows := await self.table.read(
-                partition, begin, high, limit=min(most or 1000, 1000), select=["state"]
-            ):
-                found += rows
-                begin = rows[-1].key
-                if most and len(found) >= most:
-                    break
-            return found
-
-        parts = await asyncio.gather(*map(read, self.places_of(person)))
-        rows = sorted((row for part in parts for row in part), key=lambda row: row.key)
-        return rows[:most] if most else rows
+        low, high = prefix + (stamp(since) if since else ""), prefix + (stamp(until) if until else END)
+        reads = (read_all(self.table, each, low, high, select=["state"]) for each in self.places_of(person))
+        return list(chain.from_iterable(await asyncio.gather(*reads)))
 
     async def enlist(self, item: T, at: datetime | None = None) -> None:
         """Enter one in its person's conversation at its due time, or at another one.
