@@ -129,6 +129,14 @@ async def twimlet(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(req, partial(twimlets.twimlet, req.route_params["name"]))
 
 
+def check_action(action: str, known: str) -> None:
+    """Raise NotFound for an action that there is not."""
+    from shared.errors import NotFound
+
+    if action != known:
+        raise NotFound(f"{action} is no action")
+
+
 # Scheduled SMS.
 
 
@@ -191,9 +199,8 @@ async def message_get(req: func.HttpRequest) -> func.HttpResponse:
     """Show one message."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
     return await api.respond(
-        lambda: schedule.show(message_id, services.messages, services.twilio, now=utcnow())
+        lambda: schedule.show(req.route_params["id"], services.messages, services.twilio, now=utcnow())
     )
 
 
@@ -202,9 +209,10 @@ async def message_edit(req: func.HttpRequest) -> func.HttpResponse:
     """Edit a message that still waits."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
     return await api.respond(
-        lambda: schedule.edit(message_id, api.body(req), services.messages, services.settings, now=utcnow())
+        lambda: schedule.edit(
+            req.route_params["id"], api.body(req), services.messages, services.settings, now=utcnow()
+        )
     )
 
 
@@ -213,8 +221,7 @@ async def message_cancel(req: func.HttpRequest) -> func.HttpResponse:
     """Cancel a message that still waits."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.cancel(message_id, services.messages, now=utcnow()))
+    return await api.respond(lambda: schedule.cancel(req.route_params["id"], services.messages, now=utcnow()))
 
 
 @app.route("messages/{id}/resend", methods=["POST"])
@@ -222,8 +229,7 @@ async def message_resend(req: func.HttpRequest) -> func.HttpResponse:
     """Send a message again whose fate nobody can say: a person's decision alone."""
     from shared.sms import schedule
 
-    message_id = req.route_params["id"]
-    return await api.respond(lambda: schedule.resend(message_id, services.messages, now=utcnow()))
+    return await api.respond(lambda: schedule.resend(req.route_params["id"], services.messages, now=utcnow()))
 
 
 # One person; the number comes in the body, so that no request log has it.
@@ -288,27 +294,22 @@ async def bulk_get(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: intake.progress(req.route_params["id"], services.bulk_jobs))
 
 
-@app.route("bulk/{id}/resume", methods=["POST"])
+@app.route("bulk/{id}/{action}", methods=["POST"])
 @app.queue_output(arg_name="load", queue_name=BULK, connection=STORAGE)
-async def bulk_resume(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
-    """Let a load that has not ended go on."""
+async def bulk_action(req: func.HttpRequest, load: Queued) -> func.HttpResponse:
+    """Let a load that has not ended go on (resume), or give it up with its file (discard)."""
     from shared.bulk import intake
 
-    async def resume() -> dict[str, str]:
-        job_id = await intake.resume(req.route_params["id"], services.bulk_jobs)
-        load.set([intake.queue_message(job_id)])
+    job_id, action = req.route_params["id"], req.route_params["action"]
+
+    async def act() -> object:
+        if action == "discard":
+            return await intake.discard(job_id, services.bulk_jobs, services.files)
+        check_action(action, "resume")
+        load.set([intake.queue_message(await intake.resume(job_id, services.bulk_jobs))])
         return {"id": job_id}
 
-    return await api.respond(resume, 202)
-
-
-@app.route("bulk/{id}/discard", methods=["POST"])
-async def bulk_discard(req: func.HttpRequest) -> func.HttpResponse:
-    """Give up a load that has not ended, and its file."""
-    from shared.bulk import intake
-
-    job_id = req.route_params["id"]
-    return await api.respond(lambda: intake.discard(job_id, services.bulk_jobs, services.files))
+    return await api.respond(act, 202 if action == "resume" else 200)
 
 
 @app.queue_trigger(arg_name="message", queue_name=BULK, connection=STORAGE)
@@ -385,24 +386,23 @@ async def dead_letter_list(req: func.HttpRequest) -> func.HttpResponse:
     return await api.respond(lambda: services.dead_letters.page(token=api.token(req), limit=api.limit(req)))
 
 
-@app.route("deadletters/{id}/replay", methods=["POST"])
+@app.route("deadletters/{id}/{action}", methods=["POST"])
 @app.queue_output(arg_name="ring", queue_name=CALLS, connection=STORAGE)
-async def dead_letter_replay(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
-    """Put a call back on the queue, unless it may have left."""
+async def dead_letter_action(req: func.HttpRequest, ring: Queued) -> func.HttpResponse:
+    """Put a call back on the queue, unless it may have left (replay), or forget it (discard)."""
     from shared.calls import replay
 
-    async def put_back() -> dict[str, str]:
-        letter_id = req.route_params["id"]
+    letter_id, action = req.route_params["id"], req.route_params["action"]
+
+    async def act() -> object:
+        if action == "discard":
+            await services.dead_letters.discard(letter_id)
+            return None
+        check_action(action, "replay")
         ring.set([await replay.replay(letter_id, services.calls, services.dead_letters, now=utcnow())])
         return {"id": letter_id}
 
-    return await api.respond(put_back, 202)
-
-
-@app.route("deadletters/{id}/discard", methods=["POST"])
-async def dead_letter_discard(req: func.HttpRequest) -> func.HttpResponse:
-    """Forget one."""
-    return await api.respond(lambda: services.dead_letters.discard(req.route_params["id"]))
+    return await api.respond(act, 202 if action == "replay" else 200)
 
 
 # In the browser: the pages are static and anonymous; they get their data through the routes with a key.

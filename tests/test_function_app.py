@@ -41,13 +41,11 @@ HTTP = {
     "recipient_timeline": ("recipients/timeline", "POST", "FUNCTION"),
     "line_get": ("line", "GET", "FUNCTION"),
     "dead_letter_list": ("deadletters", "GET", "FUNCTION"),
-    "dead_letter_replay": ("deadletters/{id}/replay", "POST", "FUNCTION"),
-    "dead_letter_discard": ("deadletters/{id}/discard", "POST", "FUNCTION"),
+    "dead_letter_action": ("deadletters/{id}/{action}", "POST", "FUNCTION"),
     "bulk_create": ("bulk", "POST", "FUNCTION"),
     "bulk_list": ("bulk", "GET", "FUNCTION"),
     "bulk_get": ("bulk/{id}", "GET", "FUNCTION"),
-    "bulk_resume": ("bulk/{id}/resume", "POST", "FUNCTION"),
-    "bulk_discard": ("bulk/{id}/discard", "POST", "FUNCTION"),
+    "bulk_action": ("bulk/{id}/{action}", "POST", "FUNCTION"),
     "stats_get": ("stats", "GET", "FUNCTION"),
     "token_mint": ("token", "POST", "FUNCTION"),
     "softphone_page": ("softphone", "GET", "ANONYMOUS"),
@@ -258,3 +256,10 @@ def test_the_app_is_indexed_without_settings_and_health_names_them() -> None:
     assert health["invalid"] == ["TWILIO_FROM_NUMBER must be a phone number in E.164, such as +12025550100"]
     assert (webhook, listed) == (503, 503)
     assert error["error"]["code"] == "missing_settings"
+
+
+@pytest.mark.parametrize("function", ["bulk_action", "dead_letter_action"])
+async def test_an_action_that_there_is_not_is_404(app: App, function: str) -> None:
+    result = await app.send(function, "POST", id="x", action="eat")
+    assert result.answer is not None
+    assert (result.answer.status, result.answer.json()["error"]["code"]) == (404, "not_found")

@@ -97,15 +97,16 @@ class Calls:
         if item.state is State.SUPPRESSED:
             return
         reason = f"Twilio error {item.code}: {item.reason}" if item.code else item.reason
+        died = item.posted or now
         if item.state is State.EXPIRED:
-            reason = f"it waited too long: {item.reason}"
+            reason, died = f"it waited too long: {item.reason}", item.expires or now
         await self._dead_letters.add(
             _request_of(item),
             reason,
             call_id=item.id,
             queue=QUEUE,
             to=item.to,
-            now=item.posted or now,
+            now=died,  # the same, however often this end is written
         )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.errors import Conflict, Contended, InvalidRequest, NotFound
-from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, moment, stamp
+from shared.storage.rows import END, Delete, Insert, Merge, Row, Rows, read_all, stamp
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ KEPT = 32_000
 """Characters of a queue message that are kept: a text column holds 64 KB of UTF-16."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One queue message that was given up. `call_id` is the id that makes it ring once."""
 
@@ -25,9 +25,15 @@ class DeadLetter:
     queue: str
     reason: str
     body: str = field(repr=False)
-    died: datetime
-    replayed: datetime | None = None
-    etag: str = field(default="", repr=False)
+    died: str
+    replayed: str
+    etag: str = field(repr=False)
+
+    @classmethod
+    def from_row(cls, row: Row) -> "DeadLetter":
+        """What stands in a row."""
+        names = ("call_id", "queue", "reason", "body", "died", "replayed")
+        return cls(id=row.key, etag=row.etag, **{name: row.text(name) for name in names})
 
     def queue_message(self) -> str:
         """The message to put back on the queue, under the id it had. Raises Conflict."""
@@ -47,8 +53,8 @@ class DeadLetter:
             "queue": self.queue,
             "reason": self.reason,
             "body": self.body,
-            "died_at": stamp(self.died),
-            "replayed_at": stamp(self.replayed) if self.replayed else None,
+            "died_at": self.died,
+            "replayed_at": self.replayed or None,
         }
 
 
@@ -65,13 +71,12 @@ class DeadLetters:
 
         to: whom it is about, where that is known, so that an erasure finds it.
         """
-        body = raw.decode("utf-8", "replace")[:KEPT]
         newest_first = 10**14 - int(now.timestamp() * 1000)
         values = {
             "call_id": call_id,
             "queue": queue,
             "reason": reason,
-            "body": body,
+            "body": raw.decode("utf-8", "replace")[:KEPT],
             "died": stamp(now),
             "to": to,
         }
@@ -85,14 +90,14 @@ class DeadLetters:
         """Some of them as the API shows them, newest first, and the token of the next page."""
         rows = await self._table.read(PARTITION, token, END, limit=limit + 1)
         following = rows[limit - 1].key if len(rows) > limit else None
-        return {"dead_letters": [_letter(row).view() for row in rows[:limit]], "token": following}
+        return {"dead_letters": [DeadLetter.from_row(row).view() for row in rows[:limit]], "token": following}
 
     async def get(self, letter_id: str) -> DeadLetter:
         """Raises NotFound."""
         row = await self._table.get(PARTITION, letter_id)
         if row is None:
             raise NotFound(f"there is no dead letter {letter_id}")
-        return _letter(row)
+        return DeadLetter.from_row(row)
 
     async def mark_replayed(self, letter: DeadLetter, now: datetime) -> None:
         """Note when it was put back on the queue."""
@@ -103,32 +108,13 @@ class DeadLetters:
 
         Dead letters are few: they are read in full, which nothing else does.
         """
-        count, after = 0, ""
-        while rows := await self._table.read(PARTITION, after, END, limit=200):
-            after = rows[-1].key
-            for row in rows:
-                if number == row.text("to") or number in row.text("body"):
-                    await self._table.commit(
-                        PARTITION, [Merge(row.key, {"body": "", "to": "", "reason": "erased"})]
-                    )
-                    count += 1
-        return count
+        rows = await read_all(self._table, PARTITION, "", END)
+        named = [row for row in rows if number == row.text("to") or number in row.text("body")]
+        for row in named:
+            await self._table.commit(PARTITION, [Merge(row.key, {"body": "", "to": "", "reason": "erased"})])
+        return len(named)
 
     async def discard(self, letter_id: str) -> None:
         """Forget it. Raises NotFound."""
         letter = await self.get(letter_id)
         await self._table.commit(PARTITION, [Delete(letter.id, letter.etag)])
-
-
-def _letter(row: Row) -> DeadLetter:
-    replayed = row.text("replayed")
-    return DeadLetter(
-        id=row.key,
-        call_id=row.text("call_id"),
-        queue=row.text("queue"),
-        reason=row.text("reason"),
-        body=row.text("body"),
-        died=moment(row.text("died")),
-        replayed=moment(replayed) if replayed else None,
-        etag=row.etag,
-    )

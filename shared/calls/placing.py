@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from shared import errors
@@ -17,9 +17,6 @@ from shared.config import Settings
 from shared.delivery.outbox import Outbox
 from shared.delivery.states import OPTED_OUT, WAITING, State
 from shared.delivery.store import Store
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +71,7 @@ async def place(
         log.info("call %s is not rung again: it is %s", present.id, present.state)
         return
     if present:
-        call = replace(call, created=present.created, etag=present.etag)
+        call = replace(present, **asdict(request))
     # Before the claim: where storage fails here, nothing is in doubt yet.
     if await calls.kind.opted_out(call):
         await _ended(store, present, replace(call, state=State.SUPPRESSED, reason=OPTED_OUT))

@@ -9,7 +9,7 @@ from shared.calls.call import Call
 from shared.calls.calls import QUEUE, WAITS
 from shared.calls.dead_letters import DeadLetters
 from shared.calls.placing import QUEUE_COMES
-from shared.calls.request import decode
+from shared.calls.request import decode, message_id
 from shared.delivery.states import WAITING, State
 from shared.delivery.store import Store
 
@@ -21,8 +21,13 @@ async def bury(
     call_id = queue_id
     with suppress(errors.InvalidRequest):
         named = decode(raw).get("id")
-        call_id = named if isinstance(named, str) and Call.is_id(named) else call_id
-    call = await store.find(call_id)
+        if named is None:
+            call_id = message_id(raw, queue_id)
+        elif isinstance(named, str) and Call.is_id(named):
+            call_id = named
+    call: Call | None = None
+    with suppress(errors.Malformed):
+        call = await store.find(call_id)
     reason = "it was tried several times, and failed before it came to the ledger"
     if call:
         reason = f"given up after {call.state}: {call.reason or 'no reason noted'}"

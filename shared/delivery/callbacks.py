@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -44,15 +45,14 @@ async def report[T: Delivery](outbox: Outbox[T], callback: Callback) -> None:
         new = noted(present, callback)
         if new == present:
             return
-        try:
-            await store.change(present, new)
-        except errors.Contended:
-            continue
+        # First: where this fails, the next callback finds the SID still new, and does it again.
         if new.sid != present.sid and (present.looks or present.looked_up):
             from shared.delivery.settle import disown
 
             await disown(outbox, new, now=callback.at)
-        return
+        with suppress(errors.Contended):
+            await store.change(present, new)
+            return
     raise errors.Contended(f"{store.record.what} {callback.id} keeps changing")
 
 

@@ -68,7 +68,6 @@ async def resend[T: Delivery](store: Store[T], item_id: str, *, opted_out: bool,
         reason="resent",
         updated=now,
     )
-    await store.enlist(again)
     return await store.change(present, again)
 
 
@@ -77,7 +76,8 @@ async def suppress_all[T: Delivery](
 ) -> int:
     """Suppress whatever waits for this person; how many there were.
 
-    since: of those that are due from then on. Raises Malformed, in the end, where one could not be read.
+    since: of those that are due from then on. Raises Malformed, in the end, where one could not be read, and
+    Contended where one keeps changing.
     """
     waits: list[T] = []
     wrong: errors.Malformed | None = None
@@ -99,13 +99,11 @@ async def suppress_all[T: Delivery](
 
 
 async def _suppress[T: Delivery](store: Store[T], item: T, now: datetime) -> bool:
-    for _ in range(TRIES):
-        try:
-            await store.change(item, replace(item, state=State.SUPPRESSED, reason=OPTED_OUT, updated=now))
-        except errors.Contended:
-            item = await store.get(item.id)
-            if item.state not in WAITING:
-                return False
-        else:
-            return True
-    return False
+    def suppressed(present: T) -> T:
+        return replace(present, state=State.SUPPRESSED, reason=OPTED_OUT, updated=now)
+
+    try:
+        await change(store, item, suppressed)
+    except errors.Conflict:  # it does not wait any more
+        return False
+    return True

@@ -115,6 +115,8 @@ async def _hold[T: Delivery](outbox: Outbox[T], partition: str, row: Row, limit:
     item = outbox.store.record.from_row(row)
     retry = max(datetime.combine(tomorrow.date(), item.due.time(), UTC), tomorrow)
     reason = f"the recipient has had {limit} {item.what}s today ({outbox.kind.limit_name})"
+    if item.expires:
+        retry = min(retry, item.expires)  # so that its end comes in time
     held = replace(
         outbox.kind.put_off(item, retry), state=State.HELD, retry=retry, reason=reason, updated=now
     )

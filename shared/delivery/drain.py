@@ -8,14 +8,16 @@ import asyncio
 import logging
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 from shared import errors
-from shared.delivery import daily_count, keys, outcome
+from shared.delivery import daily_count, keys
 from shared.delivery.outbox import Outbox
 from shared.delivery.record import Delivery
 from shared.delivery.sender import GIVE_UP_AFTER, Report, Sender
@@ -32,6 +34,10 @@ BATCH = 24
 """Items in one claim at most: a larger transaction keeps the event loop from its other work for long."""
 WORKERS = 4
 """Partitions that are walked at once."""
+HOUSEKEEPING_SECONDS = 5.0
+"""What is due may take all the time that a drain has, each time: housekeeping has so much besides."""
+COUNT_TRIES = 3
+"""How often one is claimed again whose person's daily count others change too."""
 EXPIRED = "its time to be sent has passed"
 
 
@@ -55,18 +61,23 @@ class _Drain[T: Delivery]:
         self.sender = Sender(outbox, self.clock)
         self.report = self.sender.report
         self.claims: set[asyncio.Task[None]] = set()
+        self.alone: Counter[str] = Counter()
 
     def clock(self) -> datetime:
         """The present: the drain's `now`, and the time since then."""
         return self.now + timedelta(seconds=monotonic() - self.started)
 
-    def over(self) -> bool:
-        return bool(self.report.stopped) or monotonic() - self.started > self.seconds
+    def over(self, more: float = 0.0) -> bool:
+        return bool(self.report.stopped) or monotonic() - self.started > self.seconds + more
 
     async def run(self, partitions: Sequence[str]) -> Report:
         try:
             await self._walk(partitions, self._partition)
-            settling = Settling(self.outbox, self.clock(), self.over, self.report.states)
+            if self.over() and self.settings.max_per_second:
+                self.sender.pace.end()
+            settling = Settling(
+                self.outbox, self.clock(), partial(self.over, HOUSEKEEPING_SECONDS), self.report.states
+            )
             await self._walk(partitions, settling.partition)
         except asyncio.CancelledError:
             self.sender.stop("shutting down")
@@ -87,6 +98,8 @@ class _Drain[T: Delivery]:
                     await visit(partition)  # type: ignore[misc]
                 except errors.StorageAway as exc:
                     self.sender.stop(str(exc))
+                except errors.SwitchboardError as exc:
+                    log.error("shard %s is not done: %s", partition, exc)
                 except (ValueError, TypeError, KeyError) as exc:  # its words may be those of a row
                     log.error("shard %s holds a row that cannot be read: %s", partition, type(exc).__name__)
 
@@ -123,36 +136,20 @@ class _Drain[T: Delivery]:
         """Claim these, a batch at a time, and start their sends. True where some are left over."""
         while ready:
             taken = await self.sender.slots.take(min(self._fitting(ready), self.batch))
-            batch: Sequence[Row] = ()
+            batch, ready = ready[:taken], ready[taken:]
+            claim: asyncio.Task[None] | None = None
             try:
                 await self.sender.pace.ready()
-                batch = () if self.over() else ready[:taken]
+                if self.over():
+                    return True
+                claim = asyncio.create_task(self._claim_and_send(partition, batch))
             finally:
-                if not batch:
+                if not claim:
                     self.sender.slots.give_back(taken)
-            if not batch:
-                return True
-            ready = ready[taken:]
-            await asyncio.shield(self._claiming(partition, batch))
+            self.claims.add(claim)
+            claim.add_done_callback(self.claims.discard)
+            await asyncio.shield(claim)  # it may be written already: a canceled drain waits for it
         return False
-
-    def _claiming(self, partition: str, rows: Sequence[Row]) -> asyncio.Task[None]:
-        """Claim and send; a claim that is under way is not canceled, since it may be written already.
-
-        A slot was taken for each row. Here those are given back whose sends are not started.
-        """
-
-        async def claim_and_send() -> None:
-            started: list[int] = []
-            try:
-                await self._claim_and_send(partition, rows, started)
-            finally:
-                self.sender.slots.give_back(len(rows) - sum(started))
-
-        claim = asyncio.create_task(claim_and_send())
-        self.claims.add(claim)
-        claim.add_done_callback(self.claims.discard)
-        return claim
 
     def _fitting(self, rows: Sequence[Row]) -> int:
         """How many of these one transaction can claim: an occurrence brings the next one of its series."""
@@ -189,7 +186,7 @@ class _Drain[T: Delivery]:
 
         try:
             await suppress_all(self.store, person, now=self.clock())
-        except errors.Malformed as exc:
+        except (errors.Malformed, errors.Contended) as exc:
             log.error("not settled: %s", exc)
             return False
         return True
@@ -213,7 +210,7 @@ class _Drain[T: Delivery]:
         new = replace(new, updated=now)
         following = item.following(now) if new.state is State.EXPIRED else None
         if new.state is not State.DEFERRED:
-            await outcome.before_end(self.outbox.kind, new, now)
+            await self.outbox.kind.before_end(new, now=now)
         with suppress(errors.Contended):
             await self.store.move_on(partition, row, new, following)
             self.report.states[new.state.value] += 1
@@ -245,31 +242,38 @@ class _Drain[T: Delivery]:
 
     # Claims
 
-    async def _claim_and_send(
-        self, partition: str, rows: Sequence[Row], started: list[int], tries: int = 3
-    ) -> None:
-        """Claim these and start their sends; how many were started is added to `started`."""
-        attempt = secrets.token_hex(8)
-        now = self.clock()
-        rows, extra = await daily_count.admit(self.outbox, partition, rows, now=now)
-        if not rows:
-            return
+    async def _claim_and_send(self, partition: str, rows: Sequence[Row]) -> None:
+        """Claim these and start their sends. A slot was taken for each: give back those that no send has."""
+        unused, batches = len(rows), [rows]
+        try:
+            while batches:
+                admitted = await daily_count.admit(self.outbox, partition, batches.pop(), now=self.clock())
+                if not admitted[0]:
+                    continue
+                if items := await self._claim(partition, *admitted):
+                    unused -= len(items)
+                else:
+                    batches += await self._unclaimed(partition, admitted[0])
+        finally:
+            self.sender.slots.give_back(unused)
+
+    async def _claim(self, partition: str, rows: Sequence[Row], extra: list[Write]) -> Sequence[T]:
+        """Claim these and start their sends; what was claimed: nothing where another drain was quicker."""
+        attempt, now = secrets.token_hex(8), self.clock()
         for row in rows:
             extra += await self._besides(row, now)
+        lease = now + LEASE
         try:
-            lease = now + LEASE
             items = await self.store.claim(partition, rows, attempt, now=now, lease=lease, extra=extra)
         except (errors.Contended, errors.StorageAway) as exc:
-            # Another drain was quicker, or storage lost the answer of a write of ours that landed.
+            # Where storage lost the answer, the claim may have landed.
             found = await self.store.readable(keys.last(row.key) for row in rows)
             items = [item for item in found if item.attempt == attempt]
             if not items and isinstance(exc, errors.StorageAway):
                 raise
-            if not items:
-                await self._claim_the_rest(partition, rows, started, tries)
-                return
-        self.sender.start(partition, items, lease)
-        started.append(len(items))
+        if items:
+            self.sender.start(partition, items, lease)
+        return items
 
     async def _besides(self, row: Row, now: datetime) -> list[Write]:
         """What comes with a claim: the next occurrence of its series.
@@ -279,26 +283,26 @@ class _Drain[T: Delivery]:
         item = self.store.record.from_row(row)
         following = item.following(now)
         for each in (item, following):
-            if each:
-                await self.store.list_elsewhere(each, max(each.due, now))
+            if each and not each.is_listed_here:
+                await self.store.enlist(each, max(each.due, now))
         return creation(following) if following else []
 
-    async def _claim_the_rest(
-        self, partition: str, rows: Sequence[Row], started: list[int], tries: int
-    ) -> None:
-        """After a claim that failed: claim what nobody has taken, halved until the one at fault is alone."""
+    async def _unclaimed(self, partition: str, rows: Sequence[Row]) -> list[Sequence[Row]]:
+        """After a claim that failed: what nobody has taken, in halves where that is all of it.
+
+        So in the end the one at fault is alone. The count of its person may have changed: it is tried again.
+        """
         due = sorted(row.key for row in rows)
         again = await self.store.table.read(partition, due[0][:-1], due[-1] + "!", limit=1000)
         same = {row.key: row.etag for row in again}
         left = [row for row in rows if same.get(row.key) == row.etag]
         if len(left) < len(rows):
-            if left:
-                await self._claim_and_send(partition, left, started, tries)
-        elif len(rows) > 1:
+            return [left] if left else []
+        if len(rows) > 1:
             half = len(rows) // 2
-            await self._claim_and_send(partition, rows[:half], started, tries)
-            await self._claim_and_send(partition, rows[half:], started, tries)
-        elif self.outbox.kind.daily_limit and tries:  # the count of its person has changed
-            await self._claim_and_send(partition, rows, started, tries - 1)
-        else:
-            log.error("%s %s is due but cannot be claimed", self.store.record.what, keys.last(rows[0].key))
+            return [rows[half:], rows[:half]]
+        self.alone[due[0]] += 1
+        if self.outbox.kind.daily_limit and self.alone[due[0]] <= COUNT_TRIES:
+            return [rows]
+        log.error("%s %s is due but cannot be claimed", self.store.record.what, keys.last(due[0]))
+        return []

@@ -45,7 +45,7 @@ async def erase_one[T: Delivery](store: Store[T], item: T, name: str, *, now: da
 async def _erase[T: Delivery](
     store: Store[T], partition: str, person: str, name: str, place: str, now: datetime
 ) -> bool:
-    """One item and its place in the conversation. False while its fate is in doubt."""
+    """One item and its place in the conversation. False while its fate is in doubt, or it changes."""
     for _ in range(TRIES):
         item = await store.find(keys.last(place))
         if item is None or item.person != person:
@@ -56,6 +56,8 @@ async def _erase[T: Delivery](
         with suppress(errors.Contended):
             await store.change(item, replace(item.without_person(name), state=state, updated=now))
             break
+    else:
+        return False  # it keeps changing
     await commit(store, partition, [Put(keys.moved(place, name), {}), Delete(place)])
     return True
 

@@ -41,44 +41,34 @@ class Kind[T: Delivery](Protocol):
     @property
     def daily_limit(self) -> int | None:
         """How many a person gets in a day (UTC), or no limit."""
-        ...
 
     @property
     def limit_name(self) -> str:
         """The app setting that says so."""
-        ...
 
     async def post(self, item: T) -> str:
         """POST it once; its SID. The class of the TwilioError says whether it may be repeated."""
-        ...
 
     async def listed(self, to: str, *, since: datetime) -> Sequence[Listed]:
         """What Twilio lists for a recipient, back to `since`."""
-        ...
 
     def could_be(self, item: T, listed: Listed) -> bool:
         """Could this entry be this item, apart from the time?"""
-        ...
 
     def are_alike(self, one: T, other: T) -> bool:
         """Could an entry of the list be either?"""
-        ...
 
     async def fetch(self, sid: str) -> Known | None:
         """What Twilio knows of one by its SID; None where it has it no more."""
-        ...
 
     async def opted_out(self, item: T) -> bool:
         """Has its recipient opted out of it?"""
-        ...
 
     def put_off(self, item: T, until: datetime) -> T:
         """It as it waits until then for quiet hours, a hold or a limit."""
-        ...
 
     async def before_end(self, item: T, *, now: datetime) -> None:
         """Called before the end of one that was not sent is written: failed, expired or suppressed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

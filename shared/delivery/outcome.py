@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -50,9 +50,26 @@ def refused[T: Delivery](item: T, exc: errors.TwilioError, now: datetime) -> T:
             return replace(why, state=State.FAILED)
 
 
-def writes(item: Delivery, now: datetime, before: State = State.POSTING) -> list[Write]:
+async def post[T: Delivery](
+    kind: Kind[T], item: T, clock: Callable[[], datetime]
+) -> tuple[T, errors.TwilioError | None]:
+    """POST one item once; what became of it, and the error where Twilio refused it or did not answer."""
+    try:
+        sid = await kind.post(item)
+    except errors.TwilioError as exc:
+        result = refused(item, exc, clock())
+        if result.state in (State.FAILED, State.SUPPRESSED):
+            try:
+                await kind.before_end(result, now=clock())
+            except errors.SwitchboardError as problem:  # the outcome is written in any case
+                log.error("what goes with the end of %s %s is not kept: %s", item.what, item.id, problem)
+        return result, exc
+    return sent(item, sid, clock()), None
+
+
+def writes(item: Delivery, now: datetime) -> list[Write]:
     """The writes that replace a posted item; it waits again, or is looked up, where its state says so."""
-    found: list[Write] = [Put(keys.record(item.id), item.columns(), item.etag), *indexed(before, item)]
+    found: list[Write] = [Put(keys.record(item.id), item.columns(), item.etag), *indexed(State.POSTING, item)]
     if item.state in WAITING:
         found.append(waiting(item))
     if item.state is State.UNKNOWN:
@@ -61,12 +78,15 @@ def writes(item: Delivery, now: datetime, before: State = State.POSTING) -> list
 
 
 def joined[T: Delivery](present: T, outcome: T) -> T:
-    """The row as it is, joined with what a send found out: a state never goes back, a SID never changes."""
+    """The row as it is, joined with what a send found out: a state never goes back, a SID never changes.
+
+    One that waits was resent by a person meanwhile: only that it had left before ends its waiting.
+    """
     if present.sid and outcome.sid and present.sid != outcome.sid:
         log.error("%s %s has two SIDs: %s and %s", present.what, present.id, present.sid, outcome.sid)
         return present
     state = advance(present.state, outcome.state)
-    if state == present.state:
+    if state == present.state or {state, present.state} <= WAITING:
         return replace(present, sid=present.sid or outcome.sid)
     return replace(outcome, state=state, etag=present.etag)
 
@@ -94,14 +114,6 @@ def lease_ends(until: datetime, attempt: str, items: Sequence[Delivery], now: da
     return [Delete(keys.lease(until, attempt)), *ask_after(attempt, items, now)]
 
 
-async def before_end[T: Delivery](kind: Kind[T], item: T, now: datetime) -> None:
-    """Let the kind do what goes with an end; the outcome is written in any case."""
-    try:
-        await kind.before_end(item, now=now)
-    except (errors.StorageAway, errors.Contended) as exc:
-        log.error("what goes with the end of %s %s is not kept: %s", item.what, item.id, exc)
-
-
 async def write_joined[T: Delivery](store: Store[T], item: T, *, now: datetime) -> bool:
     """Write an outcome, joined with what others wrote meanwhile. False where the row keeps changing."""
     for _ in range(5):
@@ -109,10 +121,9 @@ async def write_joined[T: Delivery](store: Store[T], item: T, *, now: datetime) 
         if present.attempt != item.attempt or present.state is item.state:
             return True  # our own write landed, and its answer was lost
         new = joined(present, item)
-        is_ours = new.state == item.state
-        changed = writes(new, now, present.state) if is_ours else store.put(present, new)
+        is_unknown = new.state is State.UNKNOWN and present.state is not State.UNKNOWN
         with suppress(errors.Contended):
-            await store.table.commit(item.partition, changed)
+            await store.change(present, new, *([look_up(new, now + FIRST_LOOK)] if is_unknown else []))
             return True
     log.error("%s %s keeps changing; its lease will settle it", item.what, item.id)
     return False

@@ -89,9 +89,9 @@ class Delivery(ABC):
         return self.home_of(self.person) if self.by_person else self.partition
 
     @property
-    def listed_at(self) -> datetime:
-        """Where its person's conversation has had it since it was created."""
-        return self.due
+    def is_listed_here(self) -> bool:
+        """Is its place in a conversation written with it, in one transaction?"""
+        return bool(self.person) and self.place_partition == self.partition
 
     @property
     def next(self) -> datetime:

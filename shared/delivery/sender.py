@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,7 @@ from shared import errors
 from shared.delivery import outcome
 from shared.delivery.outbox import Outbox
 from shared.delivery.record import Delivery
-from shared.delivery.states import UNDER_WAY, State
+from shared.delivery.states import UNDER_WAY
 from shared.delivery.throttle import Pace
 from shared.delivery.timings import STALE
 from shared.storage.rows import Write
@@ -58,24 +57,23 @@ class Report:
 
 @dataclass(slots=True)
 class _Claim[T: Delivery]:
-    """One claim, until the last of its outcomes is written."""
+    """One claim. open: how many of its outcomes are not written yet."""
 
     attempt: str
     lease: datetime
     open: int
     sent: list[T] = field(default_factory=list)
 
+    def writes(self, item: T | None, now: datetime) -> list[Write]:
+        """The writes of one outcome; without an item, those that end the claim."""
+        return (
+            outcome.writes(item, now)
+            if item
+            else outcome.lease_ends(self.lease, self.attempt, self.sent, now)
+        )
 
-@dataclass(frozen=True, slots=True)
-class _Outcome[T: Delivery]:
-    """What became of one item of a claim; or, without an item, the writes that end a claim."""
 
-    item: T | None
-    claim: _Claim[T] | None = None
-    closing: tuple[Write, ...] = ()
-
-    def writes(self, now: datetime) -> list[Write]:
-        return outcome.writes(self.item, now) if self.item else list(self.closing)
+type _Result[T: Delivery] = tuple[T | None, _Claim[T]]
 
 
 class Sender[T: Delivery]:
@@ -88,7 +86,7 @@ class Sender[T: Delivery]:
         self.is_paced = outbox.settings.max_per_second is not None
         self.pace = Pace(outbox.settings.max_per_second)
         self.failures: Counter[str] = Counter()
-        self._results: dict[str, list[_Outcome[T]]] = {}
+        self._results: dict[str, list[_Result[T]]] = {}
         self._sends: set[asyncio.Task[None]] = set()
         self._standing_by: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -130,7 +128,7 @@ class Sender[T: Delivery]:
             result = await self._in_turn(item)
         finally:
             self.slots.give_back()
-        self._results.setdefault(partition, []).append(_Outcome(result, claim))
+        self._results.setdefault(partition, []).append((result, claim))
 
     async def _in_turn(self, item: T) -> T:
         """POST it when its turn comes; where no turn comes any more, it goes back to waiting."""
@@ -150,43 +148,32 @@ class Sender[T: Delivery]:
             # After a stall the lease may be over, the item looked up, and resent by a person.
             if self.pace.ended or (item.posted and self.clock() - item.posted > STALE):
                 return outcome.unsent(item)
-            return await self._post(item)
+            result, error = await outcome.post(self.kind, item, self.clock)
+            self._count(result, error)
+            return result
         finally:
             self.slots.leave()
 
-    async def _post(self, item: T) -> T:
-        """POST it once; what became of it."""
-        try:
-            sid = await self.kind.post(item)
-        except errors.TwilioError as exc:
-            self._count_failure(item, exc)
-            result = outcome.refused(item, exc, self.clock())
-            if result.state in (State.FAILED, State.SUPPRESSED):
-                await outcome.before_end(self.kind, result, self.clock())
-            return result
-        self.failures.clear()
-        self.slots.faster()
-        return outcome.sent(item, sid, self.clock())
-
-    def _count_failure(self, item: T, exc: errors.TwilioError) -> None:
+    def _count(self, item: T, error: errors.TwilioError | None) -> None:
         """Slow down, or stop the drain, where others would fail the same way."""
-        match exc:
+        match error:
+            case None:
+                self.failures.clear()
+                self.slots.faster()
             case errors.BadCredentials():
-                self.stop(f"Twilio refuses the credentials ({exc.code})")
+                self.stop(f"Twilio refuses the credentials ({error.code})")
             case errors.Throttled():
                 self.slots.slower()
             case errors.NotSent():
-                if self._count("connect") >= GIVE_UP_AFTER:
-                    self.stop("Twilio cannot be reached")
+                self.failures["connect"] += 1
             case errors.Misconfigured():
-                self._count(item.sender)
+                self.failures[item.sender] += 1
             case errors.Uncertain():
-                if self._count("doubt") >= DOUBTS:
-                    self.stop("Twilio's answers are lost")
-
-    def _count(self, key: str) -> int:
-        self.failures[key] += 1
-        return self.failures[key]
+                self.failures["doubt"] += 1
+        if self.failures["connect"] >= GIVE_UP_AFTER:
+            self.stop("Twilio cannot be reached")
+        if self.failures["doubt"] >= DOUBTS:
+            self.stop("Twilio's answers are lost")
 
     async def _flush_often(self) -> None:
         """Write outcomes together, every little while; while storage is away, keep them and try again."""
@@ -211,31 +198,35 @@ class Sender[T: Delivery]:
                 del results[: len(chunk)]
             del self._results[partition]
 
-    async def _write(self, partition: str, chunk: Sequence[_Outcome[T]]) -> None:
+    async def _write(self, partition: str, chunk: Sequence[_Result[T]]) -> None:
         """One transaction for all; where a callback was quicker with one of them, each alone."""
-        written, now = list(chunk), self.clock()
+        now = self.clock()
         try:
-            await self.store.table.commit(partition, [write for each in chunk for write in each.writes(now)])
+            await self.store.table.commit(
+                partition, [write for item, claim in chunk for write in claim.writes(item, now)]
+            )
+            written = list(chunk)
         except errors.Contended:
-            written = [each for each in chunk if await self._write_alone(partition, each)]
-        for each in written:
-            if each.item and each.claim:
-                self._close(partition, each.item, each.claim)
+            written = [each for each in chunk if await self._write_alone(partition, *each)]
+        for item, claim in written:
+            if not item:
+                continue
+            self.report.states[item.state.value] += 1
+            claim.open -= 1
+            if item.state in UNDER_WAY:
+                claim.sent.append(item)
+            if not claim.open:
+                self._results[partition].append((None, claim))
 
-    def _close(self, partition: str, item: T, claim: _Claim[T]) -> None:
-        """An outcome is written; with the last one of its claim the lease may go."""
-        self.report.states[item.state.value] += 1
-        claim.open -= 1
-        if item.state in UNDER_WAY:
-            claim.sent.append(item)
-        if not claim.open:
-            ends = outcome.lease_ends(claim.lease, claim.attempt, claim.sent, self.clock())
-            self._results[partition].append(_Outcome(None, closing=tuple(ends)))
-
-    async def _write_alone(self, partition: str, result: _Outcome[T]) -> bool:
+    async def _write_alone(self, partition: str, item: T | None, claim: _Claim[T]) -> bool:
         """Write one; False where it cannot be written, and its lease must settle it."""
-        if result.item:
-            return await outcome.write_joined(self.store, result.item, now=self.clock())
-        with suppress(errors.Contended):  # the lease ran out and was settled by another drain
-            await self.store.table.commit(partition, result.closing)
+        try:
+            if item:
+                return await outcome.write_joined(self.store, item, now=self.clock())
+            await self.store.table.commit(partition, claim.writes(None, self.clock()))
+        except errors.Contended:  # the lease ran out and was settled by another drain
+            return False
+        except (errors.Malformed, errors.NotFound) as exc:
+            log.error("an outcome cannot be written: %s", exc)
+            return False
         return True

@@ -8,13 +8,13 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared import errors
 from shared.delivery import keys, outcome
-from shared.delivery.outbox import Known, Listed, Outbox
+from shared.delivery.outbox import Listed, Outbox
 from shared.delivery.record import Delivery
 from shared.delivery.states import UNDER_WAY, State, advance, from_twilio
 from shared.delivery.timings import BLIND, FIRST_LOOK, GRACE, SKEW
@@ -77,7 +77,8 @@ class Settling[T: Delivery]:
         for item in mine:
             if item.state is State.POSTING:
                 unknown = replace(item, state=State.UNKNOWN, updated=self.now, reason="its sender died")
-                await self._settle(item, unknown, outcome.look_up(unknown, self.now))
+                if not await self._settle(item, unknown, outcome.look_up(unknown, self.now)):
+                    return  # it has changed: the lease stays for the next drain, which reads it anew
         await self._commit(partition, [Delete(row.key), *outcome.ask_after(attempt, mine, self.now)])
 
     # Look-ups
@@ -88,7 +89,11 @@ class Settling[T: Delivery]:
         if not doubtful:
             return
         since = min(item.posted for _, item in doubtful if item.posted) - SKEW
-        listed = await self._listed(recipient, since, doubtful[0][1]) if self.answers else None
+        listed: Sequence[Listed] | None = None
+        try:
+            listed = await self._ask(lambda: self.outbox.kind.listed(recipient, since=since))
+        except errors.TwilioError as exc:
+            log.warning("%s %s cannot be looked up yet: %s", doubtful[0][1].what, doubtful[0][1].id, exc)
         if listed is None:
             for row, item in doubtful:
                 await self._again(row, item, "it could not be looked up", counts=False)
@@ -96,8 +101,7 @@ class Settling[T: Delivery]:
         kin = await self.outbox.store.recent(recipient, since=since) if listed else []
         taken = {each.sid for each in kin}
         for row, item in doubtful:
-            if sid := await self._match(row, item, listed, kin, taken):
-                taken.add(sid)
+            taken.add(await self._match(row, item, listed, kin, taken))
 
     async def _still_in_doubt(self, partition: str, rows: Sequence[Row]) -> list[tuple[Row, T]]:
         """Those whose fate is still unknown. The others were settled meanwhile, and their rows go."""
@@ -112,31 +116,21 @@ class Settling[T: Delivery]:
             await self._commit(partition, [Delete(row.key, row.etag), *further])
         return doubtful
 
-    async def _listed(self, recipient: str, since: datetime, first: T) -> Sequence[Listed] | None:
-        try:
-            return await self._ask(lambda: self.outbox.kind.listed(recipient, since=since))
-        except errors.TwilioError as exc:
-            log.warning("%s %s cannot be looked up yet: %s", first.what, first.id, exc)
-            return None
-
     async def _ask[A](self, question: Callable[[], Awaitable[A]]) -> A | None:
         """Ask Twilio; None where it has failed to answer before. The first question is asked alone.
 
         So a Twilio that is away is asked once, and one that answers is asked for many at a time.
         """
-        if self._has_answered and self.answers:
-            return await self._answer(question)
-        async with self._first:
-            return await self._answer(question) if self.answers else None
-
-    async def _answer[A](self, question: Callable[[], Awaitable[A]]) -> A:
-        try:
-            answer = await question()
-        except errors.TwilioError:
-            self.answers = False
-            raise
-        self._has_answered = True
-        return answer
+        async with nullcontext() if self._has_answered else self._first:
+            if not self.answers:
+                return None
+            try:
+                answer = await question()
+            except errors.TwilioError:
+                self.answers = False
+                raise
+            self._has_answered = True
+            return answer
 
     async def _match(
         self, row: Row, item: T, listed: Sequence[Listed], kin: Sequence[T], taken: set[str]
@@ -204,9 +198,13 @@ class Settling[T: Delivery]:
         known = await self._ask(lambda: self.outbox.kind.fetch(item.sid))
         if known is None:  # deleted there, or not answered
             return item
-        told = _with(item, known, self.now)
-        if told.state is not item.state:
-            await self._settle(item, told)
+        state = advance(item.state, known.state or item.state)
+        if state is item.state:
+            return item
+        told = replace(
+            item, state=state, code=known.code, reason=known.reason, updated=self.now, **known.changes
+        )
+        await self._settle(item, told)
         return told
 
     async def _settle(self, item: T, new: T, *further: Write) -> bool:
@@ -233,14 +231,6 @@ async def disown[T: Delivery](outbox: Outbox[T], owner: T, *, now: datetime) -> 
             reason = "what Twilio lists was another one like it"
             doubted = replace(each, state=State.UNKNOWN, sid="", looked_up=False, updated=now, reason=reason)
             await settling._settle(each, doubted, outcome.look_up(doubted, now))
-
-
-def _with[T: Delivery](item: T, known: Known, now: datetime) -> T:
-    """The item with what Twilio knows of it."""
-    state = advance(item.state, known.state or item.state)
-    return replace(
-        item, state=state, code=known.code, reason=known.reason, updated=now, **dict(known.changes)
-    )
 
 
 def _apart(item: Delivery, entry: Listed) -> timedelta:

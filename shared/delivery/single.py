@@ -10,7 +10,7 @@ from shared import errors
 from shared.delivery import outcome
 from shared.delivery.outbox import Outbox
 from shared.delivery.record import Delivery
-from shared.delivery.states import WAITING, State
+from shared.delivery.states import WAITING
 from shared.delivery.timings import LEASE, STALE
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,10 @@ async def send_now[T: Delivery](outbox: Outbox[T], present: T | None, item: T, *
     taken = await _claimed(outbox, present, item, now)
     if taken is None:
         return None
-    result = await _posted(outbox, taken, now, is_late=monotonic() - began > STALE.total_seconds())
+    if monotonic() - began > STALE.total_seconds():  # a machine that was paused: the lease is nearly over
+        result = outcome.unsent(taken)
+    else:
+        result, _ = await outcome.post(outbox.kind, taken, lambda: now)
     ends = outcome.lease_ends(now + LEASE, taken.attempt, [result], now)
     try:
         await outbox.store.table.commit(item.partition, [*outcome.writes(result, now), *ends])
@@ -52,17 +55,3 @@ async def _claimed[T: Delivery](outbox: Outbox[T], present: T | None, item: T, n
             return await _claimed(outbox, found, item, now)
         log.info("%s %s is not sent from here: it is %s", item.what, item.id, found.state)
         return None
-
-
-async def _posted[T: Delivery](outbox: Outbox[T], item: T, now: datetime, *, is_late: bool) -> T:
-    """POST it once; what became of it. It does not leave any more where its lease is nearly over."""
-    if is_late:  # a machine that was paused
-        return outcome.unsent(item)
-    try:
-        sid = await outbox.kind.post(item)
-    except errors.TwilioError as exc:
-        result = outcome.refused(item, exc, now)
-        if result.state in (State.FAILED, State.SUPPRESSED):
-            await outcome.before_end(outbox.kind, result, now)
-        return result
-    return outcome.sent(item, sid, now)

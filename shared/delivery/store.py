@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from shared.delivery import keys
@@ -22,7 +23,7 @@ from shared.delivery.states import RARE, WAITING, State
 from shared.delivery.timings import LATE
 from shared.errors import Conflict, Contended, Malformed, NotFound, StorageAway
 from shared.storage.partitions import shard_names
-from shared.storage.rows import END, Delete, Insert, Merge, Put, Row, Rows, Write, stamp
+from shared.storage.rows import END, Delete, Insert, Merge, Put, Row, Rows, Write, read_all, stamp
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,12 @@ class Store[T: Delivery]:
         return found
 
     async def change(self, present: T, new: T, *extra: Write) -> T:
-        """Replace one, and its copy among what is due. Raises Contended where it has changed meanwhile."""
+        """Replace one, and its copy among what is due. Raises Contended where it has changed meanwhile.
+
+        What waits from now on at another time, or for another person, is entered in the conversation first.
+        """
+        if new.state in WAITING and (new.person, new.due) != (present.person, present.due):
+            await self.enlist(new)
         writes = [*self.put(present, new), *_moved(present, new), *extra]
         etags = await self.table.commit(present.partition, writes)
         return replace(new, etag=etags[0])
@@ -149,6 +155,8 @@ class Store[T: Delivery]:
         if new.state is State.DEFERRED:
             await self.enlist(new)
         if following:
+            if not following.is_listed_here:
+                await self.enlist(following)
             writes += creation(following)
         await self.table.commit(partition, writes)
 
@@ -176,9 +184,9 @@ class Store[T: Delivery]:
             columns = item.columns()
             known = {name: columns[name] for name in names if name in columns}
             writes.append(Merge(keys.record(item.id), {**cleared, **known}))
-        writes += [
-            Put(keys.place(item.person, now, item.id), {}) for item in taken if self.is_late(item, now)
-        ]
+        for item in taken:  # so late that a look-up would not search its person's conversation for it
+            if item.is_listed_here and now - item.due > LATE:
+                writes.append(Put(keys.place(item.person, now, item.id), {}))
         etags = await self.table.commit(partition, [*writes, *extra])
         return [replace(item, etag=etags[first + n]) for n, item in enumerate(taken)]
 
@@ -193,14 +201,11 @@ class Store[T: Delivery]:
         if present is None:
             writes = creation(taken)
         else:
+            if taken.person != present.person:  # a sender used one id for two people
+                await self.enlist(taken)
             writes = [*self.put(present, taken), Delete(keys.due(present.next, present.id))]
         etags = await self.table.commit(taken.partition, [*writes, _lease(lease, attempt, [taken])])
         return replace(taken, etag=etags[0])
-
-    def is_late(self, item: T, now: datetime) -> bool:
-        """Does it leave so late that its person's conversation would not be searched for it?"""
-        here = bool(item.person) and item.place_partition == item.partition
-        return here and now - item.listed_at > LATE
 
     # Lists
 
@@ -220,69 +225,45 @@ class Store[T: Delivery]:
             self.table, self.record, state=state, after=after, before=before, token=token, limit=limit
         )
         if state is None and self.record.by_person:  # these rows are the records themselves
-            return self._page(self.read(rows), following)
-        found = await self.readable(keys.last(row.key) for row in rows)
-        return self._page((each for each in found if state is None or each.state is state), following)
-
-    def _page(self, items: Iterable[T], token: str) -> Page[T]:
-        return Page(f"{self.record.what}s", tuple(items), token)
+            found = list(self.read(rows))
+        else:
+            found = await self.readable(keys.last(row.key) for row in rows)
+        shown = tuple(each for each in found if state is None or each.state is state)
+        return Page(f"{self.record.what}s", shown, following)
 
     async def to(
         self, person: str, *, since: datetime | None = None, token: str = "", limit: int = 50
     ) -> Page[T]:
         """Those to one person, by due time."""
-        rows = await self.conversation(person, since=since, after=token, most=limit + 1)
-        places = {row.key for row in rows[:limit]}
-        found = await self.readable(dict.fromkeys(keys.last(row.key) for row in rows[:limit]))
+        prefix = keys.conversation(person)
+        low, high = token or prefix + (stamp(since) if since else ""), prefix + END
+        reads = (self.table.read(each, low, high, limit=limit + 1) for each in self.places_of(person))
+        rows = sorted(chain.from_iterable(await asyncio.gather(*reads)), key=lambda row: row.key)
+        places = dict.fromkeys(row.key for row in rows[:limit])
+        found = await self.readable(dict.fromkeys(map(keys.last, places)))
         shown = (item for item in found if keys.place(item.person, item.due, item.id) in places)
-        return self._page(shown, rows[limit - 1].key if len(rows) > limit else "")
+        token = rows[limit - 1].key if len(rows) > limit else ""
+        return Page(f"{self.record.what}s", tuple(shown), token)
 
     async def conversation(
-        self,
-        person: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: str = "",
-        most: int | None = None,
+        self, person: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[Row]:
-        """The places of a person's conversation in time, from `since` on and before `until`.
+        """The places of a person's conversation from `since` on and before `until`, by partition and time.
 
-        most: no more than the first so many. A place may be an old one: its item was moved since.
+        A place may be an old one: its item was moved since.
         """
         prefix = keys.conversation(person)
-        low = after or prefix + (stamp(since) if since else "")
-        high = prefix + (stamp(until) if until else END)
+        low, high = prefix + (stamp(since) if since else ""), prefix + (stamp(until) if until else END)
+        reads = (read_all(self.table, each, low, high, select=["state"]) for each in self.places_of(person))
+        return list(chain.from_iterable(await asyncio.gather(*reads)))
 
-        async def read(partition: str) -> list[Row]:
-            found, begin = list[Row](), low
-            while rows := await self.table.read(
-                partition, begin, high, limit=min(most or 1000, 1000), select=["state"]
-            ):
-                found += rows
-                begin = rows[-1].key
-                if most and len(found) >= most:
-                    break
-            return found
+    async def enlist(self, item: T, at: datetime | None = None) -> None:
+        """Enter one in its person's conversation at its due time, or at another one.
 
-        parts = await asyncio.gather(*map(read, self.places_of(person)))
-        rows = sorted((row for part in parts for row in part), key=lambda row: row.key)
-        return rows[:most] if most else rows
-
-    async def enlist(self, item: T) -> None:
-        """Enter one in its person's conversation where it may be missing: its due time or person is new.
-
-        Before the item itself changes, so that a STOP finds it. A place that leads nowhere is harmless.
+        Before the item itself changes, so that a STOP finds it. A dangling place is harmless.
         """
         if item.person:
-            place = Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value})
-            with suppress(Contended):
-                await self.table.commit(item.place_partition, [place])
-
-    async def list_elsewhere(self, item: T, at: datetime) -> None:
-        """Enter one in its person's conversation where that lies in another partition, as after an edit."""
-        if item.person and item.place_partition != item.partition:
-            place = Put(keys.place(item.person, at, item.id), {})
+            place = Put(keys.place(item.person, at or item.due, item.id), {})
             await self.table.commit(item.place_partition, [place])
 
     async def readable(self, ids: Iterable[str]) -> list[T]:
@@ -337,7 +318,10 @@ class Store[T: Delivery]:
             other = await self.find(row.text("id"))
             if other and other.sid in ("", sid):
                 return False
-            await self.table.commit(partition, [Put(key, {"id": item.id}, row.etag)])  # it has another by now
+            try:  # it has another by now
+                await self.table.commit(partition, [Put(key, {"id": item.id}, row.etag)])
+            except Contended:
+                return False
         return True
 
 
@@ -361,8 +345,8 @@ def creation(item: Delivery) -> list[Write]:
     """The writes that make one: its row, its places in the lists, its copy among what is due."""
     writes: list[Write] = [Insert(keys.record(item.id), item.columns())]
     writes.append(Insert(keys.accepted(item.created, item.id), {}))
-    if item.person and item.place_partition == item.partition:
-        writes.append(Insert(keys.place(item.person, item.due, item.id), {"state": item.state.value}))
+    if item.is_listed_here:
+        writes.append(Put(keys.place(item.person, item.due, item.id), {}))
     if item.state in WAITING:
         writes.append(waiting(item))
     return [*writes, *indexed(None, item)]

@@ -15,7 +15,7 @@ from shared.delivery.states import State
 from shared.delivery.store import Page, Store
 from shared.sms import schedule
 from shared.sms.message import Message
-from shared.storage.rows import Row, stamp
+from shared.storage.rows import stamp
 from shared.times import instants
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ MOST = 100
 """Texts and calls in one answer."""
 PRICED = 20
 """Of which so many are looked up at Twilio, where their price is not known yet."""
+OPT_OUT = ("since", "source")
 REACH = (timedelta(days=7), timedelta(days=90), None)
 """How far back is read, each only where the one before did not give as many."""
 
@@ -73,7 +74,7 @@ class Timeline:
         opted_out = await asyncio.gather(*(self.texts.opt_out_row(each) for each in _addresses(number)))
         return {
             "to": number,
-            "opted_out": next((_opt_out(row) for row in opted_out if row), None),
+            "opted_out": next(({name: row.text(name) for name in OPT_OUT} for row in opted_out if row), None),
             "entries": sorted(entries, key=lambda entry: str(entry["at"]), reverse=True),
             "price": _sum([*(text.price for text in texts), *(call.price for call in calls)]),
             "older": older,
@@ -121,10 +122,6 @@ def _ids(places: list[str], older: str | None) -> list[str]:
 
 def _addresses(number: str) -> tuple[str, str]:
     return number, f"whatsapp:{number}"
-
-
-def _opt_out(row: Row) -> dict[str, str]:
-    return {"since": row.text("since"), "source": row.text("source")}
 
 
 def _sum(prices: list[str]) -> dict[str, str]:

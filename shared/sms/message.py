@@ -29,11 +29,6 @@ def due_at(message_id: str) -> datetime:
     return datetime.fromtimestamp(int(message_id[2:13], 16) / 1000, UTC)
 
 
-def is_id(text: str) -> bool:
-    """Does this look like what `new_id` makes?"""
-    return len(text) == 32 and all(character in "0123456789abcdef" for character in text)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Delivery):
     """What is known of one message.
@@ -57,12 +52,7 @@ class Message(Delivery):
     @classmethod
     def is_id(cls, text: str) -> bool:
         """Does this look like what `new_id` makes?"""
-        return is_id(text)
-
-    @property
-    def listed_at(self) -> datetime:
-        """When it was first due, which its id says: where its recipient's conversation has it."""
-        return due_at(self.id)
+        return len(text) == 32 and all(character in "0123456789abcdef" for character in text)
 
     def occurrence_id(self, due: datetime) -> str:
         """In the same partition, wherever its recipient belongs by now: it is created with the claim."""

@@ -16,7 +16,7 @@ from shared.delivery.erasure import commit
 from shared.delivery.store import Store
 from shared.delivery.timings import STOP_RACE
 from shared.sms.message import Message
-from shared.storage.rows import END, Delete, Put, Write, stamp
+from shared.storage.rows import END, Delete, Put, Write, read_all, stamp
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ async def opt_out(store: Store[Message], recipient: str, *, now: datetime, sourc
     await store.table.commit(Message.home_of(recipient), writes)
     try:
         await suppress_all(store, recipient, now=now, since=now - RECENT)
-    except errors.Malformed as exc:
+    except (errors.Malformed, errors.Contended) as exc:
         log.error("not suppressed yet: %s", exc)  # the marker stands until it is
 
 
@@ -54,12 +54,8 @@ async def opt_in(store: Store[Message], recipient: str) -> None:
 
 async def opted_out_in(store: Store[Message], partition: str) -> set[str]:
     """Every recipient of one partition that has opted out."""
-    known: set[str] = set()
-    after = keys.OPT_OUTS
-    while rows := await store.table.read(partition, after, keys.OPT_OUTS + END, limit=1000):
-        after = rows[-1].key
-        known.update(keys.person(row.key) for row in rows)
-    return known
+    rows = await read_all(store.table, partition, keys.OPT_OUTS, keys.OPT_OUTS + END)
+    return {keys.person(row.key) for row in rows}
 
 
 async def erase(store: Store[Message], recipient: str, name: str) -> bool:

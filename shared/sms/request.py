@@ -77,19 +77,22 @@ def edited(message: Message, request: Mapping[str, Any], settings: Settings, *, 
     if expires and expires <= due:
         raise InvalidRequest("send_at", "must lie before the message expires")
     to = recipient(request["to"], settings) if "to" in request else message.to
-    posted = message.posted if to == message.to else None  # nothing has left, or was counted, for another
     if not message.sender.startswith("MG") and _channel(message.sender or to) != _channel(to):
         raise InvalidRequest("to", "must be of the same channel as `from`")
     quiet = request.get("quiet_hours", message.quiet_hours)
+    body = check_body(request.get("body", message.body or None), needed=not media)
+    is_same = (to, body, media) == (message.to, message.body, message.media_urls)
     return replace(
         message,
         state=State.PENDING,
         to=to,
-        body=check_body(request.get("body", message.body or None), needed=not media),
+        body=body,
         media_urls=media,
         due=due,
         retry=None,
-        posted=posted,
+        # Nothing has left, or was counted, for another person; and a callback of another text says nothing.
+        posted=message.posted if to == message.to else None,
+        attempt=message.attempt if is_same else "",
         first=due if message.repeat and "send_at" in request else message.first,
         time_zone=zone,
         expires=expires,

@@ -100,7 +100,6 @@ async def edit(
     new = change(present)
     if new.to != present.to and await store.opted_out(new.to):
         raise errors.Conflict("the new recipient has opted out", state=present.state)
-    await store.enlist(new)
     return await changes.change(store, present, change)
 
 

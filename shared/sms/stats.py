@@ -26,7 +26,7 @@ CAP = 4000
 ROWS_A_SECOND = 500
 """Counts are kept a second for so many rows: reading takes a few percent of the time at most."""
 
-_UNRESOLVED = f"x|{State.UNRESOLVED}|"
+_UNRESOLVED = keys.ends(State.UNRESOLVED)
 
 type Hours = Counter[tuple[str, str]]
 """How many, by hour (2026-11-23T01) and state."""
@@ -55,10 +55,14 @@ class Stats:
         since, lately = keys.first_due(hour - PAST + HOUR), keys.first_due(hour - HOUR)
         present = keys.first_due(now)
         spans = await asyncio.gather(
-            self._span(f"past {hour}", lambda part: (f"m|{part}{since}", f"m|{part}{lately}"), WAITING),
-            self._span("lately", lambda part: (f"m|{part}{lately}", f"m|{part}{present}"), WAITING),
-            self._span("due", lambda _: ("q|", f"q|{stamp(now)}")),
-            self._span(f"ahead {hour}", lambda _: (f"q|{stamp(now)}", f"q|{stamp(hour + AHEAD)}")),
+            self._span(
+                f"past {hour}", lambda part: (keys.record(part + since), keys.record(part + lately)), WAITING
+            ),
+            self._span(
+                "lately", lambda part: (keys.record(part + lately), keys.record(part + present)), WAITING
+            ),
+            self._span("due", lambda _: (keys.DUE, keys.DUE + stamp(now))),
+            self._span(f"ahead {hour}", lambda _: (keys.DUE + stamp(now), keys.DUE + stamp(hour + AHEAD))),
             self._span("unresolved", lambda _: (_UNRESOLVED, _UNRESOLVED + END)),
         )
         past, lately_past, due, ahead, unresolved = spans

@@ -18,7 +18,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from shared.config import Settings
 from shared.errors import StorageAway
 from shared.storage.connection import Refused, check_connection
-from shared.storage.tables import TIMEOUTS, identity
+from shared.storage.tables import TIMEOUTS, error_code, identity
 
 NAMES = ("outbound-calls", "sms-drain", "bulk-load")
 OWN = "diagnosis"
@@ -125,8 +125,7 @@ async def _tried(what: str, request: Awaitable[Any]) -> Any:
     except (ResourceNotFoundError, ResourceExistsError):
         raise
     except HttpResponseError as exc:
-        code = getattr(exc, "error_code", None)
+        code = error_code(exc)
         if not code:  # of the identity, not of storage
             raise
-        code = getattr(code, "value", code)
         raise Refused(f"the app cannot {what}: storage answers {exc.status_code} {code}") from exc

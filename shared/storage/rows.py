@@ -75,6 +75,17 @@ class Rows(Protocol):
     async def commit(self, partition: str, writes: Sequence[Write]) -> list[str]: ...
 
 
+async def read_all(
+    table: Rows, partition: str, low: str, high: str, *, select: Sequence[str] = ()
+) -> list[Row]:
+    """Every row with low < key < high, in the order of their keys, read piece by piece."""
+    found: list[Row] = []
+    while rows := await table.read(partition, low, high, limit=1000, select=select):
+        found += rows
+        low = rows[-1].key
+    return found
+
+
 TRANSACTION_LIMIT = 100
 """Writes in one entity group transaction, as Azure Table storage allows."""
 

@@ -198,7 +198,8 @@ async def test_a_load_that_has_not_ended_is_discarded_once(worker: Worker) -> No
 
     async def discard(name: str = job_id) -> tuple[int, Any]:
         url = f"{URL}/{name}/discard"
-        answer = (await worker.http("bulk_discard", "POST", url, route_params={"id": name})).answer
+        params = {"id": name, "action": "discard"}
+        answer = (await worker.http("bulk_action", "POST", url, route_params=params)).answer
         assert answer is not None
         return answer.status, answer.json()
 
@@ -274,8 +275,8 @@ async def test_two_checks_of_one_file_do_not_stop_each_other(
     assert await services.bulk_jobs.errors(job_id) == []
 
 
-async def ask(worker: Worker, function: str, method: str = "POST", job_id: str = "") -> Result:
-    return await worker.http(function, method, URL, route_params={"id": job_id})
+async def ask(worker: Worker, function: str, method: str = "POST", **route: str) -> Result:
+    return await worker.http(function, method, URL, route_params=route)
 
 
 async def seen(worker: Worker, job_id: str) -> list[str]:
@@ -305,11 +306,13 @@ async def test_a_load_whose_message_is_lost_is_found_and_goes_on_or_goes(
     elif state == "stopped":
         await loading.give_up(job_id, services)
     assert await seen(worker, job_id) == [state]
-    done = await ask(worker, f"bulk_{decision}", job_id=job_id)
+    done = await ask(worker, "bulk_action", id=job_id, action=decision)
     assert done.answer is not None
     if decision == "resume":
         assert done.answer.status == 202
-        again = await ask(worker, "bulk_resume", job_id=job_id)  # the host may die before it puts the message
+        again = await ask(
+            worker, "bulk_action", id=job_id, action="resume"
+        )  # the host may die before it puts the message
         assert again.answer is not None
         assert again.answer.status == 202
         await worker.queue("bulk_load", again.outputs["load"][0])

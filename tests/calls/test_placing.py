@@ -516,7 +516,7 @@ async def test_a_replayed_call_keeps_an_id_that_looks_like_a_time(app: App) -> N
     asked = request(id=call_id, **{"from": "no number"})
     await place(app.stored, asked, queue_id="replayed-time")
     (letter,) = [each for each in await letters(app.stored) if "no number" in each.body]
-    result = await app.send("dead_letter_replay", "POST", id=letter.id)
+    result = await app.send("dead_letter_action", "POST", id=letter.id, action="replay")
     assert result.answer is not None
     assert (result.answer.status, json.loads(result.outputs["ring"][0])["id"]) == (202, call_id)
 
