@@ -170,5 +170,5 @@ class Services:
 
 
 def utcnow() -> datetime:
-    """The one look at the clock, made by a trigger and passed on."""
+    """The time in UTC: a trigger asks once, and passes it on."""
     return datetime.now(UTC)

@@ -28,7 +28,7 @@ async def bury(
     call: Call | None = None
     with suppress(errors.Malformed):
         call = await store.find(call_id)
-    reason = "it was tried several times, and failed before it came to the ledger"
+    reason = "it was tried several times, and failed before it was stored"
     if call:
         reason = f"given up after {call.state}: {call.reason or 'no reason noted'}"
     await dead_letters.add(raw, reason, call_id=call_id, queue=QUEUE, now=now)

@@ -121,8 +121,7 @@ def sid(sid: str) -> tuple[str, str]:
 
 
 def kind(key: str) -> str:
-    """DRAIN_REQUEST = "d|drain"
-    ITEM, STOP, LEASE, LOOK_UP or ASK_AFTER, of a key in q| or h|; "" of a key that is wrong."""
+    """ITEM, STOP, LEASE, LOOK_UP or ASK_AFTER, of a key in q| or h|; "" of a key that is wrong."""
     parts = key.split("|")
     return parts[2] if len(parts) > 3 else ""
 

@@ -477,7 +477,7 @@ async def test_any_poison_is_buried(services: Services, raw: bytes) -> None:
     await replay.bury(raw, "q-77", services.calls, services.dead_letters, now=NOW)
     (letter,) = await letters(services)
     assert letter.call_id == "q-77"
-    assert "before it came to the ledger" in letter.reason
+    assert "before it was stored" in letter.reason
 
 
 # Through the worker
