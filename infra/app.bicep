@@ -63,6 +63,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(settings, {
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
     APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry
+    AzureWebJobsDisableHomepage: 'true' // a stranger at / learns nothing of what runs here
     AzureWebJobsStorage__accountName: storageName
     AzureWebJobsStorage__clientId: clientId
     AzureWebJobsStorage__credential: 'managedidentity'

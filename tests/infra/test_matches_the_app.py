@@ -81,7 +81,7 @@ def test_every_table_and_container_that_the_app_names_is_there(deployed: Snapsho
     services = (ROOT / "shared" / "services.py").read_text(encoding="utf-8")
     storage = "Microsoft.Storage/storageAccounts"
 
-    tables = set(re.findall(r'tables\.table\("(\w+)"\)', services))
+    tables = set(re.findall(r'tables\.table\("(\w+)"', services))
     assert deployed.names(f"{storage}/tableServices/tables") == tables
     containers = set(re.findall(r'Blobs\(self\.settings, "(\w+)"\)', services))
     assert deployed.names(f"{storage}/blobServices/containers") == containers | {"packages"}
@@ -100,6 +100,7 @@ def test_the_timer_fires_every_minute_in_azure(deployed: Snapshot) -> None:
     (app,) = deployed.of_type("Microsoft.Web/sites/config")
 
     assert "'SMS_SCHEDULE', '0 * * * * *'" in app["properties"]
+    assert "'AzureWebJobsDisableHomepage', 'true'" in app["properties"]
 
 
 def logged() -> Iterator[tuple[str, str]]:
