@@ -20,7 +20,7 @@ from shared.config import Settings
 from shared.delivery.store import creation
 from shared.services import Services
 from shared.sms.message import Message, new_id
-from shared.storage.rows import TRANSACTION_LIMIT, Insert, stamp
+from shared.storage.rows import TRANSACTION_LIMIT, Insert, Put, stamp
 
 SENT_AT = timedelta(days=1)
 TEXT = "Dear {name}, your appointment is tomorrow at nine. Bring what we sent you. Reply STOP to opt out."
@@ -129,9 +129,10 @@ def transactions(count: int) -> list[list[tuple[str, dict[str, Any]]]]:
         writes = creation(made)
         size = TRANSACTION_LIMIT // len(writes) * len(writes)
         for write in writes:
-            assert isinstance(write, Insert)
+            assert isinstance(write, Insert | Put)
             entity = {"PartitionKey": made.partition, "RowKey": write.key, **write.values}
-            partitions[made.partition].append(("create", entity))
+            operation = "create" if isinstance(write, Insert) else "upsert"
+            partitions[made.partition].append((operation, entity))
     return [rows[at : at + size] for rows in partitions.values() for at in range(0, len(rows), size)]
 
 

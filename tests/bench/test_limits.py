@@ -14,7 +14,7 @@ from shared.delivery import keys
 from shared.delivery.store import Store
 from shared.services import Services
 from shared.sms.message import Message
-from shared.storage.rows import Insert, Row, Rows, Write
+from shared.storage.rows import Insert, Put, Row, Rows, Write
 
 COUNT = 200
 
@@ -71,7 +71,10 @@ async def test_a_file_takes_the_rows_that_its_limit_writes(services: Services) -
     limit = bulk_child.transactions(COUNT)
 
     ours = [
-        (each.key, each.values) for writes in noted.commits for each in writes if isinstance(each, Insert)
+        (each.key, each.values)
+        for writes in noted.commits
+        for each in writes
+        if isinstance(each, Insert | Put)
     ]
     rows = [(row["RowKey"], row.keys() - {"PartitionKey", "RowKey"}) for each in limit for _, row in each]
     assert shapes(ours) == shapes(rows)
