@@ -5,9 +5,12 @@ phonenumbers is imported where it is used: most webhooks need none of it.
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from shared.config import Settings
 from shared.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from shared.config import Settings
 
 # Twilio's test credentials answer these with a chosen error each ("Test Credentials", magic numbers).
 TEST_NUMBERS = frozenset(f"+1500555000{digit}" for digit in range(10))
@@ -43,7 +46,7 @@ def region(number: str) -> str | None:
     return _about(number)[0]
 
 
-def refusal(number: str, settings: Settings) -> str | None:
+def refusal(number: str, settings: "Settings") -> str | None:
     """Why this number (E.164) may not be called or texted, or None where it may."""
     if number in TEST_NUMBERS:
         return None
@@ -57,12 +60,12 @@ def refusal(number: str, settings: Settings) -> str | None:
     return None
 
 
-def allowed(number: str, settings: Settings) -> bool:
+def allowed(number: str, settings: "Settings") -> bool:
     """Whether this number (E.164) may be called or texted."""
     return refusal(number, settings) is None
 
 
-def permitted(text: str, settings: Settings, field: str = "to", *, region: str | None = None) -> str:
+def permitted(text: str, settings: "Settings", field: str = "to", *, region: str | None = None) -> str:
     """The number in E.164, if it may be called or texted. Raises InvalidRequest with why not."""
     number = parse(text, field, region=region)
     reason = refusal(number, settings)
@@ -71,12 +74,12 @@ def permitted(text: str, settings: Settings, field: str = "to", *, region: str |
     return number
 
 
-def allowed_countries(settings: Settings) -> frozenset[str]:
+def allowed_countries(settings: "Settings") -> frozenset[str]:
     """ALLOWED_COUNTRIES, or the country of our own number."""
     return settings.allowed_countries or frozenset({home(settings)})
 
 
-def home(settings: Settings) -> str:
+def home(settings: "Settings") -> str:
     """The country of our own number."""
     return _main_region(settings.from_number)
 
