@@ -173,8 +173,7 @@ def loads(azurite: Azurite, emulator: Emulator) -> list[Load]:
 def test_a_first_request_loads_what_it_needs_and_no_more(loads: list[Load]) -> None:
     problems = []
     for (invocation, status, ours, heavy), load in zip(FIRST, loads, strict=True):
-        settings = set() if invocation.function == "asset_get" else {"config"}
-        wanted, found = ours | heavy | settings, load.ours | load.heavy
+        wanted, found = ours | heavy | {"config"}, load.ours | load.heavy
         if load.status != status or found != wanted:
             more, less = sorted(found - wanted), sorted(wanted - found)
             problems.append(f"{invocation.function}: {load.status}, loads also {more}, does not load {less}")
