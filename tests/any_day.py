@@ -66,6 +66,9 @@ def environment(moved: timedelta, preload: Path) -> dict[str, str]:
         "LD_PRELOAD": str(preload),
         "FAKETIME": f"{moved.total_seconds():+.0f}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # Seconds until it reads its environment again, ten unless told: a thread that then sets a variable
+        # takes the process down with it, because glibc's getenv and setenv hold no lock in common.
+        "FAKETIME_CACHE_DURATION": "1000000",
         "PYTHONPATH": os.pathsep.join(each for each in paths if each),
     }
 
