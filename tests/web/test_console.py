@@ -155,18 +155,15 @@ async def unresolved(edition: Edition, to: str) -> str:
 async def test_a_text_is_found_behind_more_than_the_app_reads_for_a_page(
     console: Person, edition: Edition
 ) -> None:
-    to, now = "+12025550131", datetime.now(UTC)
-    ages = [timedelta(minutes=50) - timedelta(seconds=number) for number in range(listing.MOST + 100)]
+    to = "+12025550131"
+    # In one hour of the clock: the console asks only for the hours in which there is such a text.
+    first = datetime.now(UTC).replace(minute=10) - timedelta(hours=1)
+    times = [first + timedelta(seconds=number) for number in range(listing.MOST + 100)]
     made = [
         message.Message(
-            id=message.new_id(to, now - age),
-            to=to,
-            body="Hello",
-            due=now - age,
-            created=now - age,
-            state=State.DELIVERED,
+            id=message.new_id(to, at), to=to, body="Hello", due=at, created=at, state=State.DELIVERED
         )
-        for age in ages
+        for at in times
     ]
     made[-1] = replace(made[-1], state=State.SENT)
     for batch in batched(made, 25, strict=False):
