@@ -14,7 +14,7 @@ from twilio.rest import Client
 from local.host.worker import Worker
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER
 from tests.azurite import Azurite
-from tests.browser import CHROMIUM, Page, open_page
+from tests.browser import Page, needs_chromium, open_page
 from tests.phone.stage import Stage, set_up
 
 PERSON, ANNA, OWNER = "+12025550101", "+12025550102", "+12025550104"
@@ -24,7 +24,6 @@ COMPANY = {
     "OWNER_NUMBER": OWNER,
     "TEAM_NUMBERS": ANNA,
 }
-in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -96,7 +95,7 @@ async def picture(page: Page, name: str) -> None:
         await asyncio.to_thread(Path(folder, f"{name}.png").write_bytes, taken)
 
 
-@in_chromium
+@needs_chromium
 async def test_an_inbound_call_goes_through_the_menu_to_voicemail(page: Page, stage: Stage) -> None:
     phone = OnScreen(page, PERSON)
     await phone.click(".dial button")
@@ -117,7 +116,7 @@ async def test_an_inbound_call_goes_through_the_menu_to_voicemail(page: Page, st
     assert "POST\n/api/voice\n200" in shown
 
 
-@in_chromium
+@needs_chromium
 async def test_an_outbound_call_rings_and_is_answered(page: Page, stage: Stage) -> None:
     stage.documents["/hello"] = (
         '<Response><Gather numDigits="1" action="/thanks"><Say>Press 1 to confirm</Say></Gather></Response>'
@@ -140,7 +139,7 @@ async def test_an_outbound_call_rings_and_is_answered(page: Page, stage: Stage) 
     assert ended.status == "completed"
 
 
-@in_chromium
+@needs_chromium
 async def test_texts_go_in_and_out_as_a_thread(page: Page) -> None:
     phone = OnScreen(page, PERSON)
     await phone.click("[data-panel=texts]")
@@ -151,7 +150,7 @@ async def test_texts_go_in_and_out_as_a_thread(page: Page) -> None:
     await picture(page, "phone-texts")
 
 
-@in_chromium
+@needs_chromium
 async def test_two_handsets_are_connected_by_a_dial_with_its_whisper(page: Page) -> None:
     caller, anna = OnScreen(page, PERSON), await add(page, ANNA)
     await caller.click(".dial button")
@@ -171,7 +170,7 @@ async def test_two_handsets_are_connected_by_a_dial_with_its_whisper(page: Page)
     await anna.shows("over: completed")
 
 
-@in_chromium
+@needs_chromium
 async def test_a_live_call_changed_by_rest_changes_on_the_screen(page: Page, stage: Stage) -> None:
     stage.documents["/moved"] = "<Response><Say>You were moved</Say><Gather timeout='60'/></Response>"
     phone = OnScreen(page, PERSON)
@@ -186,7 +185,7 @@ async def test_a_live_call_changed_by_rest_changes_on_the_screen(page: Page, sta
     await phone.shows("over: completed")
 
 
-@in_chromium
+@needs_chromium
 async def test_any_application_can_be_called_by_its_url(page: Page, stage: Stage) -> None:
     stage.documents["/mine"] = "<Response><Say>Another application</Say></Response>"
     phone = OnScreen(page, PERSON)
@@ -200,7 +199,7 @@ async def test_any_application_can_be_called_by_its_url(page: Page, stage: Stage
     await phone.shows("Another application")
 
 
-@in_chromium
+@needs_chromium
 async def test_keys_can_be_typed(page: Page) -> None:
     phone = OnScreen(page, PERSON)
     await phone.click(".dial button")
@@ -212,7 +211,7 @@ async def test_keys_can_be_typed(page: Page) -> None:
     await phone.shows("pressed 3")
 
 
-@in_chromium
+@needs_chromium
 async def test_whatever_comes_over_the_wire_is_shown_as_text(page: Page, stage: Stage) -> None:
     attributes = f"name={quoteattr(ATTACK)}"
     stage.documents["/api/voice"] = f"<Response><Say>{escape(ATTACK)}</Say><Oops {attributes}/></Response>"
@@ -231,7 +230,7 @@ async def test_whatever_comes_over_the_wire_is_shown_as_text(page: Page, stage: 
     assert await page.evaluate("document.querySelectorAll('.handset img, #requests img').length") == 0
 
 
-@in_chromium
+@needs_chromium
 async def test_nothing_is_wider_than_a_telephones_screen(page: Page) -> None:
     phone = OnScreen(page, PERSON)
     await phone.click(".dial button")
@@ -242,7 +241,7 @@ async def test_nothing_is_wider_than_a_telephones_screen(page: Page) -> None:
     await picture(page, "phone-small")
 
 
-@in_chromium
+@needs_chromium
 async def test_a_page_that_went_away_takes_its_handset_up_again(page: Page, stage: Stage) -> None:
     phone = OnScreen(page, PERSON)
     await phone.click(".dial button")
