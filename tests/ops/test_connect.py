@@ -1,10 +1,6 @@
 """`ops connect` against the Twilio emulator and the real app."""
 
-import asyncio
 import json
-import os
-import pty
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +8,12 @@ import pytest
 from aiohttp import web
 from twilio.rest import Client
 
-from local.launcher.orphans import adopted
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator, Options, Pace
 from local.twilio.model.options import Number
 from ops.connect_history import FILE
 from ops.webhooks import application_values, number_values
-from tests.host.process import ROOT, environment
 from tests.ops.conftest import LOST, OTHER, SERVICE, Ahead, Answer, Run, in_a_service
+from tests.ops.terminal import on_a_terminal
 
 pytestmark = pytest.mark.usefixtures("public")
 
@@ -344,52 +339,25 @@ async def test_on_a_terminal_it_asks(
     is_done: bool,
     code: int,
 ) -> None:
-    ours, theirs = pty.openpty()
     environ = {
-        **environment(),
         "SWITCHBOARD_URL": public,
         "SWITCHBOARD_DATA": str(tmp_path),
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_BASE_URL": emulator.url,
-        "COLUMNS": "200",
-        "PYTHONPATH": str(ROOT),
     }
-    elsewhere = f"from pathlib import Path; from ops import client; client.ROOT = Path({str(tmp_path)!r})"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{elsewhere}; from ops.commands import app; app()"),
-        *("connect", NUMBER, *arguments),
-        env=environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = ""
-    with adopted(process.pid):
-        while "Make these changes?" not in shown and (more := await reading(ours)):
-            shown += more
-        assert f"{public}/api/voice" in shown
+    async with on_a_terminal("connect", NUMBER, *arguments, root=tmp_path, environ=environ) as terminal:
+        await terminal.until("Make these changes?")
+        assert f"{public}/api/voice" in terminal.shown
         if typed:
             assert state(emulator)["voice_url"] == ""  # nothing yet
-            os.write(ours, typed.encode())
-        while more := await reading(ours):
-            shown += more
-        os.close(ours)
-
-        assert await process.wait() == code
+            terminal.type(typed)
+        assert await terminal.code() == code
+    shown = terminal.shown
     assert ("Make these changes?" in shown) is bool(typed)
     assert ("Done." in shown) is is_done
     assert ("Nothing was changed." in shown) is not is_done
     assert (state(emulator) == number_values(public)) is is_done
-
-
-async def reading(terminal: int) -> str:
-    """What is printed next; nothing at its end."""
-    try:
-        return (await asyncio.to_thread(os.read, terminal, 4096)).decode(errors="replace")
-    except OSError:  # how Linux ends a terminal that nobody writes to any more
-        return ""
 
 
 # Secrets.

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from local.launcher.orphans import adopted
 from local.twilio import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Emulator
 from ops import azd as azd_files
 from ops.azure_sign_in import vault_secret
@@ -19,9 +16,10 @@ from ops.client import find
 from ops.errors import OpsError
 from ops.secret_settings import AzdSecrets
 from tests.azd import Azd
-from tests.host.process import ROOT, environment
+from tests.host.process import ROOT
 from tests.listener import Answer, Listener
 from tests.ops.conftest import Run
+from tests.ops.terminal import on_a_terminal
 from tests.ops.test_client import SignedIn
 
 TOKEN_PATH = "/secrets/TWILIO-AUTH-TOKEN"
@@ -195,37 +193,12 @@ async def test_on_a_terminal_it_is_asked_for_without_an_echo(
 ) -> None:
     azd.set("PUBLIC_BASE_URL", public)
     azd.answer("twilioAuthToken", "", secure=True)
-    ours, theirs = pty.openpty()
-    environ = {
-        **environment(),
-        "TWILIO_BASE_URL": emulator.url,
-        "PATH": azd.program(tmp_path),
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "200",
-    }
-    for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "SWITCHBOARD_URL"):
-        environ.pop(name, None)
-    elsewhere = f"from pathlib import Path; from ops import client; client.ROOT = Path({str(tmp_path)!r})"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"{elsewhere}; from ops.commands import app; app()"),
-        *("connect", NUMBER, "--dry-run"),
-        env=environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    shown = ""
-    with adopted(process.pid):
-        while "TWILIO_AUTH_TOKEN (" not in shown and (more := await reading(ours)):
-            shown += more
-        os.write(ours, f"{AUTH_TOKEN}\n".encode())
-        while more := await reading(ours):
-            shown += more
-        os.close(ours)
-
-        assert await process.wait() == 0, shown
+    environ = {"TWILIO_BASE_URL": emulator.url, "PATH": azd.program(tmp_path)}
+    async with on_a_terminal("connect", NUMBER, "--dry-run", root=tmp_path, environ=environ) as terminal:
+        await terminal.until("TWILIO_AUTH_TOKEN (")
+        terminal.type(f"{AUTH_TOKEN}\n")
+        assert await terminal.code() == 0, terminal.shown
+    shown = terminal.shown
     assert f"{public}/api/voice" in shown
     assert AUTH_TOKEN not in shown
     assert await asyncio.to_thread(holding, tmp_path, AUTH_TOKEN) == []
@@ -233,13 +206,6 @@ async def test_on_a_terminal_it_is_asked_for_without_an_echo(
 
 def holding(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text in path.read_text("utf-8")]
-
-
-async def reading(terminal: int) -> str:
-    try:
-        return (await asyncio.to_thread(os.read, terminal, 4096)).decode(errors="replace")
-    except OSError:
-        return ""
 
 
 # Typed literally.
