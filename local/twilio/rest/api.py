@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from local.twilio.carrier.backend import RestRequest
-from local.twilio.model.errors import ApiError
+from local.twilio.model.errors import ApiError, not_found
 from local.twilio.model.faults import Draw
 from local.twilio.model.params import Form
 from local.twilio.model.resources import API_VERSION, Call, Message
@@ -112,6 +112,13 @@ async def befall(request: web.Request, draw: Draw, *, accepted: bool) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
         raise _NoAnswer
+
+
+def named[T](request: web.Request, found: T | None) -> T:
+    """What the path of the request names, where there is such a thing. Raises ApiError (20404)."""
+    if found is None:
+        raise not_found(request.rel_url.raw_path)
+    return found
 
 
 def is_visible(simulator: Simulator, record: Message | Call) -> bool:

@@ -2,10 +2,9 @@
 
 from aiohttp import web
 
-from local.twilio.model.errors import not_found
 from local.twilio.model.params import Between, Form, page
 from local.twilio.model.resources import Call
-from local.twilio.rest.api import RestAnswer, befall, is_visible, latency
+from local.twilio.rest.api import RestAnswer, befall, is_visible, latency, named
 from local.twilio.simulator import Simulator
 
 
@@ -44,10 +43,7 @@ async def list_calls(simulator: Simulator, request: web.Request, query: Form) ->
 
 
 def _call(simulator: Simulator, request: web.Request) -> Call:
-    call = simulator.calls.get(request.match_info["sid"])
-    if call is None:
-        raise not_found(request.rel_url.raw_path)
-    return call
+    return named(request, simulator.calls.get(request.match_info["sid"]))
 
 
 async def fetch_call(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:

@@ -5,10 +5,10 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from local.twilio.model.errors import ApiError, not_found
+from local.twilio.model.errors import ApiError
 from local.twilio.model.params import Between, Form, page
 from local.twilio.model.resources import Media, Message
-from local.twilio.rest.api import SIMULATOR, RestAnswer, befall, is_visible, latency
+from local.twilio.rest.api import SIMULATOR, RestAnswer, befall, is_visible, latency, named
 from local.twilio.simulator import Simulator
 
 
@@ -42,10 +42,7 @@ async def list_messages(simulator: Simulator, request: web.Request, query: Form)
 
 
 def _message(simulator: Simulator, request: web.Request) -> Message:
-    message = simulator.messages.get(request.match_info["sid"])
-    if message is None:
-        raise not_found(request.rel_url.raw_path)
-    return message
+    return named(request, simulator.messages.get(request.match_info["sid"]))
 
 
 async def fetch_message(simulator: Simulator, request: web.Request, _: Form) -> RestAnswer:
@@ -65,11 +62,8 @@ async def delete_message(simulator: Simulator, request: web.Request, _: Form) ->
 
 
 def _media(simulator: Simulator, request: web.Request) -> Media:
-    message = _message(simulator, request)
-    for media in message.media:
-        if media.sid == request.match_info["media"]:
-            return media
-    raise not_found(request.rel_url.raw_path)
+    message, sid = _message(simulator, request), request.match_info["media"]
+    return named(request, next((media for media in message.media if media.sid == sid), None))
 
 
 async def list_media(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:

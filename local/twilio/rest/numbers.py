@@ -3,9 +3,8 @@
 from aiohttp import web
 
 from local.twilio.model.account import Resource
-from local.twilio.model.errors import not_found
 from local.twilio.model.params import Form, page
-from local.twilio.rest.api import RestAnswer
+from local.twilio.rest.api import RestAnswer, named
 from local.twilio.simulator import Simulator
 
 
@@ -18,10 +17,7 @@ def _resources(simulator: Simulator, request: web.Request) -> dict[str, Resource
 
 
 def _resource(simulator: Simulator, request: web.Request) -> Resource:
-    found = _resources(simulator, request).get(request.match_info["sid"])
-    if found is None:
-        raise not_found(request.rel_url.raw_path)
-    return found
+    return named(request, _resources(simulator, request).get(request.match_info["sid"]))
 
 
 async def list_numbers(simulator: Simulator, request: web.Request, query: Form) -> RestAnswer:

@@ -4,17 +4,15 @@ from typing import Any
 
 from aiohttp import web
 
-from local.twilio.model.errors import ApiError, not_found
+from local.twilio.model.errors import ApiError
 from local.twilio.model.params import Form, page
 from local.twilio.model.recordings import Recording
+from local.twilio.rest.api import named
 from local.twilio.simulator import Simulator
 
 
 def _found(simulator: Simulator, request: web.Request) -> Recording:
-    recording = simulator.recordings.get(request.match_info["sid"])
-    if recording is None:
-        raise not_found(request.rel_url.raw_path)
-    return recording
+    return named(request, simulator.recordings.get(request.match_info["sid"]))
 
 
 async def listed(simulator: Simulator, request: web.Request, query: Form) -> tuple[int, dict[str, Any]]:
